@@ -1,0 +1,61 @@
+"""What a backend promises.
+
+1. `emit(program)` gives a module of Python source that can be saved, read and imported without tpc. It holds one
+   function with the program's inputs as parameters, in order. Sizes that no input's shape tells are keyword-only
+   parameters. The function gives one array, or a tuple where the program has several results.
+2. Equal programs (with equal names) give equal source, byte for byte.
+3. `load(emitted)` gives that function, run in this process. Nothing is executed that `guard` does not let pass.
+4. A result has the type that the program states: its dims and its dtype (weak dtypes are i64, f64 and c128). It is
+   the value that the reference interpreter gives, up to rounding in the formats of the program and up to what the
+   op's `gauge` leaves open. It shares no memory with an argument or a constant, and no argument is changed.
+5. A shape that does not fit raises ValueError and names the argument; a position outside of an array raises
+   IndexError; a matrix that breaks the promise of its op (singular, not positive definite) raises LinAlgError and
+   names the value. None of them comes out as NaN.
+6. An op is said in the backend's table, or expanded by its formula; what has neither is no op of the language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tpc.ir.node import Node, Program
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """A module of source, and what is needed to run it in this process."""
+
+    source: str
+    function: str
+    parameters: tuple[str, ...]
+    sizes: Mapping[str, str] = field(default_factory=dict)  # sizes to be given at a call -> keyword
+    constants: Mapping[str, Any] = field(default_factory=dict)  # global name -> array
+
+
+class Backend(Protocol):
+    """A way to run programs."""
+
+    @property
+    def name(self) -> str: ...
+
+    def emit(self, program: Program, names: Mapping[Node, str] | None = None) -> Emitted:
+        """The program as source; `names` are the user's names for values.
+
+        Raises
+        ------
+        TpcError
+            If a part of the language is met that cannot be run yet (E1001).
+        """
+        ...
+
+    def load(self, emitted: Emitted) -> Callable[..., Any]:
+        """The function that an emitted module holds.
+
+        Raises
+        ------
+        InternalError
+            If the source holds anything that is not allowed.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Text to syntax: one grammar for programs, printed IR, op lines and rules; spans, diagnostics, formatter."""

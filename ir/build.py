@@ -1,0 +1,107 @@
+"""Making nodes: the type follows from the op, literals give way to what they meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tpc.ir.dims import DimLike
+from tpc.ir.formula import Formula, Literal
+from tpc.ir.node import Node
+from tpc.ir.op import Op
+from tpc.ir.ops.structure import INDEX, INPUT, ITEM, LITERAL, SIZE, SIZE_TYPE
+from tpc.ir.types import REAL, DType, TensorType, promote_all
+
+
+def operation(name: str) -> Op:
+    """The op called `name`; raises KeyError if there is none."""
+    from tpc.ir.ops import OPS
+
+    return OPS[name]
+
+
+def make(op: Op | str, args: Iterable[Node] = (), **attributes: Any) -> Node:
+    """A node of an op over operands.
+
+    Raises
+    ------
+    Misfit
+        If the operands do not fit the op.
+    """
+    if isinstance(op, str):
+        op = operation(op)
+    operands = give_way(op, list(args))
+    types = op.types([a.tensor for a in operands], attributes)
+    return Node(op, operands, attributes.items(), types[0] if len(types) == 1 else tuple(types))
+
+
+# Ops whose operands meet in one format.
+_MEETING = ("elementwise", "products", "linalg", "structure")
+
+
+def give_way(op: Op, operands: list[Node]) -> list[Node]:
+    """The operands with weakly typed arrays (such as `eye(n)`) cast to the format of the others."""
+    if len(operands) < 2 or not (op.group in _MEETING or op.variadic == "tensors") or op.name in ("call", "if"):
+        return operands
+    types = [node.type for node in operands]
+    if not any(isinstance(t, TensorType) and t.dtype.is_weak and t.dims for t in types):
+        return operands
+    common = promote_all(t.dtype for t in types if isinstance(t, TensorType) and t.dtype.kind != "b")
+    if common.is_weak:
+        return operands
+    return [cast(node, common) if node.tensor.dtype.is_weak and node.tensor.dims else node for node in operands]
+
+
+def cast(node: Node, dtype: DType) -> Node:
+    """The node in another format; constructors such as `zeros` are made in that format right away."""
+    if node.tensor.dtype is dtype:
+        return node
+    if dtype.is_weak:
+        return _weak_cast(node, dtype)
+    if node.op.name == "cast" and node.args[0].tensor.dtype is dtype and node.tensor.dtype.is_weak:
+        return node.args[0]
+    if not node.args and "dtype" in node.op.options and node.get("dtype") is None:
+        attributes = dict(node.attributes)
+        attributes["dtype"] = dtype
+        return make(node.op, (), **attributes)
+    return make("cast", (node,), dtype=dtype)
+
+
+def _weak_cast(node: Node, dtype: DType) -> Node:
+    """A literal, size or what is made of them as `real` or `complex`; there is no spelling for it but arithmetic."""
+    value = literal_value(node)
+    if dtype is REAL:
+        return literal(float(value)) if isinstance(value, int) else make("mul", (node, literal(1.0)))
+    return make("add", (node, literal(0j)))
+
+
+def literal(value: bool | int | float | complex) -> Node:
+    """A number as a weakly typed scalar node."""
+    spelled = Literal.of(value)
+    return Node(LITERAL, (), (("value", spelled),), TensorType(spelled.dtype))
+
+
+def size(dim: DimLike) -> Node:
+    """A size as a number; an integer is a literal."""
+    return literal(dim) if isinstance(dim, int) else Node(SIZE, (), (("dim", dim),), SIZE_TYPE)
+
+
+def input_node(name: str, type: TensorType) -> Node:
+    return Node(INPUT, (), (("name", name),), type)
+
+
+def items(node: Node) -> list[Node]:
+    """The results of a node, one node each."""
+    if isinstance(node.type, TensorType):
+        return [node]
+    return [Node(ITEM, (node,), (("position", n),), t) for n, t in enumerate(node.type)]
+
+
+def index(formula: Formula, operands: Sequence[Node]) -> Node:
+    """A value said by a formula over operands."""
+    return make(INDEX, operands, formula=formula)
+
+
+def literal_value(node: Node) -> bool | int | float | complex | None:
+    """The number that a literal node stands for, or None for any other node."""
+    return node["value"].value if node.op is LITERAL else None

@@ -1,0 +1,203 @@
+"""Subscripts and block literals."""
+
+from __future__ import annotations
+
+from tpc.dsl import syntax
+from tpc.dsl.diagnostics import Label, fail
+from tpc.ir.build import make
+from tpc.ir.dims import DimLike, dim_text, divide, is_nonnegative
+from tpc.ir.elaborate.expression import apply, described, evaluate_node, static_dim, try_dim
+from tpc.ir.elaborate.scope import Frame
+from tpc.ir.node import Constraint, Node
+from tpc.ir.ops.structure import SUBSCRIPT, At, Range
+
+
+def subscript(frame: Frame, expression: syntax.Subscript) -> Node | None:
+    """`x[0, 1:k, ...]`: positions, slices, and positions known only at run time."""
+    base = evaluate_node(frame, expression.base)
+    if base is None:
+        return None
+    if expression.pad is not None:
+        raise fail("E0504", "`pad` belongs to index notation", expression.pad.span, help="index with letters")
+    type = base.tensor
+    explicit = sum(not isinstance(item, syntax.Dots) for item in expression.items)
+    if explicit > type.rank:
+        raise fail(
+            "E0504",
+            f"{described(expression.base)} has {type.rank} {'axis' if type.rank == 1 else 'axes'}, "
+            f"but {explicit} {'index is' if explicit == 1 else 'indices are'} given",
+            Label(expression.span, f"{described(expression.base)} is {type}"),
+        )
+    items: list[At | Range] = []
+    dynamic: list[tuple[Node, syntax.Expr]] = []
+    gathers: list[tuple[int, Node, syntax.Expr]] = []
+    dots = False
+    for item in expression.items:
+        axis = len(items)
+        match item:
+            case syntax.Dots(span=span):
+                if dots:
+                    raise fail("E0504", "`...` may stand once", span)
+                dots = True
+                items.extend(Range(0, d, 1) for d in type.dims[axis : axis + type.rank - explicit])
+            case syntax.Composed(span=span):
+                raise fail("E0504", "composed letters belong to op lines", span)
+            case syntax.Slice():
+                items.append(_range(frame, item, type.dims[axis]))
+            case _:
+                known = try_dim(frame, item)
+                if known is not None:
+                    items.append(At(_position(frame, item, known, type.dims[axis])))
+                    continue
+                node = evaluate_node(frame, item)
+                if node is None:
+                    return None
+                if node.tensor.dtype.kind != "i":
+                    raise fail(
+                        "E0505",
+                        f"an index must be an integer, but {described(item)} is {node.tensor}",
+                        item.span,
+                        help="convert it, as in `i64(x)`" if node.tensor.dtype.kind == "f" else None,
+                    )
+                if node.tensor.rank == 0:
+                    items.append(At(None))
+                    dynamic.append((node, item))
+                else:
+                    gathers.append((sum(isinstance(i, Range) for i in items), node, item))
+                    items.append(Range(0, type.dims[axis], 1))
+    items.extend(Range(0, d, 1) for d in type.dims[len(items) :])
+    result: Node | None = base
+    if any(isinstance(i, At) or i != Range(0, d, 1) for i, d in zip(items, type.dims, strict=True)):
+        result = apply(frame, SUBSCRIPT, [(base, expression.base), *dynamic], expression, items=tuple(items))
+    if len(gathers) > 1:
+        raise fail(
+            "E0504",
+            "only one axis can be gathered by an array of positions",
+            gathers[1][2].span,
+            help="write it in index notation, as in `y[k] = A[rows[k], columns[k]]`",
+        )
+    for axis, node, item in gathers:
+        if result is not None:
+            result = apply(frame, "take", [(result, expression.base), (node, item)], expression, axis=axis)
+    return result
+
+
+def _require(frame: Frame, where: syntax.Expr | syntax.Slice, low: DimLike, high: DimLike, text: str) -> None:
+    """Demand `low <= high`: now if both are known, else at the call."""
+    slack = high - low
+    if is_nonnegative(slack):
+        return
+    if isinstance(slack, int) or is_nonnegative(-slack - 1):
+        raise fail("E0506", "this index leaves the axis", Label(where.span, text))
+    frame.where.append(Constraint(low, "<=", high))
+
+
+def _position(frame: Frame, item: syntax.Expr, position: DimLike, dim: DimLike) -> DimLike:
+    if isinstance(position, int) and position < 0:
+        position = dim + position
+        _require(frame, item, 0, position, f"the axis has {dim_text(dim)} entries")
+    _require(frame, item, position + 1, dim, f"the axis has {dim_text(dim)} entries, counted from 0")
+    return position
+
+
+def _range(frame: Frame, item: syntax.Slice, dim: DimLike) -> Range:
+    def bound(part: syntax.Expr | None, default: DimLike) -> DimLike:
+        if part is None:
+            return default
+        known = try_dim(frame, part)
+        if known is None:
+            raise fail(
+                "E0511",
+                "the bounds of a slice must be sizes",
+                part.span,
+                help="its length is part of the type; use sizes and integers, or gather with an array of positions",
+            )
+        return dim + known if isinstance(known, int) and known < 0 else known
+
+    step = bound(item.step, 1)
+    if not isinstance(step, int) or step <= 0:
+        assert item.step is not None
+        raise fail("E0511", "the step of a slice must be a positive integer", item.step.span, help="`flip` reverses")
+    start, stop = bound(item.start, 0), bound(item.stop, dim)
+    count = divide(stop - start + (step - 1), step)
+    last = start + (count - 1) * step + 1  # the stop that is just behind the last position
+    _require(frame, item, 0, start, f"it starts at {dim_text(start)}")
+    _require(frame, item, last, dim, f"it stops at {dim_text(stop)}, and the axis has {dim_text(dim)} entries")
+    _require(frame, item, 0, count, f"it starts at {dim_text(start)} and stops at {dim_text(stop)}")
+    return Range(start, count, step)
+
+
+def block(frame: Frame, expression: syntax.Block) -> Node | None:
+    """`[A, B; C, D]`: a comma joins along the last axis, a semicolon along the one before.
+
+    Scalars are entries, vectors are rows; a literal 0 beside matrices is a block of zeros of the size that fits.
+    """
+    rows: list[list[tuple[Node, syntax.Expr]]] = []
+    for row in expression.rows:
+        values = [(evaluate_node(frame, item), item) for item in row]
+        if any(node is None for node, _ in values):
+            return None
+        rows.append([(node, item) for node, item in values if node is not None])
+    rank = max(node.tensor.rank for row in rows for node, _ in row)
+    if rank > 2:
+        raise fail("E0204", "blocks are scalars, vectors or matrices", expression.span, help="use concat or stack")
+    if rank == 2:
+        rows = _fill_zeros(rows)
+    joined: list[tuple[Node, syntax.Expr]] = []
+    for row in rows:
+        parts: list[tuple[Node, syntax.Expr]] = []
+        for node, item in row:
+            lifted = _lift(node, 2 if rank == 2 else 1, item)
+            parts.append((lifted, item))
+        line = parts[0][0] if len(parts) == 1 else apply(frame, "concat", parts, expression, axis=-1)
+        if line is None:
+            return None
+        joined.append((line, row[0][1]))
+    if len(joined) == 1:
+        return joined[0][0]
+    if joined[0][0].tensor.rank == 1:
+        return apply(frame, "stack", joined, expression, axis=0)
+    return apply(frame, "concat", joined, expression, axis=0)
+
+
+def _lift(node: Node, rank: int, item: syntax.Expr) -> Node:
+    """Scalars become vectors of one entry, vectors rows of one line."""
+    missing = rank - node.tensor.rank
+    if missing and rank == 2 and node.tensor.rank == 1:
+        raise fail(
+            "E0204",
+            "a vector beside matrices could be a row or a column",
+            Label(item.span, f"this is {node.tensor}"),
+            help="say which: `reshape(v, 1, n)` is a row, `reshape(v, n, 1)` a column",
+        )
+    for _ in range(missing):
+        node = make("reshape", (node,), dims=(1, *node.tensor.dims))
+    return node
+
+
+def _fill_zeros(rows: list[list[tuple[Node, syntax.Expr]]]) -> list[list[tuple[Node, syntax.Expr]]]:
+    def is_zero(node: Node) -> bool:
+        return static_dim(node) == 0 and node.tensor.rank == 0
+
+    filled = []
+    for row in rows:
+        heights = [node.tensor.dims[0] for node, _ in row if node.tensor.rank == 2]
+        line = []
+        for column, (node, item) in enumerate(row):
+            if is_zero(node):
+                widths = [
+                    other[column][0].tensor.dims[1]
+                    for other in rows
+                    if column < len(other) and other[column][0].tensor.rank == 2
+                ]
+                if not heights or not widths:
+                    raise fail(
+                        "E0215",
+                        "the size of this block of zeros is not known",
+                        item.span,
+                        help="write `zeros(n, m)`",
+                    )
+                node = make("zeros", (), dims=(heights[0], widths[0]), dtype=None)
+            line.append((node, item))
+        filled.append(line)
+    return filled

@@ -1,0 +1,312 @@
+"""A function's statements to a program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tpc.dsl import syntax
+from tpc.dsl.diagnostics import Diagnostics, Label, TpcError, fail
+from tpc.ir.build import cast, input_node, literal_value, make
+from tpc.ir.dims import DimLike, assuming
+from tpc.ir.elaborate import control, index
+from tpc.ir.elaborate.expression import evaluate, evaluate_node, fits
+from tpc.ir.elaborate.scope import Binding, Frame, FunctionValue, Value
+from tpc.ir.elaborate.types import constraint_of, facts_of, nonnegative_dims, type_of
+from tpc.ir.node import Node, Program, topological
+from tpc.ir.rewrite import ordered_facts
+from tpc.ir.types import STRONG, TensorType
+
+if TYPE_CHECKING:
+    from tpc.ir.elaborate.module import ModuleScope
+
+
+def build(
+    module: ModuleScope,
+    definition: syntax.Def,
+    types: Sequence[TensorType],
+    sizes: dict[str, DimLike],
+    batch: tuple[DimLike, ...],
+    diagnostics: Diagnostics,
+    name: str,
+) -> Program | None:
+    """The program of a function whose parameters have the given types; None after errors."""
+    frame = Frame(module, diagnostics, dict(sizes))
+    inputs: list[Node] = []
+    for parameter, type in zip(definition.parameters, types, strict=True):
+        node = input_node(parameter.name.name, type)
+        inputs.append(node)
+        if parameter.name.name in sizes:
+            diagnostics.add(
+                "E0305",
+                f"`{parameter.name.name}` is both a parameter and a size",
+                parameter.name.span,
+                help=f"a size needs no parameter: `{parameter.name.name}` can be used as a number; remove the parameter",
+            )
+        frame.define(parameter.name.name, node, parameter.name.span, "parameter")
+        facts = facts_of(parameter.facts, type, sizes, diagnostics)
+        if facts:
+            frame.facts.append((node, facts))
+    for written in definition.where:
+        frame.where.extend(constraint_of(written, sizes, diagnostics))
+    frame.later.update(control.assigned(definition.body))
+    with assuming(nonnegative_dims(frame.where)):
+        returned = _run_body(frame, definition)
+        outputs = None if returned is None else _results(frame, definition, returned, batch)
+    _warn_unused(frame, definition)
+    if outputs is None or diagnostics.errors:
+        return None
+    defaults = []
+    for parameter, node in zip(definition.parameters, inputs, strict=True):
+        if parameter.default is not None:
+            value = evaluate_node(Frame(module, diagnostics), parameter.default)
+            if value is not None and literal_value(value) is None:
+                diagnostics.add(
+                    "E0312",
+                    f"the default of `{parameter.name.name}` must be a number",
+                    parameter.default.span,
+                    help="leave the default out, and compute the value in the function",
+                )
+            elif value is not None:
+                fits(frame, value, node.tensor, "the default", parameter.default, Label(parameter.name.span, "declared here"))
+                defaults.append((parameter.name.name, value))
+    results = [node for node, _ in outputs]
+    facts = [*frame.facts, *((n, module.constant_facts[n]) for n in topological(results) if n in module.constant_facts)]
+    program = Program(
+        name,
+        inputs,
+        results,
+        [n for _, n in outputs],
+        ordered_facts(inputs, results, facts),
+        list(dict.fromkeys(frame.where)),
+        defaults,
+    )
+    module.note(program, frame)
+    return program
+
+
+def _run_body(frame: Frame, definition: syntax.Def) -> syntax.Return | None:
+    """Run the statements; the `return` that ends the function."""
+    body = definition.body
+    for position, statement in enumerate(body):
+        if isinstance(statement, syntax.Return):
+            for rest in body[position + 1 : position + 2]:
+                frame.diagnostics.add(
+                    "E0313",
+                    "this comes after the `return` and is never reached",
+                    Label(rest.span),
+                    Label(statement.span, "returns here"),
+                )
+            return statement
+        run(frame, [statement])
+    if not any(isinstance(s, syntax.Broken) for s in body):
+        frame.diagnostics.add(
+            "E0311",
+            f"`{definition.name.name}` has no `return`",
+            definition.name.span,
+            help="end it with `return` and the results",
+        )
+    return None
+
+
+def run(frame: Frame, statements: Sequence[syntax.Statement]) -> None:
+    """Elaborate statements in order; an error in one leaves its names unknown and goes on."""
+    for statement in statements:
+        try:
+            _run(frame, statement)
+        except TpcError as error:
+            frame.diagnostics.items.extend(error.diagnostics)
+            for name, span in control.assigned([statement]).items():
+                if frame.lookup(name) is None:
+                    frame.names[name] = Binding(None, span, True)
+
+
+def _run(frame: Frame, statement: syntax.Statement) -> None:
+    match statement:
+        case syntax.Assign():
+            _assign(frame, statement)
+        case syntax.Approx():
+            _approximate(frame, statement)
+        case syntax.Repeat():
+            control.repeat(frame, statement, run)
+        case syntax.Scan():
+            control.scan(frame, statement, run)
+        case syntax.If():
+            control.branch(frame, statement, run)
+        case syntax.Return():
+            raise fail(
+                "E0314",
+                "`return` may stand only at the end of a function",
+                statement.span,
+                help="assign to a name in the block, and return it after the block",
+            )
+        case syntax.Until():
+            raise fail("E0605", "`until` belongs directly into a `repeat`", statement.span)
+
+
+def _assign(frame: Frame, statement: syntax.Assign) -> None:
+    targets = statement.targets
+    if len(targets) == 1 and targets[0].letters is not None:
+        _assign_indexed(frame, statement, targets[0])
+        return
+    for target in targets:
+        if target.letters is not None:
+            raise fail("E0504", "an index statement has one target", target.span)
+    value = evaluate(frame, statement.value)
+    if len(targets) == 1:
+        if isinstance(value, list):
+            names = ", ".join("abcdefgh"[: len(value)])
+            frame.diagnostics.add(
+                "E0307",
+                f"this gives {len(value)} values, and one name takes them",
+                statement.span,
+                help=f"name each of them, as in `{names} = ...`",
+            )
+            value = None
+        _define(frame, targets[0], value, statement.value)
+        return
+    values: list[Value | None]
+    if isinstance(value, list) and len(value) == len(targets):
+        values = list(value)
+    else:
+        if value is not None:
+            count = len(value) if isinstance(value, list) else 1
+            frame.diagnostics.add(
+                "E0307",
+                f"{len(targets)} names for {count} value{'s' * (count != 1)}",
+                Label(statement.span),
+                help=f"the right side gives {count}",
+            )
+        values = [None] * len(targets)
+    for target, part in zip(targets, values, strict=True):
+        _define(frame, target, part, statement.value)
+
+
+def _define(frame: Frame, target: syntax.Target, value: Value | None, part: syntax.Expr) -> None:
+    if isinstance(value, FunctionValue):
+        raise fail("E0306", "functions cannot be assigned to names", part.span, help="use the function by its own name")
+    if isinstance(value, Node) and target.type is not None:
+        value = _declared(frame, target, value, part)
+    frame.define(target.name.name, value, target.name.span)
+
+
+def _declared(frame: Frame, target: syntax.Target, node: Node, part: syntax.Expr) -> Node | None:
+    """A value with a written type: checked against it, and its facts noted."""
+    assert target.type is not None
+    wanted = type_of(target.type, frame.dims, (), frame.diagnostics, node.tensor.dtype)
+    if wanted is None:
+        return None
+    fitting = fits(frame, node, wanted, f"`{target.name.name}`", part, Label(target.type.span, "declared here"))
+    if fitting is not None and target.facts:
+        facts = facts_of(target.facts, wanted, frame.dims, frame.diagnostics)
+        if facts:
+            frame.facts.append((fitting, facts))
+    return fitting
+
+
+def _assign_indexed(frame: Frame, statement: syntax.Assign, target: syntax.Target) -> None:
+    letters = target.letters
+    assert letters is not None
+    stacked = bool(letters) and frame.scan_letter == letters[0].name
+    if stacked:
+        letters = letters[1:]
+    if stacked and not letters:
+        node = evaluate_node(frame, statement.value)
+    else:
+        node = index.statement(frame, letters, statement.value, statement.span)
+    if node is not None and target.type is not None:
+        node = _declared(frame, target, node, statement.value)
+    if node is not None and stacked and node.tensor.dtype.is_weak:
+        node = cast(node, STRONG[node.tensor.dtype])
+    frame.define(target.name.name, node, target.name.span, "stacked" if stacked else "value")
+    if stacked:
+        frame.names[target.name.name].used = True
+
+
+def _approximate(frame: Frame, statement: syntax.Approx) -> None:
+    node = evaluate_node(frame, statement.value)
+    within = evaluate_node(frame, statement.within)
+    operands = [node]
+    if statement.on is not None:
+        operands.append(evaluate_node(frame, statement.on))
+    if within is not None:
+        bound = literal_value(within)
+        if not isinstance(bound, (int, float)) or not 0 <= bound < 1:
+            raise fail(
+                "E0218",
+                "the error bound must be a number from 0 to 1",
+                statement.within.span,
+                help="it is relative to the norm of the value, as in `within 1e-2`",
+            )
+    value = None
+    if within is not None and all(n is not None for n in operands):
+        value = make("approximate", [n for n in operands if n is not None], within=within["value"])
+        frame.spans[value] = statement.span
+    _define(frame, statement.target, value, statement.value)
+
+
+def _results(
+    frame: Frame, definition: syntax.Def, returned: syntax.Return, batch: tuple[DimLike, ...]
+) -> list[tuple[Node, str]] | None:
+    """The results with their names, checked against the declared types."""
+    value = evaluate(frame, returned.value)
+    if value is None:
+        return None
+    if isinstance(value, FunctionValue):
+        raise fail("E0306", "a function cannot be returned", returned.value.span)
+    values = value if isinstance(value, list) else [value]
+    parts = (
+        returned.value.items
+        if isinstance(returned.value, syntax.Tuple) and len(returned.value.items) == len(values)
+        else [returned.value] * len(values)
+    )
+    declared = definition.results
+    if declared is not None and len(declared) != len(values):
+        frame.diagnostics.add(
+            "E0307",
+            f"`{definition.name.name}` declares {len(declared)} result{'s' * (len(declared) != 1)} and returns {len(values)}",
+            Label(returned.span),
+            Label(declared[0].span.to(declared[-1].span), "declared here"),
+        )
+        return None
+    outputs: list[tuple[Node, str]] = []
+    names: set[str] = set()
+    for position, (item, part) in enumerate(zip(values, parts, strict=True)):
+        if not isinstance(item, Node):
+            return None
+        node: Node | None = item
+        if declared is not None:
+            written = declared[position]
+            wanted = type_of(written.type, frame.dims, batch, frame.diagnostics, item.tensor.dtype)
+            if wanted is None:
+                return None
+            node = fits(
+                frame, item, wanted, "the result", part, Label(written.span, "declared here")
+            )
+            if node is None:
+                return None
+            facts = facts_of(written.facts, wanted, frame.dims, frame.diagnostics)
+            if facts:
+                frame.facts.append((node, facts))
+        if node is not None and node.tensor.dtype.is_weak:
+            node = cast(node, STRONG[node.tensor.dtype])
+        assert node is not None
+        name = part.name if isinstance(part, syntax.Name) else "out" if len(values) == 1 else f"out{position + 1}"
+        while name in names or (not isinstance(part, syntax.Name) and frame.lookup(name) is not None):
+            name += "_"
+        names.add(name)
+        outputs.append((node, name))
+    return outputs
+
+
+def _warn_unused(frame: Frame, definition: syntax.Def) -> None:
+    for name, binding in frame.names.items():
+        if binding.used or name.startswith("_"):
+            continue
+        what = "parameter" if binding.kind == "parameter" else "value"
+        frame.diagnostics.add(
+            "W0302" if what == "parameter" else "W0301",
+            f"{what} `{name}` is never used",
+            binding.span,
+            help=f"remove it, or call it `_{name}` if it is meant to be there",
+        )

@@ -1,0 +1,533 @@
+"""A file and what it uses: its functions and constants, checked, and elaborated as they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Protocol
+
+from tpc.dsl import syntax
+from tpc.dsl.diagnostics import Diagnostic, Diagnostics, Label, TpcError
+from tpc.dsl.parser import parse
+from tpc.dsl.source import Source, Span
+from tpc.ir.build import cast
+from tpc.ir.dims import DimLike, named, substitute
+from tpc.ir.elaborate.expression import evaluate_node
+from tpc.ir.elaborate.function import build
+from tpc.ir.elaborate.scope import Frame, FunctionValue, Value
+from tpc.ir.elaborate.types import holds, match_dims, size_names, type_of
+from tpc.ir.node import Constraint, Fact, Node, Program
+from tpc.ir.ops.structure import CONSTANT, ConstantData
+from tpc.ir.types import TensorType
+
+
+class Files(Protocol):
+    """How `use` and `load` reach files below the folder of the program."""
+
+    def program(self, path: str, origin: Source, span: Span) -> Source:
+        """The text of another program. Raises TpcError."""
+        ...
+
+    def array(self, path: str, origin: Source, span: Span) -> ConstantData:
+        """An array from a file. Raises TpcError."""
+        ...
+
+
+class NoFiles:
+    """For a program given as text: there is no folder to read from."""
+
+    def program(self, path: str, origin: Source, span: Span) -> Source:
+        raise self._refused(span)
+
+    def array(self, path: str, origin: Source, span: Span) -> ConstantData:
+        raise self._refused(span)
+
+    def _refused(self, span: Span) -> TpcError:
+        from tpc.dsl.diagnostics import fail
+
+        return fail(
+            "E0701",
+            "a program given as text has no folder to read files from",
+            span,
+            help="save it to a file, or give the folder with `folder=`",
+        )
+
+
+@dataclass
+class Notes:
+    """What is remembered beside a program's nodes: places in the text, and the user's names."""
+
+    spans: dict[Node, Span] = field(default_factory=dict)
+    names: dict[Node, str] = field(default_factory=dict)
+
+
+@cache
+def library_names() -> tuple[str, ...]:
+    """The names that can be called without being defined."""
+    from tpc.ir.elaborate.derivatives import KINDS
+    from tpc.ir.ops import OPS
+
+    return (*(n for n, op in OPS.items() if op.group != "structure"), *KINDS, "rows", "cols", "size", "len")
+
+
+class ModuleScope:
+    """The functions and constants that a program can name."""
+
+    def __init__(self, files: Files) -> None:
+        self.files = files
+        self.diagnostics = Diagnostics()
+        self.definitions: dict[str, syntax.Def] = {}
+        self.constants: dict[str, syntax.Const] = {}
+        self.order: list[str] = []
+        self.notes = Notes()
+        self.constant_facts: dict[Node, tuple[Fact, ...]] = {}
+        self._constant_values: dict[str, Node | None] = {}
+        self._instances: dict[tuple[object, ...], Program | None] = {}
+        self._instance_names: dict[str, int] = {}
+        self._building: list[syntax.Def] = []
+        self._told: set[tuple[str, str, int]] = set()
+        self._loaded: set[str] = set()
+
+    # ---- reading
+
+    def read(self, source: Source, chain: tuple[str, ...] = ()) -> None:
+        """Parse a source and the sources it uses, and enter their functions and constants."""
+        self._loaded.add(source.name)
+        module = parse(source, self.diagnostics)
+        for item in module.items:
+            match item:
+                case syntax.Use(path=path):
+                    self._use(source, path, (*chain, source.name))
+                case syntax.Const(name=name):
+                    if self._enter(name):
+                        self.constants[name.name] = item
+                case syntax.Def(name=name):
+                    if self._enter(name):
+                        self.definitions[name.name] = item
+                        if not chain:
+                            self.order.append(name.name)
+
+    def _use(self, source: Source, path: syntax.String, chain: tuple[str, ...]) -> None:
+        try:
+            used = self.files.program(path.value, source, path.span)
+        except TpcError as error:
+            self.diagnostics.items.extend(error.diagnostics)
+            return
+        if used.name in chain:
+            ring = " -> ".join((*chain[chain.index(used.name) :], used.name))
+            self.diagnostics.add(
+                "E0703", "these files use each other in a circle", Label(path.span, ring),
+                help="move what they share into a file of its own",
+            )
+        elif used.name not in self._loaded:
+            if len(self._loaded) > 200:
+                self.diagnostics.add("E0904", "more than 200 files are used", path.span)
+                return
+            self.read(used, chain)
+
+    def _enter(self, name: syntax.Name) -> bool:
+        first = self.definitions.get(name.name) or self.constants.get(name.name)
+        if first is not None:
+            self.diagnostics.add(
+                "E0303",
+                f"`{name.name}` is already defined",
+                Label(name.span, "defined again here"),
+                Label(first.name.span, "first defined here"),
+                help="give one of them another name",
+            )
+            return False
+        return True
+
+    # ---- names
+
+    def names(self) -> Iterable[str]:
+        return (*self.definitions, *self.constants)
+
+    def library(self) -> tuple[str, ...]:
+        return library_names()
+
+    def definition(self, name: str) -> syntax.Def | None:
+        return self.definitions.get(name)
+
+    def lookup(self, name: str) -> tuple[bool, Value | None]:
+        """Whether a function or constant has this name, and its value."""
+        if name in self.definitions:
+            return True, FunctionValue(self.definitions[name])
+        if name in self.constants:
+            return True, self.constant(name)
+        return False, None
+
+    def constant(self, name: str) -> Node | None:
+        """The value of a constant, read or computed once."""
+        if name not in self._constant_values:
+            self._constant_values[name] = None  # a constant that names itself is unknown
+            try:
+                self._constant_values[name] = self._constant(self.constants[name])
+            except TpcError as error:
+                self.diagnostics.items.extend(error.diagnostics)
+        return self._constant_values[name]
+
+    def _constant(self, const: syntax.Const) -> Node | None:
+        from tpc.ir.elaborate.expression import fits
+
+        frame = Frame(self, self.diagnostics)
+        match const.value:
+            case syntax.Call(
+                function=syntax.Name(name="load"), arguments=[syntax.String() as path], keywords=[]
+            ):
+                data = self.files.array(path.value, path.span.source, path.span)
+                from tpc.ir.arrays import type_of_array
+
+                node: Node | None = Node(
+                    CONSTANT, (), (("name", const.name.name), ("data", data)), type_of_array(data.array)
+                )
+            case _:
+                node = evaluate_node(frame, const.value)
+        if node is None or const.type is None:
+            return node
+        wanted = type_of(const.type, {}, (), self.diagnostics, node.tensor.dtype)
+        if wanted is None:
+            return None
+        label = Label(const.type.span, "declared here")
+        fitting = fits(frame, node, wanted, f"`{const.name.name}`", const.value, label)
+        if fitting is not None:
+            from tpc.ir.elaborate.types import facts_of
+
+            facts = facts_of(const.facts, wanted, {}, self.diagnostics)
+            if facts:
+                self.constant_facts[fitting] = facts
+        return fitting
+
+    # ---- functions
+
+    def note(self, program: Program, frame: Frame) -> None:
+        """Remember the places and names of a program's nodes."""
+        self.notes.spans.update(frame.spans)
+        for node, name in frame.node_names.items():
+            self.notes.names.setdefault(node, name)
+
+    def generic(self, definition: syntax.Def, batch_rank: int = 1) -> Program | None:
+        """The program of a function as it is declared; None after errors, or if a parameter has no type."""
+        if any(p.type is None for p in definition.parameters):
+            return None
+        types = [p.type for p in definition.parameters]
+        sizes: dict[str, DimLike] = {name: named(name) for name in size_names(types)}
+        return self._declared(definition, sizes, _batch(batch_rank), [None] * len(types))
+
+    def _declared(
+        self,
+        definition: syntax.Def,
+        sizes: dict[str, DimLike],
+        batch: tuple[DimLike, ...],
+        actual: Sequence[TensorType | None],
+    ) -> Program | None:
+        diagnostics = Diagnostics()
+        _equalities(definition, sizes, diagnostics)
+        types: list[TensorType] = []
+        for parameter, given in zip(definition.parameters, actual, strict=True):
+            if parameter.type is None:
+                assert given is not None
+                types.append(given)
+                continue
+            dtype = given.dtype if given is not None and parameter.type.dtype is None else None
+            extra = batch[len(batch) - _batch_rank(parameter.type, given, len(batch)) :]
+            type = (
+                type_of(parameter.type, sizes, extra, diagnostics)
+                if dtype is None
+                else type_of(parameter.type, sizes, extra, diagnostics, dtype)
+            )
+            if type is None:
+                self._tell(diagnostics.items)
+                return None
+            types.append(type)
+        return self._build(definition, types, sizes, batch, diagnostics)
+
+    def _build(
+        self,
+        definition: syntax.Def,
+        types: Sequence[TensorType],
+        sizes: dict[str, DimLike],
+        batch: tuple[DimLike, ...],
+        diagnostics: Diagnostics,
+    ) -> Program | None:
+        key = (id(definition), tuple(types))
+        if key not in self._instances:
+            count = self._instance_names.get(definition.name.name, 0) + 1
+            self._instance_names[definition.name.name] = count
+            name = definition.name.name + (f"_{count}" if count > 1 else "")
+            self._building.append(definition)
+            try:
+                self._instances[key] = build(self, definition, types, sizes, batch, diagnostics, name)
+            except TpcError as error:
+                diagnostics.items.extend(error.diagnostics)
+                self._instances[key] = None
+            finally:
+                self._building.pop()
+            self._tell(diagnostics.items)
+        return self._instances[key]
+
+    def _tell(self, items: Iterable[Diagnostic]) -> None:
+        """Pass messages on, each once, however often a function is elaborated."""
+        for item in items:
+            first = item.labels[0].span if item.labels else None
+            key = (item.code, first.source.name if first else "", first.start if first else -1)
+            if key not in self._told:
+                self._told.add(key)
+                self.diagnostics.items.append(item)
+
+    def instance(
+        self,
+        frame: Frame,
+        definition: syntax.Def,
+        arguments: Sequence[tuple[Node, syntax.Expr]],
+        call: syntax.Call,
+    ) -> tuple[Program, tuple[tuple[str, DimLike], ...], list[Node]] | None:
+        """The program for a call, what its sizes are there, and the operands in its formats."""
+        if definition in self._building:
+            ring = [d.name.name for d in self._building[self._building.index(definition) :]]
+            frame.diagnostics.add(
+                "E0310",
+                f"`{definition.name.name}` calls itself",
+                Label(call.span, " -> ".join([*ring, definition.name.name])),
+                help="functions cannot be recursive; write the recurrence with `repeat` or `scan`",
+            )
+            return None
+        if len(self._building) > 60:
+            frame.diagnostics.add("E0902", "calls are nested more than 60 deep", call.span)
+            return None
+        sizes, ranks = self._match(frame, definition, arguments, call)
+        if sizes is None:
+            return None
+        own: dict[str, DimLike] = {name: named(name) for name in sizes}
+        actual = [_abstract(n.tensor, p.type, sizes, own) for (n, _), p in zip(arguments, definition.parameters, strict=True)]
+        program = self._declared(definition, own, _batch(ranks), actual)
+        if program is None:
+            return None
+        operands = [
+            cast(node, wanted.tensor.dtype) for (node, _), wanted in zip(arguments, program.inputs, strict=True)
+        ]
+        for constraint in program.where:
+            here = Constraint(
+                substitute(constraint.left, sizes), constraint.relation, substitute(constraint.right, sizes)
+            )
+            truth = holds(here)
+            if truth is False:
+                frame.diagnostics.add(
+                    "E0212",
+                    f"`{definition.name.name}` needs {constraint}, but here that is {here}",
+                    Label(call.span),
+                    Label(definition.name.span, "defined here"),
+                )
+                return None
+            if truth is None:
+                frame.where.append(here)
+        return program, tuple(sorted(sizes.items())), operands
+
+    def _match(
+        self,
+        frame: Frame,
+        definition: syntax.Def,
+        arguments: Sequence[tuple[Node, syntax.Expr]],
+        call: syntax.Call,
+    ) -> tuple[dict[str, DimLike] | None, int]:
+        """Sizes of the function from the arguments, with messages for those that do not fit."""
+        sizes: dict[str, DimLike] = {}
+        origin: dict[str, Label] = {}
+        batch_rank = 0
+        pending: list[tuple[DimLike, DimLike, Label, str]] = []
+        sound = True
+        own = {n: named(n) for n in size_names([p.type for p in definition.parameters])}
+        for parameter, (node, part) in zip(definition.parameters, arguments, strict=True):
+            if parameter.type is None:
+                continue
+            actual = node.tensor
+            fixed = [d for d in parameter.type.dims if not isinstance(d, syntax.Dots)]
+            dotted = len(fixed) < len(parameter.type.dims)
+            name = parameter.name.name
+            label = Label(part.span, f"this is {actual}")
+            if actual.rank < len(fixed) or (actual.rank > len(fixed) and not dotted):
+                frame.diagnostics.add(
+                    "E0204",
+                    f"`{name}` of `{definition.name.name}` must be {parameter.type.span.text}",
+                    label,
+                    Label(parameter.span, "declared here"),
+                )
+                sound = False
+                continue
+            if parameter.type.dtype is not None:
+                wanted = parameter.type.dtype.name
+                weak = actual.dtype.is_weak
+                if actual.dtype.name != wanted and not weak:
+                    frame.diagnostics.add(
+                        "E0211",
+                        f"`{name}` of `{definition.name.name}` must be {wanted}, not {actual.dtype}",
+                        label,
+                        Label(parameter.span, "declared here"),
+                        help=f"convert it, as in `{wanted}({part.span.text})`",
+                    )
+                    sound = False
+            batch_rank = max(batch_rank, actual.rank - len(fixed))
+            where = next((k for k, d in enumerate(parameter.type.dims) if isinstance(d, syntax.Dots)), len(fixed))
+            extra = actual.rank - len(fixed)
+            if dotted:
+                for k, dim in enumerate(actual.dims[where : where + extra]):
+                    sizes.setdefault(f"batch{extra - k}", dim)
+            dims = [*actual.dims[:where], *actual.dims[where + extra :]] if dotted else list(actual.dims)
+            from tpc.ir.notation import dim_of_syntax
+
+            for written, dim in zip(fixed, dims, strict=True):
+                try:
+                    pending.append((dim_of_syntax(written, own), dim, label, name))  # type: ignore[arg-type]
+                except TpcError as error:
+                    self._tell(error.diagnostics)
+                    sound = False
+        progress = True
+        while pending and progress and sound:
+            progress = False
+            for item in list(pending):
+                wanted_dim, dim, label, name = item
+                before = set(sizes)
+                agreed = match_dims(wanted_dim, dim, sizes)
+                if agreed is None:
+                    continue
+                pending.remove(item)
+                progress = True
+                for bound in set(sizes) - before:
+                    origin[bound] = label
+                if not agreed:
+                    sound = self._size_clash(frame, definition, call, wanted_dim, dim, label, name, sizes, origin)
+        for wanted_dim, dim, label, name in pending if sound else []:
+            frame.diagnostics.add(
+                "E0207", f"the sizes in {wanted_dim} cannot be found from {dim}", label,
+                help=f"`{name}` alone does not settle them; an argument with one of these sizes as an axis does",
+            )
+            sound = False
+        return (sizes if sound else None), batch_rank
+
+    def _size_clash(
+        self,
+        frame: Frame,
+        definition: syntax.Def,
+        call: syntax.Call,
+        wanted: DimLike,
+        actual: DimLike,
+        label: Label,
+        name: str,
+        sizes: dict[str, DimLike],
+        origin: dict[str, Label],
+    ) -> bool:
+        from tpc.ir.dims import dim_text, names_of
+
+        here = substitute(wanted, sizes)
+        labels = [Label(label.span, f"{label.text}, and needs {dim_text(wanted)} = {dim_text(here)} there")]
+        for known in sorted(names_of(wanted)):
+            if known in origin and origin[known].span != label.span:
+                labels.append(Label(origin[known].span, f"{known} is {dim_text(sizes[known])} because {origin[known].text}"))
+        frame.diagnostics.add(
+            "E0203",
+            f"`{name}` of `{definition.name.name}` has {dim_text(actual)} where {dim_text(wanted)} is {dim_text(here)}",
+            *labels,
+        )
+        return False
+
+
+def _batch(rank: int) -> tuple[DimLike, ...]:
+    return tuple(named(f"batch{rank - k}") for k in range(rank))
+
+
+def _batch_rank(written: syntax.TypeExpr, given: TensorType | None, most: int) -> int:
+    if given is None:
+        return most
+    return given.rank - sum(not isinstance(d, syntax.Dots) for d in written.dims)
+
+
+def _abstract(
+    actual: TensorType, written: syntax.TypeExpr | None, sizes: dict[str, DimLike], own: dict[str, DimLike]
+) -> TensorType:
+    """The type that an untyped parameter has inside of the function: the caller's, with sizes named there."""
+    if written is not None:
+        return actual
+    from tpc.ir.dims import names_of
+
+    dims: list[DimLike] = []
+    for dim in actual.dims:
+        if isinstance(dim, int):
+            dims.append(dim)
+            continue
+        known = next((name for name, value in sizes.items() if value == dim), None)
+        if known is None:
+            (only, *others) = sorted(names_of(dim))
+            known = only if not others and dim == named(only) and only not in sizes else f"d{len(sizes) + 1}"
+            while known in sizes:
+                known += "_"
+            sizes[known] = dim
+            own[known] = named(known)
+        dims.append(named(known))
+    return TensorType(actual.dtype, dims)
+
+
+def _equalities(definition: syntax.Def, sizes: dict[str, DimLike], diagnostics: Diagnostics) -> None:
+    """`where n == 2*m`: n is replaced by what it equals."""
+    from tpc.ir.elaborate.types import constraint_of
+
+    silent = Diagnostics()
+    for written in definition.where:
+        for constraint in constraint_of(written, sizes, silent):
+            if constraint.relation != "==":
+                continue
+            for left, right in ((constraint.left, constraint.right), (constraint.right, constraint.left)):
+                from tpc.ir.dims import names_of
+
+                name = str(left)
+                if name in sizes and sizes[name] == left and name not in names_of(right):
+                    for key, value in list(sizes.items()):
+                        sizes[key] = substitute(value, {name: right})
+                    break
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A program text after checking: the programs of its functions, and what was said on the way."""
+
+    module: ModuleScope
+    programs: dict[str, Program]
+    diagnostics: Diagnostics
+
+    def default(self) -> str | None:
+        """The function that is meant when none is named: `main`, or else the last."""
+        order = self.module.order
+        return "main" if "main" in order else order[-1] if order else None
+
+
+def check(source: Source, files: Files | None = None) -> Checked:
+    """Check a program text: every function for all sizes. Errors are in the diagnostics, never raised."""
+    module = ModuleScope(files or NoFiles())
+    module.read(source)
+    programs: dict[str, Program] = {}
+    for name in module.constants:
+        module.constant(name)
+    for name in module.order:
+        program = module.generic(module.definitions[name])
+        if program is not None:
+            programs[name] = program
+    called = {key[0] for key in module._instances}
+    for name in module.order:
+        definition = module.definitions[name]
+        if any(p.type is None for p in definition.parameters) and id(definition) not in called:
+            module.diagnostics.add(
+                "W0303",
+                f"`{name}` is never called, and its parameters have no types",
+                definition.name.span,
+                help="give the parameters types, so that it can be checked and run by itself",
+            )
+    if not module.order and not module.diagnostics.errors:
+        module.diagnostics.add(
+            "E0315",
+            "there is no function here",
+            Span(source, 0, min(len(source.text), 1)),
+            help="a program has at least one `def`",
+        )
+    return Checked(module, programs, module.diagnostics)
+
+

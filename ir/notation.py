@@ -1,0 +1,673 @@
+"""Index notation to formulas: op lines and index statements are read by the same code.
+
+An expression with letters becomes a scalar over operands; then every letter gets its extent, from the axis that it
+indexes alone (`X[i, k]`), from a declaration (`i in n`), or by solving an affine index (`x[i + s]` with s known).
+Last, every access is shown to stay inside its operand, by bounds of the affine index and the guards around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NoReturn, Protocol
+
+from tpc.dsl import syntax
+from tpc.dsl.diagnostics import Label, fail
+from tpc.dsl.source import Span
+from tpc.ir.affine import Affine, affine, bounds
+from tpc.ir.dims import (
+    DimLike,
+    add,
+    assuming,
+    dim_text,
+    divide,
+    divide_exactly,
+    is_nonnegative,
+    maximum,
+    minimum,
+    multiply,
+    named,
+    power,
+    product,
+)
+from tpc.ir.formula import (
+    Access,
+    Apply,
+    Composed,
+    Formula,
+    LetterValue,
+    Literal,
+    Reduction,
+    Scalar,
+    SizeValue,
+    children,
+    scalar_dtype,
+)
+from tpc.ir.node import Constraint
+from tpc.ir.op import Attributes, Op, bind
+from tpc.ir.scalar import OPERATORS, REDUCERS, SCALARS
+from tpc.ir.types import TensorType
+
+MAX_DEPTH = 150
+
+CONSTANTS: dict[str, bool | float] = {
+    "true": True,
+    "false": False,
+    "pi": 3.141592653589793,
+    "inf": float("inf"),
+    "nan": float("nan"),
+}
+
+
+def dim_of_syntax(expression: syntax.Expr, sizes: Mapping[str, DimLike] | None) -> DimLike:
+    """A size expression as a dim; names are looked up in `sizes`, or (if that is None) are sizes themselves.
+
+    Raises
+    ------
+    TpcError
+        If it is no polynomial of known sizes with integer coefficients.
+    """
+    match expression:
+        case syntax.Number(value=int() as value):
+            return value
+        case syntax.Name(name=name):
+            if sizes is None:
+                return named(name)
+            if name in sizes:
+                return sizes[name]
+            raise fail("E0207", f"`{name}` is not a known size", expression.span)
+        case syntax.Unary(operator="-", operand=operand):
+            return multiply(dim_of_syntax(operand, sizes), -1)
+        case syntax.Binary(operator="^", left=left, right=syntax.Number(value=int() as exponent)) if 0 <= exponent <= 16:
+            return power(dim_of_syntax(left, sizes), exponent)
+        case syntax.Binary(operator="/", left=left, right=right):
+            quotient = divide_exactly(dim_of_syntax(left, sizes), dim_of_syntax(right, sizes))
+            if quotient is not None:
+                return quotient
+        case syntax.Binary(operator="+" | "-" | "*" as sign, left=left, right=right):
+            a, b = dim_of_syntax(left, sizes), dim_of_syntax(right, sizes)
+            return multiply(a, b) if sign == "*" else add(a, b if sign == "+" else multiply(b, -1))
+        case syntax.Call(function=syntax.Name(name="min" | "max" | "div" as name), arguments=[left, right], keywords=[]):
+            a, b = dim_of_syntax(left, sizes), dim_of_syntax(right, sizes)
+            if name == "div":
+                if b == 0:
+                    raise fail("E0208", "a size is divided by zero", expression.span)
+                return divide(a, b)
+            return minimum(a, b) if name == "min" else maximum(a, b)
+    raise fail(
+        "E0208",
+        "a size must be a polynomial of sizes with integer coefficients",
+        expression.span,
+        help="use names, integers, `+ - *`, `^` by a small integer, and min, max or div (which rounds down)",
+    )
+
+
+class Scope(Protocol):
+    """What a notation reader asks of the place where the notation stands."""
+
+    def operand(self, expression: syntax.Expr) -> int:
+        """The number of the operand that an expression without letters stands for."""
+        ...
+
+    def operand_type(self, number: int) -> TensorType: ...
+
+    def scalar(self, expression: syntax.Expr) -> Scalar | None:
+        """What an expression without letters is if it is a plain number or size."""
+        ...
+
+    def size(self, name: str) -> DimLike | None:
+        """The size called `name`, if there is one."""
+        ...
+
+    def extent(self, expression: syntax.Expr) -> DimLike: ...
+
+    def function(self, name: str) -> syntax.Def | None:
+        """A function of the program that may be called on scalars."""
+        ...
+
+
+@dataclass
+class Reader:
+    """Reads expressions with letters; `letters` are those in scope, `values` names that stand for scalars."""
+
+    scope: Scope
+    letters: set[str]
+    values: dict[str, Scalar] = field(default_factory=dict)
+    extents: dict[str, DimLike] = field(default_factory=dict)
+    spans: dict[Scalar, Span] = field(default_factory=dict)
+    batch: list[str] = field(default_factory=list)
+    renamed: dict[str, str] = field(default_factory=dict)
+    depth: int = 0
+    summed: set[str] = field(default_factory=set)  # letters of the sums so far
+    taken: set[str] = field(default_factory=set)  # names that a renamed letter must not take
+
+    def read(self, expression: syntax.Expr) -> Scalar:
+        if self.depth > MAX_DEPTH:
+            raise fail(
+                "E0902",
+                "this index expression is nested too deeply",
+                expression.span,
+                help="give parts of it names, in index statements of their own",
+            )
+        self.depth += 1
+        try:
+            scalar = self._read(expression)
+        finally:
+            self.depth -= 1
+        self.spans.setdefault(scalar, expression.span)
+        return scalar
+
+    def _read(self, expression: syntax.Expr) -> Scalar:
+        match expression:
+            case syntax.Number(value=value):
+                return Literal.of(value)
+            case syntax.Name():
+                return self._name(expression)
+            case syntax.Unary(operator="+", operand=operand):
+                return self.read(operand)
+            case syntax.Unary(operator=operator, operand=operand):
+                return Apply(OPERATORS[operator, 1].name, (self.read(operand),))
+            case syntax.Binary(operator=operator, left=left, right=right) if (operator, 2) in OPERATORS:
+                return Apply(OPERATORS[operator, 2].name, (self.read(left), self.read(right)))
+            case syntax.Conditional(then=then, condition=condition, other=other):
+                return Apply("select", (self.read(condition), self.read(then), self.read(other)))
+            case syntax.Reduce():
+                return self._reduce(expression)
+            case syntax.Subscript():
+                return self._subscript(expression)
+            case syntax.Call():
+                return self._call(expression)
+        if self.mentions_letters(expression):
+            raise fail(
+                "E0507",
+                "index letters cannot reach into this expression",
+                Label(expression.span, "this works on whole arrays"),
+                help="write what it does to single entries, as in `sum[k](A[i, k] * B[k, j])`, "
+                "or give the array a name first and index that",
+            )
+        return self._whole(expression)
+
+    def _whole(self, expression: syntax.Expr) -> Scalar:
+        """An expression without letters: it must be a scalar to be used as one."""
+        plain = self.scope.scalar(expression)
+        if plain is not None:
+            return plain
+        number = self.scope.operand(expression)
+        rank = self.scope.operand_type(number).rank
+        if rank:
+            text = expression.span.text
+            slots = ", ".join("ijklmnpq"[:rank]) if rank <= 8 else "..."
+            raise fail(
+                "E0503",
+                f"`{text}` has {rank} {'axis' if rank == 1 else 'axes'} and no index here",
+                Label(expression.span, f"this is {self.scope.operand_type(number)}"),
+                help=f"index it, as in `{text}[{slots}]`" if len(text) < 30 else None,
+            )
+        return Access(number, ())
+
+    def _name(self, expression: syntax.Name) -> Scalar:
+        name = expression.name
+        if name in self.letters:
+            return LetterValue(self.renamed.get(name, name))
+        if name in self.values:
+            return self.values[name]
+        size = self.scope.size(name)
+        if size is not None:
+            return size_scalar(size)
+        if name in CONSTANTS:
+            return Literal.of(CONSTANTS[name])
+        return self._whole(expression)
+
+    def _call(self, call: syntax.Call) -> Scalar:
+        if not any(self.mentions_letters(a) for a in [*call.arguments, *(k.value for k in call.keywords)]):
+            return self._whole(call)
+        name = call.function.name if isinstance(call.function, syntax.Name) else ""
+        definition = self.scope.function(name)
+        if definition is not None:
+            return self._call_defined(call, definition)
+        function = SCALARS.get(name)
+        if name in ("min", "max") and len(call.arguments) == 2:
+            function = SCALARS[name + "imum"]
+        if function is None:
+            raise fail(
+                "E0508",
+                f"`{name or call.function.span.text}` is not a function of scalars",
+                Label(call.function.span, "its arguments have index letters, so they are single entries here"),
+                help="apply it to whole arrays outside of the index notation, or write a sum[k](...) out",
+            )
+        if call.keywords:
+            raise fail("E0304", f"`{name}` has no option `{call.keywords[0].name}`", call.keywords[0].span)
+        if len(call.arguments) != function.arity:
+            raise fail(
+                "E0302",
+                f"`{name}` takes {function.arity} argument{'s' * (function.arity != 1)}, not {len(call.arguments)}",
+                call.span,
+            )
+        return Apply(function.name, tuple(self.read(a) for a in call.arguments))
+
+    def _call_defined(self, call: syntax.Call, definition: syntax.Def) -> Scalar:
+        """A function of the program on scalars: its statements are read in place."""
+        if call.keywords or len(call.arguments) != len(definition.parameters):
+            raise fail(
+                "E0302",
+                f"`{definition.name.name}` takes {len(definition.parameters)} arguments, not {len(call.arguments)}",
+                Label(call.span),
+                Label(definition.name.span, "defined here"),
+            )
+        for parameter in definition.parameters:
+            if parameter.type is not None and parameter.type.dims:
+                raise fail(
+                    "E0508",
+                    f"`{definition.name.name}` works on arrays, but is given single entries here",
+                    Label(call.span),
+                    Label(parameter.span, "this parameter has axes"),
+                )
+        values = {
+            p.name.name: self.read(a) for p, a in zip(definition.parameters, call.arguments, strict=True)
+        }
+        outer = self.values, self.letters
+        self.values, self.letters = values, set()
+        try:
+            for statement in definition.body:
+                match statement:
+                    case syntax.Return(value=value):
+                        return self.read(value)
+                    case syntax.Assign(targets=[syntax.Target(letters=None) as target], value=value):
+                        self.values[target.name.name] = self.read(value)
+                    case _:
+                        break
+        finally:
+            self.values, self.letters = outer
+        raise fail(
+            "E0508",
+            f"`{definition.name.name}` cannot be called on single entries",
+            Label(call.span),
+            Label(definition.name.span, "only assignments and a return may stand in such a function"),
+        )
+
+    def _reduce(self, reduce: syntax.Reduce) -> Scalar:
+        reducer = REDUCERS.get(reduce.operator)
+        if reducer is None:
+            raise fail("E0508", f"`{reduce.operator}` does not reduce over letters", reduce.span)
+        if reduce.operator.startswith("arg") and len(reduce.letters) != 1:
+            raise fail("E0509", f"`{reduce.operator}` runs over one letter", reduce.span)
+        bound: list[str] = []
+        outer, names = set(self.letters), dict(self.renamed)
+        for letter in reduce.letters:
+            if letter.name in outer or letter.name in bound:
+                raise fail(
+                    "E0502",
+                    f"index letter `{letter.name}` is bound twice",
+                    Label(letter.span, "bound again here"),
+                    help=f"use another letter, as in `{reduce.operator}[{fresh(letter.name, outer)}]`",
+                )
+            bound.append(letter.name)
+            # two sums may use the same letter one after the other: inside the formula each has its own name
+            own = letter.name
+            if own in self.extents or own in self.summed:
+                own = fresh(own, self.taken | self.summed | set(self.extents) | outer)
+            self.summed.add(own)
+            self.renamed[letter.name] = own
+            if letter.extent is not None:
+                self.extents[own] = self.scope.extent(letter.extent)
+        self.letters = outer | set(bound)
+        guard = self.read(reduce.guard) if reduce.guard is not None else None
+        body = self.read(reduce.body)
+        letters = tuple(self.renamed[name] for name in bound)
+        self.letters, self.renamed = outer, names
+        return Reduction(reduce.operator, letters, guard, body)
+
+    def _subscript(self, subscript: syntax.Subscript) -> Scalar:
+        if not self.mentions_letters(subscript):
+            return self._whole(subscript)
+        if self.mentions_letters(subscript.base):
+            raise fail(
+                "E0507",
+                "index letters cannot reach into this expression",
+                subscript.base.span,
+                help="index each array with all of its letters at once, as in `A[i, j]`",
+            )
+        number = self.scope.operand(subscript.base)
+        type = self.scope.operand_type(number)
+        indices: list[Scalar | Composed] = []
+        explicit = sum(not isinstance(item, syntax.Dots) for item in subscript.items)
+        for item in subscript.items:
+            match item:
+                case syntax.Dots():
+                    indices.extend(self._batch_indices(type.dims[: type.rank - explicit]))
+                case syntax.Composed(letters=letters):
+                    indices.append(Composed(tuple(self.renamed.get(n.name, n.name) for n in letters)))
+                case syntax.Slice():
+                    raise fail(
+                        "E0504",
+                        "a slice cannot stand beside index letters",
+                        item.span,
+                        help="give this axis a letter too, or slice the array before, under a name of its own",
+                    )
+                case _:
+                    indices.append(self._index(item))
+        if len(indices) != type.rank:
+            raise fail(
+                "E0504",
+                f"`{subscript.base.span.text}` has {type.rank} {'axis' if type.rank == 1 else 'axes'}, "
+                f"but {len(indices)} {'index is' if len(indices) == 1 else 'indices are'} given",
+                Label(subscript.span, f"`{subscript.base.span.text}` is {type}"),
+            )
+        pad = self.read(subscript.pad) if subscript.pad is not None else None
+        return Access(number, tuple(indices), pad)
+
+    def _index(self, item: syntax.Expr) -> Scalar:
+        scalar = self.read(item)
+        kind = scalar_dtype(scalar, [self.scope.operand_type(n).dtype for n in range(self.operand_count)])
+        if kind.kind != "i":
+            raise fail("E0505", f"an index must be an integer, but this is {kind}", item.span)
+        return scalar
+
+    @property
+    def operand_count(self) -> int:
+        count = 0
+        try:
+            while True:
+                self.scope.operand_type(count)
+                count += 1
+        except IndexError:
+            return count
+
+    def _batch_indices(self, dims: Sequence[DimLike]) -> list[Scalar]:
+        """One index per batch axis: its letter, or 0 where a size of 1 stretches."""
+        letters = self.batch[len(self.batch) - len(dims) :]
+        if len(letters) < len(dims):
+            raise IndexError
+        return [
+            Literal("0") if dim == 1 and self.extents[letter] != 1 else LetterValue(letter)
+            for letter, dim in zip(letters, dims, strict=True)
+        ]
+
+    def mentions_letters(self, expression: object) -> bool:
+        """Whether a letter (or a name that stands for a scalar) occurs in the expression."""
+        stack = [expression]
+        while stack:
+            item = stack.pop()
+            match item:
+                case syntax.Name(name=name):
+                    if name in self.letters or name in self.values:
+                        return True
+                case syntax.Dots() | syntax.Composed():
+                    return True
+                case list() | tuple():
+                    stack.extend(item)
+                case _ if hasattr(item, "__slots__") and not isinstance(item, (Span, str)):
+                    stack.extend(
+                        getattr(item, slot) for slot in type(item).__slots__ if slot != "span"
+                    )
+        return False
+
+
+def size_scalar(dim: DimLike) -> Scalar:
+    """A size as a scalar: a literal if it is an integer."""
+    return Literal(str(dim)) if isinstance(dim, int) else SizeValue(dim)
+
+
+def fresh(name: str, taken: Iterable[str]) -> str:
+    """A name like `name` that is not taken."""
+    taken = set(taken)
+    for other in "ijklmnpqrstuvwxyzabcdefgh":
+        if other not in taken and other != name:
+            return other
+    number = 2
+    while f"{name}{number}" in taken:
+        number += 1
+    return f"{name}{number}"
+
+
+@dataclass
+class _Use:
+    """A letter that indexes an axis alone."""
+
+    dim: DimLike
+    access: Access
+
+
+def finish(
+    reader: Reader, axes: Sequence[tuple[str, ...]], body: Scalar, where: Span
+) -> tuple[Formula, list[Constraint]]:
+    """Give every letter its extent, check the bounds, and make the formula.
+
+    Returns
+    -------
+    formula, constraints
+        The constraints are relations of sizes that the bounds rest on and that must be tested at a call.
+    """
+    types = [reader.scope.operand_type(n) for n in range(reader.operand_count)]
+    extents = dict(reader.extents)
+    declared = set(extents)
+    uses = _collect(body)
+    first: dict[str, _Use] = {}
+    for access in uses:
+        for index, dim in zip(access.indices, types[access.operand].dims, strict=True):
+            if isinstance(index, LetterValue) and access.pad is None and index.name not in declared:
+                seen = first.get(index.name)
+                if seen is None:
+                    first[index.name] = _Use(dim, access)
+                    extents[index.name] = dim
+                elif seen.dim != dim:
+                    raise fail(
+                        "E0501",
+                        f"index letter `{index.name}` runs over {dim_text(seen.dim)} and over {dim_text(dim)}",
+                        Label(reader.spans.get(access, where), f"`{index.name}` has {dim_text(dim)} values here"),
+                        Label(reader.spans.get(seen.access, where), f"and {dim_text(seen.dim)} values here"),
+                        help="the axes that one letter indexes must have one size; is an index transposed?",
+                    )
+    _solve(uses, types, extents)
+    order = _letters_in_order(axes, body)
+    for letter in order:
+        if letter not in extents:
+            raise fail(
+                "E0510",
+                f"the extent of index letter `{letter}` is not known",
+                where,
+                help=f"say it, as in `{letter} in n`; it is known where the letter alone indexes an axis",
+            )
+    constraints = [
+        Constraint(extents[name], ">=", 0) for name in order if not is_nonnegative(extents[name])
+    ]
+    _check_bounds(reader, body, types, extents, where, constraints)
+    formula = Formula(tuple(axes), tuple((name, extents[name]) for name in order), body)
+    return formula, constraints
+
+
+def _collect(body: Scalar) -> list[Access]:
+    found, stack = [], [body]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Access):
+            found.append(item)
+        stack.extend(reversed(children(item)))
+    return found
+
+
+def _letters_in_order(axes: Sequence[tuple[str, ...]], body: Scalar) -> list[str]:
+    order = [letter for axis in axes for letter in axis]
+    stack = [body]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Reduction):
+            order.extend(item.letters)
+        stack.extend(reversed(children(item)))
+    return order
+
+
+def _solve(uses: list[Access], types: list[TensorType], extents: dict[str, DimLike]) -> None:
+    """Extents of letters that occur only in affine indices: the most values that stay inside the axis."""
+    changed = True
+    while changed:
+        changed = False
+        for access in uses:
+            if access.pad is not None:
+                continue
+            for index, dim in zip(access.indices, types[access.operand].dims, strict=True):
+                if isinstance(index, Composed):
+                    unknown = [name for name in index.letters if name not in extents]
+                    known = product(extents[n] for n in index.letters if n in extents)
+                    quotient = divide_exactly(dim, known) if len(unknown) == 1 else None
+                    if quotient is not None:
+                        extents[unknown[0]] = quotient
+                        changed = True
+                    continue
+                form = affine(index)
+                if form is None:
+                    continue
+                missing = [name for name in form.slopes if name not in extents]
+                if len(missing) != 1 or form.slopes[missing[0]] == 0:
+                    continue
+                slope = form.slopes[missing[0]]
+                if not (isinstance(slope, int) and slope > 0):
+                    continue
+                rest = Affine(form.constant, {k: v for k, v in form.slopes.items() if k != missing[0]})
+                limits = bounds(rest, extents)
+                if limits is not None:
+                    extents[missing[0]] = divide(dim - 1 - limits[1], slope) + 1
+                    changed = True
+
+
+def _check_bounds(
+    reader: Reader,
+    body: Scalar,
+    types: list[TensorType],
+    extents: dict[str, DimLike],
+    where: Span,
+    constraints: list[Constraint],
+) -> None:
+    stack: list[tuple[Scalar, tuple[Scalar, ...]]] = [(body, ())]
+    while stack:
+        item, guards = stack.pop()
+        if isinstance(item, Access) and item.pad is None:
+            for index, dim in zip(item.indices, types[item.operand].dims, strict=True):
+                _check_index(reader, item, index, dim, guards, extents, where, constraints)
+        inner = guards
+        if isinstance(item, Reduction) and item.guard is not None:
+            inner = (*guards, item.guard)
+            stack.append((item.guard, guards))
+            stack.append((item.body, inner))
+            continue
+        stack.extend((child, inner) for child in children(item))
+
+
+def _check_index(
+    reader: Reader,
+    access: Access,
+    index: Scalar | Composed,
+    dim: DimLike,
+    guards: tuple[Scalar, ...],
+    extents: dict[str, DimLike],
+    where: Span,
+    constraints: list[Constraint],
+) -> None:
+    if isinstance(index, Composed):
+        if product(extents[n] for n in index.letters) != dim:
+            raise fail("E0501", "composed letters do not fill the axis", reader.spans.get(access, where))
+        return
+    form = affine(index)
+    if form is None:
+        return  # gathered: looked at when it runs
+    limits = bounds(form, extents, guards)
+    if limits is None:
+        _out_of_bounds(reader, access, index, dim, where)
+    low, high = limits
+    with assuming([extents[name] - 1 for name in form.slopes]):
+        inside = is_nonnegative(low), is_nonnegative(dim - 1 - high)
+    if not inside[0]:
+        if isinstance(low, int):
+            _out_of_bounds(reader, access, index, dim, where, f"it can be {low}")
+        constraints.append(Constraint(low, ">=", 0))
+    slack = dim - 1 - high
+    if not inside[1]:
+        if isinstance(slack, int) and all(extents[n] != 0 for n in form.slopes):
+            _out_of_bounds(
+                reader, access, index, dim, where, f"it can be {dim_text(high)}, and the axis has {dim_text(dim)} entries"
+            )
+        if not isinstance(slack, int):
+            constraints.append(Constraint(high + 1, "<=", dim))
+
+
+def _out_of_bounds(
+    reader: Reader, access: Access, index: Scalar, dim: DimLike, where: Span, why: str = ""
+) -> NoReturn:
+    span = reader.spans.get(index) or reader.spans.get(access, where)
+    raise fail(
+        "E0506",
+        "this index leaves the axis",
+        Label(span, why or f"not shown to stay within 0 and {dim_text(dim - 1)}"),
+        help="declare what lies outside, as in `x[i + s, pad=0]`, or bound the letters with `i in n` or a guard",
+    )
+
+
+# ---- op lines
+
+
+@dataclass
+class _LineScope:
+    """The scope of an op line: its operands are its parameters."""
+
+    names: Sequence[str]
+    types: Sequence[TensorType]
+    sizes: Mapping[str, DimLike]
+
+    def operand(self, expression: syntax.Expr) -> int:
+        assert isinstance(expression, syntax.Name), expression
+        return self.names.index(expression.name)
+
+    def operand_type(self, number: int) -> TensorType:
+        return self.types[number]
+
+    def scalar(self, expression: syntax.Expr) -> Scalar | None:
+        return None
+
+    def size(self, name: str) -> DimLike | None:
+        return self.sizes.get(name)
+
+    def extent(self, expression: syntax.Expr) -> DimLike:
+        return dim_of_syntax(expression, self.sizes)
+
+    def function(self, name: str) -> syntax.Def | None:
+        return None
+
+
+def formula_of_line(op: Op, operands: Sequence[TensorType], attributes: Attributes) -> Formula:
+    """The formula of an op's line at operand types: batch dims become letters, sizes become dims."""
+    line = op.syntax
+    assert line.body is not None
+    binding = bind(op, operands, attributes)
+    result: list[tuple[str, ...]] = []
+    batch = [f"b{n}" for n in range(1, len(binding.batch) + 1)]
+    extents = dict(zip(batch, binding.batch, strict=True))
+    for axis in line.results[0]:
+        match axis:
+            case syntax.Dots():
+                result.extend((letter,) for letter in batch)
+            case syntax.Composed(letters=letters):
+                result.append(tuple(n.name for n in letters))
+            case syntax.Name(name=name):
+                result.append((name,))
+    letters = {letter for axis in result for letter in axis}
+    # a letter of the result whose size an operand's axis (or a size operand) gives has that extent
+    extents.update({name: dim for name, dim in binding.letters.items() if name in letters})
+    sizes = {name: dim for name, dim in binding.letters.items() if name not in letters}
+    reader = Reader(_LineScope(op.tensors, operands, sizes), letters, extents=extents, batch=batch)
+    body = reader.read(line.body)
+    for scalar in _reductions(body):
+        for letter in scalar.letters:
+            if letter in binding.letters:
+                reader.extents.setdefault(letter, binding.letters[letter])
+    formula, _ = finish(reader, result, body, line.span)
+    return formula
+
+
+def _reductions(body: Scalar) -> list[Reduction]:
+    found, stack = [], [body]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Reduction):
+            found.append(item)
+        stack.extend(children(item))
+    return found

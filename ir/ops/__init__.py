@@ -1,0 +1,33 @@
+"""Every op of the language, by name."""
+
+from __future__ import annotations
+
+from tpc.ir.op import Op
+from tpc.ir.ops.elementwise import ELEMENTWISE
+from tpc.ir.ops.fourier import FOURIER
+from tpc.ir.ops.gathering import GATHERING
+from tpc.ir.ops.layers import LAYERS
+from tpc.ir.ops.linalg import LINALG
+from tpc.ir.ops.ordering import ORDERING
+from tpc.ir.ops.products import PRODUCTS
+from tpc.ir.ops.random import RANDOM
+from tpc.ir.ops.reductions import REDUCTIONS
+from tpc.ir.ops.shapes import SHAPES
+from tpc.ir.ops.structure import STRUCTURE
+
+OPS: dict[str, Op] = {
+    op.name: op
+    for op in (
+        *STRUCTURE,
+        *ELEMENTWISE,
+        *PRODUCTS,
+        *REDUCTIONS,
+        *SHAPES,
+        *GATHERING,
+        *LINALG,
+        *FOURIER,
+        *LAYERS,
+        *ORDERING,
+        *RANDOM,
+    )
+}

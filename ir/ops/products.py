@@ -1,0 +1,424 @@
+"""Products, and what rearranges the entries of vectors and matrices: the multilinear part of the language."""
+
+from __future__ import annotations
+
+from tpc.ir.dims import DimLike, divide, minimum
+from tpc.ir.formula import Access, Apply, Formula, LetterValue, Literal, Reduction, Scalar, SizeValue
+from tpc.ir.op import Attributes, Misfit, Op, bind
+from tpc.ir.ops.indexing import (
+    ZERO,
+    access,
+    checked_axis,
+    checked_rank,
+    letters_of,
+    option_misfit,
+    over,
+    plus,
+    typed_by,
+)
+from tpc.ir.types import TensorType
+
+TRANSPOSED = """
+    lower(A)         |- upper(this)
+    upper(A)         |- lower(this)
+    symmetric(A)     |- symmetric(this)
+    psd(A)           |- psd(this)
+    spd(A)           |- spd(this)
+    orthogonal(A)    |- orthogonal(this)
+    permutation(A)   |- permutation(this)
+    nonsingular(A)   |- nonsingular(this)
+    full_rank(A)     |- full_rank(this)
+    unit_diagonal(A) |- unit_diagonal(this)
+    toeplitz(A)      |- toeplitz(this)
+    circulant(A)     |- circulant(this)
+    nonnegative(A)   |- nonnegative(this)
+    positive(A)      |- positive(this)
+    banded(A, k, l)  |- banded(this, l, k)
+    low_rank(A, r)   |- low_rank(this, r)
+    sparse(A, d)     |- sparse(this, d)
+"""
+
+
+def _kron_line(operands: list[TensorType], attributes: Attributes) -> str:
+    ranks = [o.rank for o in operands]
+    if ranks == [1, 1]:
+        return "kron(A[i], B[p])[(i p)] = A[i] * B[p]"
+    if 1 in ranks:
+        number = ranks.index(1)
+        raise Misfit(
+            "E0204",
+            "`kron` needs two matrices or two vectors",
+            [(number, f"this is {operands[number]}")],
+            "make the vector a column with unsqueeze(x, axis=1), or a row with unsqueeze(x, axis=0)",
+        )
+    return KRON_LINE
+
+
+KRON_LINE = "kron(A[..., i, j], B[..., p, q])[..., (i p), (j q)] = A[..., i, j] * B[..., p, q]"
+
+
+def _permute(operands: list[TensorType], attributes: Attributes) -> Formula:
+    x, axes = operands[0], attributes["axes"]
+    if not isinstance(axes, tuple):
+        raise option_misfit("permute", "axes", axes, "a tuple with every axis once, as in axes=(0, 2, 1)")
+    order = [checked_axis("permute", axis, x.rank, "axes") for axis in axes]
+    if sorted(order) != list(range(x.rank)):
+        raise option_misfit("permute", "axes", axes, "a tuple with every axis once, as in axes=(0, 2, 1)")
+    letters = letters_of(x)
+    return over([letters[n] for n in order], [x.dims[n] for n in order], access(0, letters))
+
+
+def _diag(operands: list[TensorType], attributes: Attributes) -> Formula:
+    x = operands[0]
+    checked_rank("diag", operands, 0, 1)
+    if x.rank == 1:
+        equal = Apply("eq", (LetterValue("i"), LetterValue("j")))
+        return over("ij", [x.dims[0], x.dims[0]], Apply("select", (equal, access(0, "i"), ZERO)))
+    batch = letters_of(x)[:-2]
+    return over([*batch, "k"], [*x.dims[:-2], minimum(*x.dims[-2:])], access(0, [*batch, "k", "k"]))
+
+
+def _triangle(name: str, relation: str) -> Op:
+    facts = {"tril": "|- lower(this) where k <= 0", "triu": "|- upper(this) where k >= 0"}
+
+    def line(operands: list[TensorType], attributes: Attributes) -> str:
+        shift = attributes["k"]
+        if not isinstance(shift, int):
+            raise option_misfit(name, "k", shift, "an integer")
+        guard = f"j - i {relation} {shift}" if shift else f"j {relation} i"
+        return f"{name}(A[..., i, j])[..., i, j] = select({guard}, A[..., i, j], 0)"
+
+    return Op(
+        name=name,
+        line=f"{name}(A[..., i, j])[..., i, j]",
+        line_by=line,
+        about=f"the entries {'on and below' if name == 'tril' else 'on and above'} diagonal k, else 0",
+        group="products",
+        options={"k": 0},
+        facts=facts[name]
+        + """
+            lower(A) |- lower(this)
+            upper(A) |- upper(this)
+            banded(A, a, b) |- banded(this, a, b)
+            sparse(A, d) |- sparse(this, d)
+            nonnegative(A) |- nonnegative(this)
+            toeplitz(A) |- toeplitz(this)
+        """,
+    )
+
+
+def _cross(operands: list[TensorType], attributes: Attributes) -> Formula:
+    binding = bind(CROSS, operands, attributes)
+    batch = [f"b{n}" for n in range(len(binding.batch))]
+
+    def entry(operand: int, step: int) -> Access:
+        dims = operands[operand].dims[:-1]
+        names = batch[len(batch) - len(dims) :]
+        stretched = [
+            ZERO if dim == 1 and extent != 1 else LetterValue(name)
+            for dim, extent, name in zip(dims, binding.batch[len(batch) - len(dims) :], names, strict=True)
+        ]
+        turned = Apply("mod", (Apply("add", (LetterValue("i"), Literal(str(step)))), Literal("3")))
+        return Access(operand, (*stretched, turned))
+
+    ahead = Apply("mul", (entry(0, 1), entry(1, 2)))
+    back = Apply("mul", (entry(0, 2), entry(1, 1)))
+    return over([*batch, "i"], [*binding.batch, 3], Apply("sub", (ahead, back)))
+
+
+CROSS = Op(
+    name="cross",
+    line="cross(x[..., 3], y[..., 3])[..., 3]",
+    about="cross product of vectors in space",
+    group="products",
+    formula_by=_cross,
+    typing=typed_by(_cross),
+)
+
+
+def _slide(operands: list[TensorType], attributes: Attributes, name: str, flipped: bool) -> Formula:
+    """Products of `k` with the windows of `x` along the last axis."""
+    x, kernel = operands
+    checked_rank(name, operands, 0, 1)
+    if kernel.rank != 1:
+        raise Misfit("E0204", f"`{name}` needs a vector to slide", [(1, f"this is {kernel}")])
+    n, m, mode = x.dims[-1], kernel.dims[0], attributes["mode"]
+    extents: dict[str, DimLike] = {"valid": n - m + 1, "full": n + m - 1, "same": n}
+    if mode not in extents:
+        raise option_misfit(name, "mode", mode, "valid, full or same")
+    extent = extents[mode]
+    if isinstance(extent, int) and extent < 0:
+        title = f"`{name}` cannot slide {m} entries over {n} with mode={mode}"
+        raise Misfit("E0203", title, [(0, f"has {n} entries"), (1, f"has {m} entries")], "use mode=full")
+    first = {"valid": m - 1, "full": 0, "same": divide(m - 1, 2)}[mode]  # the window's newest entry at i = 0
+    at: Scalar = plus(LetterValue("i"), SizeValue(first if flipped else first - (m - 1)))
+    at = Apply("sub" if flipped else "add", (at, LetterValue("s")))
+    batch = letters_of(x)[:-1]
+    weight: Scalar = access(1, "s")
+    if not flipped and kernel.dtype.kind == "c":
+        weight = Apply("conj", (weight,))
+    term = Apply("mul", (access(0, [*batch, at], None if mode == "valid" else ZERO), weight))
+    return over([*batch, "i"], [*x.dims[:-1], extent], Reduction("sum", ("s",), None, term), ("s", m))
+
+
+def _conv(operands: list[TensorType], attributes: Attributes) -> Formula:
+    return _slide(operands, attributes, "conv", True)
+
+
+def _correlate(operands: list[TensorType], attributes: Attributes) -> Formula:
+    return _slide(operands, attributes, "correlate", False)
+
+
+def _conv2d(operands: list[TensorType], attributes: Attributes) -> Formula:
+    x, kernel = operands
+    stride, pad = attributes["stride"], attributes["pad"]
+    if not isinstance(stride, int) or stride < 1:
+        raise option_misfit("conv2d", "stride", stride, "a positive integer")
+    if not isinstance(pad, int) or pad < 0:
+        raise option_misfit("conv2d", "pad", pad, "an integer, 0 or more")
+    if kernel.rank not in (2, 4) or x.rank < 2 or (kernel.rank == 4 and x.rank != 4):
+        raise Misfit(
+            "E0204",
+            "`conv2d` needs x[..., h, w] with k[p, q], or x[b, c, h, w] with k[o, c, p, q]",
+            [(0, f"this is {x}"), (1, f"this is {kernel}")],
+        )
+    if kernel.rank == 4 and kernel.dims[1] != x.dims[1]:
+        raise Misfit(
+            "E0203",
+            f"`conv2d` needs channels to match, but {x.dims[1]} is not {kernel.dims[1]}",
+            [(0, f"has {x.dims[1]} channels"), (1, f"is for {kernel.dims[1]} channels")],
+        )
+    extents = []
+    for size, width in zip(x.dims[-2:], kernel.dims[-2:], strict=True):
+        room = size + 2 * pad - width
+        if isinstance(room, int) and room < 0:
+            title = f"`conv2d` cannot place a window of {width} in {size} entries with pad={pad}"
+            raise Misfit("E0203", title, [(0, f"this is {x}"), (1, f"this is {kernel}")])
+        extents.append(divide(room, stride) + 1)
+    batch = letters_of(x)[:-2]
+    rows, columns = (
+        plus(
+            Apply("add", (Apply("mul", (Literal(str(stride)), LetterValue(i))), LetterValue(u))),
+            SizeValue(-pad),
+        )
+        if stride > 1
+        else plus(Apply("add", (LetterValue(i), LetterValue(u))), SizeValue(-pad))
+        for i, u in ("iu", "jv")
+    )
+    outside = ZERO if pad else None
+    window = (("u", kernel.dims[-2]), ("v", kernel.dims[-1]))
+    if kernel.rank == 2:
+        term = Apply("mul", (access(0, [*batch, rows, columns], outside), access(1, "uv")))
+        body = Reduction("sum", ("u", "v"), None, term)
+        return over([*batch, "i", "j"], [*x.dims[:-2], *extents], body, *window)
+    term = Apply("mul", (access(0, ["b", "c", rows, columns], outside), access(1, "ocuv")))
+    body = Reduction("sum", ("c", "u", "v"), None, term)
+    return over("boij", [x.dims[0], kernel.dims[0], *extents], body, ("c", x.dims[1]), *window)
+
+
+PRODUCTS: list[Op] = [
+    Op(
+        name="matmul",
+        line="matmul(A[..., i, k], B[..., k, j])[..., i, j] = sum[k](A[..., i, k] * B[..., k, j])",
+        about="matrix product",
+        group="products",
+        operator="@",
+        facts="""
+            lower(A), lower(B)                 |- lower(this)
+            upper(A), upper(B)                 |- upper(this)
+            lower(A), unit_diagonal(A), lower(B), unit_diagonal(B) |- unit_diagonal(this) where square(A), square(B)
+            upper(A), unit_diagonal(A), upper(B), unit_diagonal(B) |- unit_diagonal(this) where square(A), square(B)
+            orthogonal(A), orthogonal(B)       |- orthogonal(this)
+            orthonormal(A), orthonormal(B)     |- orthonormal(this)
+            permutation(A), permutation(B)     |- permutation(this)
+            nonsingular(A), nonsingular(B)     |- nonsingular(this)
+            full_rank(A), nonsingular(B)       |- full_rank(this)
+            nonsingular(A), full_rank(B)       |- full_rank(this)
+            circulant(A), circulant(B)         |- circulant(this)
+            row_stochastic(A), row_stochastic(B) |- row_stochastic(this)
+            nonnegative(A), nonnegative(B)     |- nonnegative(this)
+            banded(A, a, b), banded(B, c, d)   |- banded(this, a + c, b + d)
+            low_rank(A, r)                     |- low_rank(this, r)
+            low_rank(B, r)                     |- low_rank(this, r)
+            |- low_rank(this, cols(A))         where cols(A) < rows(A), cols(A) < cols(B)
+            |- psd(this)                       where transposed(A, B)
+            full_rank(B)                       |- spd(this) where transposed(A, B), rows(B) >= cols(B)
+        """,
+    ),
+    Op(
+        name="matvec",
+        line="matvec(A[..., i, k], x[k])[..., i] = sum[k](A[..., i, k] * x[k])",
+        about="matrix times vector",
+        group="products",
+        operator="@",
+        facts="nonnegative(A), nonnegative(x) |- nonnegative(this)",
+    ),
+    Op(
+        name="vecmat",
+        line="vecmat(x[k], A[..., k, j])[..., j] = sum[k](x[k] * A[..., k, j])",
+        about="vector times matrix",
+        group="products",
+        operator="@",
+        facts="nonnegative(x), nonnegative(A) |- nonnegative(this)",
+    ),
+    Op(
+        name="dot",
+        line="dot(x[i], y[i])[] = sum[i](x[i] * y[i])",
+        about="sum of products, without conjugation",
+        group="products",
+        operator="@",
+        facts="nonnegative(x), nonnegative(y) |- nonnegative(this)\n |- nonnegative(this) where same(x, y)",
+    ),
+    Op(
+        name="vdot",
+        line="vdot(x[i], y[i])[] = sum[i](conj(x[i]) * y[i])",
+        about="inner product: the first vector is conjugated",
+        group="products",
+        facts="nonnegative(x), nonnegative(y) |- nonnegative(this)\n |- nonnegative(this) where same(x, y)",
+    ),
+    Op(
+        name="outer",
+        line="outer(x[i], y[j])[i, j] = x[i] * y[j]",
+        about="every product of an entry of x and one of y",
+        group="products",
+        facts="""
+            |- low_rank(this, 1)
+            nonnegative(x), nonnegative(y) |- nonnegative(this)
+            positive(x), positive(y)       |- positive(this)
+            |- psd(this) where same(x, y)
+        """,
+    ),
+    Op(
+        name="kron",
+        line=KRON_LINE,
+        line_by=_kron_line,
+        about="a scaled copy of B for every entry of A",
+        group="products",
+        facts="""
+            lower(A), lower(B)               |- lower(this)         where square(B)
+            upper(A), upper(B)               |- upper(this)         where square(B)
+            unit_diagonal(A), unit_diagonal(B) |- unit_diagonal(this) where square(B)
+            symmetric(A), symmetric(B)       |- symmetric(this)
+            psd(A), psd(B)                   |- psd(this)
+            spd(A), spd(B)                   |- spd(this)
+            orthogonal(A), orthogonal(B)     |- orthogonal(this)
+            orthonormal(A), orthonormal(B)   |- orthonormal(this)
+            permutation(A), permutation(B)   |- permutation(this)
+            nonsingular(A), nonsingular(B)   |- nonsingular(this)
+            row_stochastic(A), row_stochastic(B) |- row_stochastic(this)
+            full_rank(A), full_rank(B)       |- full_rank(this)     where rows(A) >= cols(A), rows(B) >= cols(B)
+            full_rank(A), full_rank(B)       |- full_rank(this)     where rows(A) <= cols(A), rows(B) <= cols(B)
+            low_rank(A, r), low_rank(B, s)   |- low_rank(this, r * s)
+            low_rank(A, r)                   |- low_rank(this, r * min(rows(B), cols(B))) where matrix(B)
+            low_rank(B, r)                   |- low_rank(this, r * min(rows(A), cols(A))) where matrix(A)
+            nonnegative(A), nonnegative(B)   |- nonnegative(this)
+            positive(A), positive(B)         |- positive(this)
+            banded(A, a, b), banded(B, c, d) |- banded(this, a * rows(B) + c, b * rows(B) + d) where square(B)
+            sparse(A, d), sparse(B, e)       |- sparse(this, d * e)
+        """,
+    ),
+    Op(
+        name="khatri_rao",
+        line="khatri_rao(A[i, k], B[j, k])[(i j), k] = A[i, k] * B[j, k]",
+        about="Kronecker products of the columns of A with those of B",
+        group="products",
+        facts="nonnegative(A), nonnegative(B) |- nonnegative(this)\n positive(A), positive(B) |- positive(this)",
+    ),
+    Op(
+        name="transpose",
+        line="transpose(A[..., i, j])[..., j, i] = A[..., i, j]",
+        about="the last two axes exchanged",
+        group="products",
+        operator="'",
+        facts=TRANSPOSED,
+    ),
+    Op(
+        name="adjoint",
+        line="adjoint(A[..., i, j])[..., j, i] = conj(A[..., i, j])",
+        about="conjugate transpose",
+        group="products",
+        facts=TRANSPOSED,
+    ),
+    Op(
+        name="permute",
+        line="permute(x[...])[...]",
+        about="the axes in another order: axis n of the result is axis axes[n] of x",
+        group="products",
+        options={"axes": None},
+        formula_by=_permute,
+        typing=typed_by(_permute),
+        facts="nonnegative(x) |- nonnegative(this)\n positive(x) |- positive(this)",
+    ),
+    Op(
+        name="trace",
+        line="trace(A[..., i, i])[...] = sum[i](A[..., i, i])",
+        about="sum of the diagonal",
+        group="products",
+        facts="psd(A) |- nonnegative(this)\n nonnegative(A) |- nonnegative(this)",
+    ),
+    Op(
+        name="diag",
+        line="diag(x[...])[...]",
+        about="the matrix with diagonal x for a vector; the diagonal of the last two axes for more",
+        group="products",
+        formula_by=_diag,
+        typing=typed_by(_diag),
+        facts="""
+            |- diagonal(this)    where vector(x)
+            nonnegative(x)       |- psd(this)         where vector(x)
+            positive(x)          |- spd(this)         where vector(x)
+            nonnegative(x)       |- nonnegative(this)
+            positive(x)          |- positive(this)    where matrix(x)
+            psd(x)               |- nonnegative(this)
+            spd(x)               |- positive(this)
+        """,
+    ),
+    _triangle("tril", "<="),
+    _triangle("triu", ">="),
+    Op(
+        name="vec",
+        line="vec(X[..., i, j])[..., (i j)] = X[..., i, j]",
+        about="the rows one after the other",
+        group="products",
+        facts="nonnegative(X) |- nonnegative(this)\n positive(X) |- positive(this)",
+    ),
+    Op(
+        name="unvec",
+        line="unvec(x[..., (i j)], i, j)[..., i, j] = x[..., (i j)]",
+        about="the i by j matrix of which x is the vec",
+        group="products",
+        facts="nonnegative(x) |- nonnegative(this)\n positive(x) |- positive(this)",
+    ),
+    CROSS,
+    Op(
+        name="conv",
+        line="conv(x[...], k[m])[...]",
+        about="convolution along the last axis (k is turned round); mode is valid, full or same",
+        group="products",
+        options={"mode": "valid"},
+        formula_by=_conv,
+        typing=typed_by(_conv),
+        facts="nonnegative(x), nonnegative(k) |- nonnegative(this)",
+    ),
+    Op(
+        name="correlate",
+        line="correlate(x[...], k[m])[...]",
+        about="products of conj(k) with the windows of x along the last axis; mode is valid, full or same",
+        group="products",
+        options={"mode": "valid"},
+        formula_by=_correlate,
+        typing=typed_by(_correlate),
+        facts="nonnegative(x), nonnegative(k) |- nonnegative(this)",
+    ),
+    Op(
+        name="conv2d",
+        line="conv2d(x[...], k[...])[...]",
+        about="the 2-D convolution of neural networks: k is not turned round; x[..., h, w] with k[p, q], or "
+        "x[b, c, h, w] with k[o, c, p, q]; zeros stand around x to a width of pad",
+        group="products",
+        options={"stride": 1, "pad": 0},
+        formula_by=_conv2d,
+        typing=typed_by(_conv2d),
+        facts="nonnegative(x), nonnegative(k) |- nonnegative(this)",
+    ),
+]

@@ -1,0 +1,436 @@
+"""The reference interpreter: what a program means, said as plainly as it can be. It judges everything else.
+
+A formula is evaluated on the grid of all of its letters, one axis each, and reduced from the inside out. Three
+domains: floats (double precision whatever the program's dtypes, so that it judges f32 as well), exact fractions,
+and residues modulo a prime. It is slow, and uses memory in proportion to the grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from tpc.dsl.diagnostics import InternalError, fail
+from tpc.ir.dims import DimLike, evaluate as evaluate_dim
+from tpc.ir.formula import (
+    Access,
+    Apply,
+    Composed,
+    Formula,
+    LetterValue,
+    Literal,
+    Reduction,
+    Scalar,
+    SizeValue,
+)
+from tpc.ir.node import Node, Program
+from tpc.ir.residue import Residue
+from tpc.ir.scalar import REDUCERS, SCALARS
+from tpc.ir.types import TensorType
+
+MAX_GRID = 200_000_000
+_HELD = {"b": np.bool_, "i": np.int64, "f": np.float64, "c": np.complex128}
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The numbers that are computed with: `float`, `exact` (fractions) or `modular` (residues)."""
+
+    name: str
+    prime: int = 0
+
+    @property
+    def is_float(self) -> bool:
+        return self.name == "float"
+
+    def number(self, value: Any) -> Any:
+        """A number of the program as a number of the domain."""
+        if self.is_float or isinstance(value, (bool, np.bool_)):
+            return value
+        if isinstance(value, complex):
+            raise fail("E0905", "exact arithmetic has no complex numbers")
+        fraction = value if isinstance(value, Fraction) else Fraction(value)
+        if self.name == "exact":
+            return fraction
+        return Residue(fraction.numerator, self.prime) / Residue(fraction.denominator, self.prime)
+
+    def array(self, values: Any, type: TensorType) -> Any:
+        """An array in the form in which this domain holds it: index arrays stay integers."""
+        array = np.asarray(values)
+        if self.is_float:
+            return array.astype(_HELD[type.dtype.kind])
+        if type.dtype.kind in "bi" or array.dtype == object:
+            return array
+        out = np.empty(array.shape, dtype=object)
+        for position in np.ndindex(array.shape):
+            out[position] = self.number(array[position].item())
+        return out
+
+
+FLOAT = Domain("float")
+EXACT = Domain("exact")
+
+
+def modular(prime: int = 2**61 - 1) -> Domain:
+    """Arithmetic modulo a prime: equality there of two polynomials at a random point shows them equal."""
+    return Domain("modular", prime)
+
+
+def evaluate(
+    program: Program,
+    arrays: Sequence[Any],
+    sizes: Mapping[str, int] | None = None,
+    domain: Domain = FLOAT,
+) -> list[Any]:
+    """The results of a program on arrays, given in the order of its inputs.
+
+    Parameters
+    ----------
+    arrays : sequence of array_like
+        One for each input, of the shape that its type asks for.
+    sizes : mapping, optional
+        Named sizes; those that axes of the inputs give are found from them.
+
+    Returns
+    -------
+    list of ndarray
+        float64, complex128, int64 or bool; object arrays in the exact domains.
+    """
+    known = dict(sizes or {})
+    given = [domain.array(a, node.tensor) for a, node in zip(arrays, program.inputs, strict=True)]
+    _bind_sizes(program, given, known)
+    with np.errstate(all="ignore"):
+        return _Run(known, domain).program(program, given)
+
+
+def _bind_sizes(program: Program, arrays: Sequence[Any], sizes: dict[str, int]) -> None:
+    from tpc.ir.dims import solve_linear, substitute
+
+    pending = [
+        (dim, extent)
+        for node, array in zip(program.inputs, arrays, strict=True)
+        for dim, extent in zip(node.tensor.dims, array.shape, strict=True)
+    ]
+    progress = True
+    while progress:
+        progress = False
+        for dim, extent in pending:
+            solved = solve_linear(substitute(dim, sizes), extent)
+            if solved is not None and solved[0] not in sizes:
+                sizes[solved[0]] = solved[1]
+                progress = True
+
+
+class _Run:
+    """One evaluation, at given sizes."""
+
+    def __init__(self, sizes: Mapping[str, int], domain: Domain) -> None:
+        self.sizes, self.domain = sizes, domain
+
+    def size(self, dim: DimLike) -> int:
+        return evaluate_dim(dim, self.sizes)
+
+    def program(self, program: Program, arrays: Sequence[Any]) -> list[Any]:
+        values: dict[Node, Any] = dict(zip(program.inputs, arrays, strict=True))
+        for node in program.nodes:
+            if node not in values:
+                values[node] = self.node(node, [values[a] for a in node.args])
+        return [values[node] for node in program.outputs]
+
+    def node(self, node: Node, args: list[Any]) -> Any:
+        match node.op.name:
+            case "literal":
+                return np.asarray(self.domain.number(node["value"].value))
+            case "constant":
+                return self.domain.array(node["data"].array, node.tensor)
+            case "size":
+                return np.asarray(self.size(node["dim"]))
+            case "item":
+                return args[0][node["position"]]
+            case "cast":
+                return self.cast(args[0], node.tensor)
+            case "call":
+                inner = {name: self.size(dim) for name, dim in node["sizes"]}
+                return _results(node, _Run(inner, self.domain).program(node["body"], args))
+            case "repeat":
+                return _results(node, self.repeat(node, args))
+            case "scan":
+                return _results(node, self.scan(node, args))
+            case "if":
+                chosen = node["then"] if bool(args[0]) else node["other"]
+                return _results(node, self.program(chosen, args[1:]))
+            case "approximate":
+                return args[0]  # the exact value is within every bound
+            case "derivative":
+                raise fail("E1001", f"`{node['steps'][0][0]}` is not built yet")
+        types = [a.tensor for a in node.args]
+        attributes = dict(node.attributes)
+        formula = node.op.formula(types, attributes)
+        if formula is not None:
+            return self.held(self.formula(formula, args, types), node.tensor)
+        return self.by_hand(node, args, attributes)
+
+    def by_hand(self, node: Node, args: list[Any], attributes: dict[str, Any]) -> Any:
+        attributes = {k: self.attribute(v) for k, v in attributes.items()}
+        op = node.op
+        if not self.domain.is_float:
+            if op.exact is None:
+                raise fail("E0905", f"`{op.name}` has no exact meaning")
+            return op.exact(args, attributes)
+        if op.reference is None:
+            raise InternalError("reference", f"{op.name} has no meaning")
+        result = op.reference(np, args, attributes)
+        types = node.type if isinstance(node.type, tuple) else (node.type,)
+        parts = result if isinstance(node.type, tuple) else (result,)
+        held = [self.held(np.asarray(p), t) for p, t in zip(parts, types, strict=True)]
+        return held if isinstance(node.type, tuple) else held[0]
+
+    def attribute(self, value: Any) -> Any:
+        from tpc.ir.dims import Dim
+
+        if isinstance(value, Dim):
+            return self.size(value)
+        return tuple(self.attribute(v) for v in value) if isinstance(value, tuple) else value
+
+    def held(self, array: Any, type: TensorType) -> Any:
+        return array.astype(_HELD[type.dtype.kind]) if self.domain.is_float else array
+
+    def cast(self, array: Any, type: TensorType) -> Any:
+        if self.domain.is_float:
+            if type.dtype.kind == "i" and array.dtype.kind == "f":
+                return array.astype(type.dtype.numpy).astype(np.int64)
+            return array.astype(_HELD[type.dtype.kind])
+        if type.dtype.kind == "f":
+            return self.domain.array(array.astype(np.int64) if array.dtype == bool else array, type)
+        if self.domain.name == "exact" and array.dtype == object:
+            return np.vectorize(int, otypes=[np.int64])(array)
+        return array
+
+    # ---- loops
+
+    def repeat(self, node: Node, args: list[Any]) -> list[Any]:
+        if node["count"] is None:
+            count, args = int(args[-1]), args[:-1]
+        else:
+            count = self.size(node["count"])
+        state, rest = args[: node["state"]], args[node["state"] :]
+        for _ in range(count):
+            if node["until"] is not None and bool(self.program(node["until"], [*state, *rest])[0]):
+                break
+            state = self.program(node["body"], [*state, *rest])
+        return list(state)
+
+    def scan(self, node: Node, args: list[Any]) -> list[Any]:
+        carried = node["state"]
+        state, rest = args[:carried], args[carried:]
+        extent = self.size(node["extent"])
+        stacked: list[list[Any]] = [[] for _ in node["body"].outputs[carried:]]
+        for step in range(extent):
+            results = self.program(node["body"], [np.asarray(step), *state, *rest])
+            state = results[:carried]
+            for column, value in zip(stacked, results[carried:], strict=True):
+                column.append(value)
+        out = list(state)
+        types = node.type if isinstance(node.type, tuple) else (node.type,)
+        for column, type in zip(stacked, types[carried:], strict=True):
+            shape = tuple(self.size(d) for d in type.dims)
+            out.append(np.stack(column) if column else np.zeros(shape, _HELD[type.dtype.kind]))
+        return out
+
+    # ---- formulas
+
+    def formula(self, formula: Formula, operands: Sequence[Any], types: Sequence[TensorType]) -> Any:
+        """The array that a formula means."""
+        letters = {name: self.size(dim) for name, dim in formula.extents}
+        grid = _Grid(self, operands, letters, list(formula.letters))
+        value = np.broadcast_to(grid.scalar(formula.body), grid.shape)
+        return np.array(value).reshape([self.size(d) for d in formula.dims])
+
+
+class _Grid:
+    """The values of scalars at all letters in scope, one axis each; values are broadcast against the grid."""
+
+    def __init__(
+        self, run: _Run, operands: Sequence[Any], extents: Mapping[str, int], letters: list[str]
+    ) -> None:
+        self.run, self.operands, self.extents, self.letters = run, operands, extents, letters
+        self.shape = tuple(extents[name] for name in letters)
+        entries = 1
+        for extent in self.shape:
+            entries *= extent
+        if entries > MAX_GRID:
+            raise fail(
+                "E0906",
+                f"the reference interpreter would need a grid of {entries:,} entries",
+                help="it is for small sizes; take another backend",
+            )
+
+    def letter(self, name: str) -> Any:
+        axis = self.letters.index(name)
+        shape = [1] * len(self.letters)
+        shape[axis] = self.extents[name]
+        return np.arange(self.extents[name]).reshape(shape)
+
+    def scalar(self, scalar: Scalar) -> Any:
+        match scalar:
+            case Literal():
+                return np.asarray(self.run.domain.number(scalar.value))
+            case LetterValue(name=name):
+                return self.letter(name)
+            case SizeValue(dim=dim):
+                return np.asarray(self.run.size(dim))
+            case Access():
+                return self.access(scalar)
+            case Apply(function=function, arguments=arguments):
+                return self.apply(function, [self.scalar(a) for a in arguments])
+            case Reduction():
+                return self.reduce(scalar)
+
+    def apply(self, function: str, values: list[Any]) -> Any:
+        domain = self.run.domain
+        known = SCALARS[function]
+        if not domain.is_float:
+            if not known.exact and not all(v.dtype.kind in "bi" for v in values):
+                if domain.name == "modular" or function not in _ORDERED:
+                    raise fail("E0905", f"`{function}` has no exact meaning")
+            if function == "div":
+                values = [_fractions(domain, v) for v in values]
+            if function == "pow":
+                return _power(values[0], values[1])
+            if function in ("conj", "re"):
+                return values[0]
+        elif function == "pow" and values[0].dtype.kind in "bi" and values[1].dtype.kind in "bi":
+            return _power(values[0], values[1])
+        return np.asarray(known.meaning(np, *values))
+
+    def index(self, index: Scalar | Composed) -> Any:
+        if isinstance(index, Composed):
+            position: Any = np.asarray(0)
+            for name in index.letters:
+                position = position * self.extents[name] + self.letter(name)
+            return position
+        position = self.scalar(index)
+        return position if position.dtype.kind in "bi" else np.vectorize(int, otypes=[np.int64])(position)
+
+    def access(self, access: Access) -> Any:
+        array = self.operands[access.operand]
+        if not access.indices:
+            return array
+        positions = [self.index(i) for i in access.indices]
+        inside: Any = np.asarray(True)
+        for position, extent in zip(positions, array.shape, strict=True):
+            inside = inside & (position >= 0) & (position < extent)
+        if access.pad is None:
+            clipped = [np.clip(p, 0, max(e - 1, 0)) for p, e in zip(positions, array.shape, strict=True)]
+            if not inside.all() and not self.guarded(inside):
+                raise IndexError("an index is outside of its axis")
+            if 0 in array.shape:
+                return np.zeros(np.broadcast_shapes(*(p.shape for p in positions)), dtype=array.dtype)
+            return array[tuple(clipped)]
+        pad = self.scalar(access.pad)
+        if 0 in array.shape:
+            return np.broadcast_to(pad, np.broadcast_shapes(inside.shape, pad.shape))
+        clipped = [np.clip(p, 0, e - 1) for p, e in zip(positions, array.shape, strict=True)]
+        return np.where(inside, array[tuple(clipped)], pad)
+
+    guard: Any = None
+
+    def guarded(self, inside: Any) -> bool:
+        """Whether all places where an access leaves its operand are left out by a guard."""
+        return self.guard is not None and not np.any(self.guard & ~inside)
+
+    def reduce(self, reduction: Reduction) -> Any:
+        inner = _Grid(self.run, self.operands, self.extents, [*self.letters, *reduction.letters])
+        count = len(reduction.letters)
+        axes = tuple(range(len(self.letters), len(self.letters) + count))
+        if self.guard is not None:
+            inner.guard = self.guard.reshape(self.guard.shape + (1,) * count)
+        kept: Any = None
+        if reduction.guard is not None:
+            kept = np.broadcast_to(inner.scalar(reduction.guard), inner.shape)
+            inner.guard = kept if inner.guard is None else kept & inner.guard
+        body = np.broadcast_to(inner.scalar(reduction.body), inner.shape)
+        return self.reduced(reduction.operator, body, axes, kept)
+
+    def reduced(self, operator: str, body: Any, axes: tuple[int, ...], kept: Any) -> Any:
+        domain = self.run.domain
+        reducer = REDUCERS[operator]
+        if operator.startswith("arg"):
+            sign = 1 if operator == "argmax" else -1
+            if kept is not None:
+                body = np.where(kept, body * sign, -np.inf) * sign
+            if body.shape[axes[0]] == 0:
+                raise ValueError(f"{operator} over nothing")
+            return np.asarray(getattr(np, operator)(body, axis=axes[0]))
+        if not domain.is_float and not reducer.exact and operator not in ("max", "min", "any", "all"):
+            raise fail("E0905", f"`{operator}` has no exact meaning")
+        if operator == "mean":
+            total = self.reduced("sum", body, axes, kept)
+            ones = np.ones(body.shape, dtype=np.int64) if kept is None else kept.astype(np.int64)
+            count = ones.sum(axis=axes)
+            if not domain.is_float:
+                return _fractions(domain, total) / _fractions(domain, count)
+            return total / count
+        if operator in ("max", "min") and kept is None and 0 in (body.shape[a] for a in axes):
+            raise ValueError(f"{operator} over nothing")
+        identity = reducer.identity
+        if operator in ("max", "min"):
+            identity = float("-inf") if operator == "max" else float("inf")
+        if kept is not None:
+            fill = domain.number(identity) if isinstance(identity, int) else identity
+            body = np.where(kept, body, fill)
+        if body.dtype == object:
+            return _reduce_objects(operator, body, axes, domain)
+        return np.asarray(reducer.meaning(np, body, axes))
+
+
+_ORDERED = ("lt", "le", "gt", "ge", "maximum", "minimum", "abs", "sign", "relu", "floor", "ceil", "mod", "floor_div")
+
+
+def _results(node: Node, values: list[Any]) -> Any:
+    return values if isinstance(node.type, tuple) else values[0]
+
+
+def _fractions(domain: Domain, array: Any) -> Any:
+    """Integers as numbers of the domain, so that they divide exactly."""
+    if array.dtype == object:
+        return array
+    out = np.empty(array.shape, dtype=object)
+    for position in np.ndindex(array.shape):
+        out[position] = domain.number(int(array[position]))
+    return out
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    """Integer powers by multiplication, as exact as the numbers are."""
+    base, exponent = np.broadcast_arrays(base, exponent)
+    out = np.empty(base.shape, dtype=base.dtype)
+    for position in np.ndindex(base.shape):
+        power = exponent[position]
+        whole = int(power) if not isinstance(power, Residue) else power.value
+        if power != whole:
+            raise fail("E0905", "a power that is not whole has no exact meaning")
+        if base.dtype.kind == "i" and whole < 0:
+            raise ValueError("an integer has no negative power")
+        out[position] = base[position] ** whole
+    return out
+
+
+def _reduce_objects(operator: str, body: Any, axes: tuple[int, ...], domain: Domain) -> Any:
+    outer = body.shape[: axes[0]]
+    flat = body.reshape((*outer, -1))
+    out = np.empty(outer, dtype=object)
+    for position in np.ndindex(outer):
+        total = domain.number(1 if operator == "prod" else 0)
+        items = list(flat[position])
+        if operator in ("max", "min"):
+            total = max(items) if operator == "max" else min(items)
+        else:
+            for item in items:
+                total = total * item if operator == "prod" else total + item
+        out[position] = total
+    return out

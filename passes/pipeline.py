@@ -1,0 +1,96 @@
+"""The whole compiler on one page: read from top to bottom, it says what happens to a program.
+
+A pass is a named pure function from program to program; its options are the fields of `Options`. The verifier runs
+after each, and names the pass if it left something wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from tpc.dsl.diagnostics import fail
+from tpc.ir.node import Program
+from tpc.ir.sizes import with_sizes
+from tpc.ir.verify import verify
+from tpc.passes.fold import fold
+from tpc.passes.inline import inline
+from tpc.passes.prune import prune
+from tpc.passes.respell import respell
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a compilation is asked for."""
+
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pass:
+    name: str
+    reason: str  # why it stands at its place
+    run: Callable[[Program, Options], Program]
+
+
+PIPELINE: tuple[Pass, ...] = (
+    Pass(
+        "specialise",
+        "Sizes first: what is known of them decides everything that follows.",
+        lambda program, options: with_sizes(program, dict(options.sizes)),
+    ),
+    Pass(
+        "inline",
+        "Calls give way to what they call, so that later passes see across functions.",
+        lambda program, options: inline(program),
+    ),
+    Pass(
+        "fold",
+        "Numbers are computed now; inlining and sizes have made new ones.",
+        lambda program, options: fold(program),
+    ),
+    Pass(
+        "respell",
+        "One spelling for equal things (double transposes, casts of casts, squares), so that they are shared.",
+        lambda program, options: respell(program),
+    ),
+    Pass(
+        "prune",
+        "Last, since the passes before leave loop state and captured values that nothing needs.",
+        lambda program, options: prune(program),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A compiled program, and the program after every pass that changed it."""
+
+    program: Program
+    steps: tuple[tuple[str, Program], ...]
+
+
+def run(program: Program, options: Options | None = None, stop_after: str | None = None) -> Plan:
+    """Run the passes in order, up to and including `stop_after`.
+
+    Raises
+    ------
+    TpcError
+        If `stop_after` is not the name of a pass, or the program grows past a limit.
+    InternalError
+        If a pass breaks the program.
+    """
+    names = [p.name for p in PIPELINE]
+    if stop_after is not None and stop_after not in names:
+        raise fail("E0809", f"`{stop_after}` is not a pass", help=f"the passes are {', '.join(names)}")
+    options = options or Options()
+    steps: list[tuple[str, Program]] = []
+    for step in PIPELINE:
+        before = program
+        program = step.run(program, options)
+        verify(program, step.name)
+        if program is not before:
+            steps.append((step.name, program))
+        if step.name == stop_after:
+            break
+    return Plan(program, tuple(steps))

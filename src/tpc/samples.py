@@ -1,0 +1,182 @@
+"""Random values that have the facts declared of them.
+
+Values depend on the seed and on the name alone, so that a run can be repeated. Matrices that must have an inverse are
+well conditioned: diagonally dominant, or a Gram matrix plus the identity.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tpc.ir.dims import DimLike
+from tpc.ir.node import Fact
+from tpc.ir.types import DType
+
+Array = np.ndarray[Any, Any]
+
+
+def generator(seed: int, name: str) -> np.random.Generator:
+    """The random numbers for one input."""
+    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    return np.random.default_rng([seed & 0xFFFFFFFFFFFFFFFF, int.from_bytes(digest, "little")])
+
+
+def sample(
+    dtype: DType, shape: Sequence[int], facts: Sequence[Fact] = (), *, seed: int = 0, name: str = ""
+) -> Array:
+    """A random value of this dtype and shape that has the facts.
+
+    Floats are standard normal, scalars lie between 0.5 and 1.5, integers between 0 and 9. Facts of matrices hold for
+    the last two axes, each matrix having its own numbers.
+    """
+    rng = generator(seed, name)
+    shape = tuple(shape)
+    known = {fact.name: fact.arguments for fact in facts}
+    if dtype.kind == "b":
+        return rng.random(shape) < 0.5
+    if dtype.kind == "i" and not known.keys() & _STRUCTURE:
+        return rng.integers(0, 10, shape).astype(dtype.numpy)
+    if not shape:
+        return np.asarray(rng.uniform(0.5, 1.5), dtype.numpy)
+    if len(shape) >= 2 and known.keys() & _STRUCTURE:
+        rows, columns = shape[-2:]
+        count = int(np.prod(shape[:-2]))
+        made = [_matrix(rng, rows, columns, known) for _ in range(count)]
+        return np.array(made).reshape(shape).astype(dtype.numpy)
+    values = rng.standard_normal(shape)
+    if "nonnegative" in known:
+        values = np.abs(values)
+    if "sparse" in known:
+        values *= rng.random(shape) < _density(known)
+    if dtype.kind == "c":
+        return (values + 1j * rng.standard_normal(shape)).astype(dtype.numpy)
+    return values.astype(dtype.numpy)
+
+
+_STRUCTURE = {
+    "symmetric", "spd", "psd", "diagonal", "lower", "upper", "unit_diagonal", "banded", "orthogonal", "permutation",
+    "full_rank", "nonsingular", "low_rank", "toeplitz", "circulant", "row_stochastic",
+}  # fmt: skip
+
+Known = dict[str, tuple[DimLike | float, ...]]
+
+
+def _density(known: Known) -> float:
+    (density,) = known["sparse"] or (0.1,)
+    return float(density) if isinstance(density, (int, float)) else 0.1
+
+
+def _matrix(rng: np.random.Generator, rows: int, columns: int, known: Known) -> Array:
+    if "permutation" in known:
+        return np.eye(rows)[rng.permutation(rows) if "symmetric" not in known else np.arange(rows)[::-1]]
+    if "orthogonal" in known:
+        return _orthogonal(rng, rows, columns, known)
+    pattern = _pattern(rng, rows, columns, known)
+    if "low_rank" in known:
+        return _low_rank(rng, rows, columns, known)
+    positive = known.keys() & {"spd", "psd"}
+    if positive and pattern is None and not known.keys() & {"toeplitz", "circulant", "nonnegative", "unit_diagonal"}:
+        factor = rng.standard_normal((rows, columns))
+        return factor @ factor.T / max(columns, 1) + np.eye(rows)
+    values = _entries(rng, rows, columns, known)
+    if pattern is not None:
+        values = values * pattern
+    if positive or "symmetric" in known:
+        values = (values + values.T) / 2
+    if known.keys() & {"nonnegative", "row_stochastic"}:
+        values = np.abs(values)
+    return _with_diagonal(values, known, bool(positive))
+
+
+def _orthogonal(rng: np.random.Generator, rows: int, columns: int, known: Known) -> Array:
+    if known.keys() & {"diagonal", "lower", "upper", "banded", "toeplitz", "circulant", "sparse", "nonnegative"}:
+        signs = np.ones(rows)
+        if not known.keys() & {"toeplitz", "circulant", "nonnegative", "spd", "psd", "unit_diagonal"}:
+            signs = rng.choice([-1.0, 1.0], rows)
+        return np.diag(signs)[:, :columns]
+    if known.keys() & {"spd", "psd", "unit_diagonal"}:
+        return np.eye(rows)
+    if "symmetric" in known:  # a Householder reflection
+        axis = rng.standard_normal(rows)
+        return np.eye(rows) - 2 * np.outer(axis, axis) / max(float(axis @ axis), 1e-300)
+    tall = rng.standard_normal((max(rows, columns), min(rows, columns)))
+    factor = np.linalg.qr(tall)[0]
+    return factor if rows >= columns else factor.T
+
+
+def _low_rank(rng: np.random.Generator, rows: int, columns: int, known: Known) -> Array:
+    (rank,) = known["low_rank"] or (1,)
+    rank = rank if isinstance(rank, int) else 1
+    left = rng.standard_normal((rows, rank))
+    right = left if known.keys() & {"symmetric", "psd"} else rng.standard_normal((columns, rank))
+    if "nonnegative" in known:
+        left, right = np.abs(left), np.abs(right)
+    return left @ right.T / max(rank, 1) ** 0.5
+
+
+def _pattern(rng: np.random.Generator, rows: int, columns: int, known: Known) -> Array | None:
+    """Where entries may differ from zero; None for everywhere."""
+    below, above = rows, columns
+    if known.keys() & {"diagonal", "lower"}:
+        above = 0
+    if known.keys() & {"diagonal", "upper"}:
+        below = 0
+    if "banded" in known:
+        widths = [w for w in known["banded"] if isinstance(w, int)]
+        if len(widths) == 1:
+            widths *= 2
+        if len(widths) == 2:
+            below, above = min(below, widths[0]), min(above, widths[1])
+    if known.keys() & {"symmetric", "spd", "psd"}:
+        below = above = min(below, above)
+    offset = np.arange(columns)[None, :] - np.arange(rows)[:, None]
+    inside = (offset >= -below) & (offset <= above)
+    if "sparse" in known and not known.keys() & {"toeplitz", "circulant"}:
+        density = _density(known)
+        if known.keys() & {"spd", "nonsingular", "full_rank", "unit_diagonal"}:
+            density = max(density - 1 / max(columns, 1), 0.0)  # the diagonal is filled
+        chosen = rng.random((rows, columns)) < density
+        if known.keys() & {"symmetric", "spd", "psd"}:
+            upper = np.triu(chosen)
+            chosen = upper | upper.T
+        inside &= chosen
+    return None if inside.all() else inside.astype(float)
+
+
+def _entries(rng: np.random.Generator, rows: int, columns: int, known: Known) -> Array:
+    if "circulant" in known:
+        first = rng.standard_normal(rows)
+        if "sparse" in known:
+            first *= rng.random(rows) < _density(known)
+        return first[(np.arange(rows)[:, None] - np.arange(columns)[None, :]) % max(rows, 1)]
+    if "toeplitz" in known:
+        diagonals = rng.standard_normal(max(rows + columns - 1, 0))
+        if "sparse" in known:
+            diagonals *= rng.random(len(diagonals)) < _density(known)
+        return diagonals[np.arange(rows)[:, None] - np.arange(columns)[None, :] + columns - 1]
+    return rng.standard_normal((rows, columns))
+
+
+def _with_diagonal(values: Array, known: Known, positive: bool) -> Array:
+    """The matrix with a diagonal that makes the facts true that hang on it."""
+    short = min(values.shape)
+    diagonal = np.arange(short)
+    others = np.abs(values).sum(axis=1)[:short] - np.abs(values[diagonal, diagonal])
+    if positive or known.keys() & {"nonsingular", "full_rank"}:
+        heavy = others + 1
+        values[diagonal, diagonal] = heavy.max(initial=0) if known.keys() & {"toeplitz", "circulant"} else heavy
+    if "unit_diagonal" in known:
+        if positive:  # scaled on both sides, it stays positive definite
+            scale = np.sqrt(values[diagonal, diagonal])
+            values = values / np.outer(scale, scale)
+        else:
+            values = values / max(float(others.max(initial=0.0)), 1.0)
+        values[diagonal, diagonal] = 1
+    if "row_stochastic" in known:
+        values[diagonal, diagonal] += 1e-3
+        values /= values.sum(axis=1, keepdims=True)
+    return values
