@@ -20,9 +20,7 @@ class Affine:
         slopes = dict(self.slopes)
         for name, slope in other.slopes.items():
             slopes[name] = slopes.get(name, 0) + multiply(slope, factor)
-        return Affine(
-            self.constant + multiply(other.constant, factor), {k: v for k, v in slopes.items() if v != 0}
-        )
+        return Affine(self.constant + multiply(other.constant, factor), {k: v for k, v in slopes.items() if v != 0})
 
 
 def affine(scalar: Scalar | Composed) -> Affine | None:
@@ -63,9 +61,7 @@ def bounds(
         return _bounds(form, extents, [g for guard in guards for g in _inequalities(guard)])
 
 
-def _bounds(
-    form: Affine, extents: Mapping[str, DimLike], known: Sequence[Affine]
-) -> tuple[DimLike, DimLike] | None:
+def _bounds(form: Affine, extents: Mapping[str, DimLike], known: Sequence[Affine]) -> tuple[DimLike, DimLike] | None:
     low = _extreme(form, extents, -1)
     high = _extreme(form, extents, 1)
     for inequality in known:  # inequality >= 0

@@ -22,7 +22,7 @@ from functools import cache
 from typing import Any
 
 from tpc.dsl import syntax
-from tpc.ir.dims import DimLike, is_nonnegative, maximum, minimum
+from tpc.ir.dims import Dim, DimLike, is_nonnegative, maximum, minimum
 from tpc.ir.node import Constraint, Fact, Node
 from tpc.ir.types import TensorType
 
@@ -83,12 +83,11 @@ def _statement(line: syntax.FactLine) -> Statement:
     premises = tuple(p for p in line.premises if isinstance(p, syntax.Call))
     assert len(premises) == len(line.premises), line.span.text
     if isinstance(line.conclusion, syntax.Name):  # `never`
-        fact, about, arguments = line.conclusion.name, "", ()
-    else:
-        assert isinstance(line.conclusion, syntax.Call), line.span.text
-        fact, about = _name(line.conclusion.function), _name(line.conclusion.arguments[0])
-        arguments = tuple(line.conclusion.arguments[1:])
-    return Statement(line.span.text, premises, fact, about, arguments, tuple(line.where))
+        return Statement(line.span.text, premises, line.conclusion.name, "", (), tuple(line.where))
+    assert isinstance(line.conclusion, syntax.Call), line.span.text
+    about, *arguments = line.conclusion.arguments
+    fact = _name(line.conclusion.function)
+    return Statement(line.span.text, premises, fact, _name(about), tuple(arguments), tuple(line.where))
 
 
 def _name(expression: syntax.Expr) -> str:
@@ -133,8 +132,10 @@ def _number(expression: syntax.Expr, place: Place, bound: Mapping[str, Number]) 
         case syntax.Number(value=int() | float() as value):
             return value
         case syntax.Name(name=name):
-            value = bound.get(name, place.options.get(name))
-            return None if isinstance(value, bool) else value
+            if name in bound:
+                return bound[name]
+            option = place.options.get(name)
+            return option if isinstance(option, (int, float, Dim)) and not isinstance(option, bool) else None
         case syntax.Unary(operator="-", operand=operand):
             inner = _number(operand, place, bound)
             return None if inner is None else -inner
@@ -191,7 +192,9 @@ def _is_transpose(a: Node, b: Node) -> bool:
 
 
 def _transposed(a: Known, b: Known) -> bool:
-    return a.node is not None and b.node is not None and (_is_transpose(a.node, b.node) or _is_transpose(b.node, a.node))
+    return (
+        a.node is not None and b.node is not None and (_is_transpose(a.node, b.node) or _is_transpose(b.node, a.node))
+    )
 
 
 _RELATIONS: dict[str, Any] = {

@@ -268,7 +268,9 @@ def _contradiction(type: TensorType, facts: Sequence[Fact], numbers: Sequence[in
     places = []
     for n in numbers:
         implied = [str(f) for f in used if f != facts[n]] if facts[n] not in used else []
-        places.append((n, f"so it is {' and '.join(implied)}" if implied and len(numbers) == 2 else FACTS[facts[n].name].about))
+        places.append(
+            (n, f"so it is {' and '.join(implied)}" if implied and len(numbers) == 2 else FACTS[facts[n].name].about)
+        )
     return Problem("E0404", title, tuple(places))
 
 
@@ -294,9 +296,7 @@ SYNONYMS = {
 # ---- facts of nodes
 
 
-def analyse(
-    program: Program, given: Mapping[Node, frozenset[Fact]] | None = None
-) -> dict[Node, frozenset[Fact]]:
+def analyse(program: Program, given: Mapping[Node, frozenset[Fact]] | None = None) -> dict[Node, frozenset[Fact]]:
     """The facts of every node of a program: declared, promised by its use, or following from its op and operands.
 
     Writing `inv(E)` promises that E is nonsingular (`Op.needs`); the promise counts as a fact of E. Nodes with

@@ -34,9 +34,7 @@ class Node:
     attributes: tuple[tuple[str, Any], ...]
     type: Type
 
-    def __new__(
-        cls, op: Op, args: Iterable[Node], attributes: Iterable[tuple[str, Any]], type: Type
-    ) -> Node:
+    def __new__(cls, op: Op, args: Iterable[Node], attributes: Iterable[tuple[str, Any]], type: Type) -> Node:
         key = (op, tuple(args), tuple(attributes), type)
         found = _nodes.get(key)
         if found is None:

@@ -1,35 +1,29 @@
 """Index notation to formulas: op lines and index statements are read by the same code.
 
-An expression with letters becomes a scalar over operands; then every letter gets its extent, from the axis that it
-indexes alone (`X[i, k]`), from a declaration (`i in n`), or by solving an affine index (`x[i + s]` with s known).
-Last, every access is shown to stay inside its operand, by bounds of the affine index and the guards around it.
+An expression with letters becomes a scalar over operands here; `extents` then finds the sizes of the letters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from tpc.dsl import syntax
-from tpc.dsl.diagnostics import Label, fail
+from tpc.dsl.diagnostics import Label, TpcError, fail
 from tpc.dsl.source import Span
-from tpc.ir.affine import Affine, affine, bounds
 from tpc.ir.dims import (
     DimLike,
     add,
-    assuming,
-    dim_text,
     divide,
     divide_exactly,
-    is_nonnegative,
     maximum,
     minimum,
     multiply,
     named,
     power,
-    product,
 )
+from tpc.ir.extents import finish
 from tpc.ir.formula import (
     Access,
     Apply,
@@ -43,7 +37,6 @@ from tpc.ir.formula import (
     children,
     scalar_dtype,
 )
-from tpc.ir.node import Constraint
 from tpc.ir.op import Attributes, Op, bind
 from tpc.ir.scalar import OPERATORS, REDUCERS, SCALARS
 from tpc.ir.types import TensorType
@@ -78,28 +71,55 @@ def dim_of_syntax(expression: syntax.Expr, sizes: Mapping[str, DimLike] | None) 
             raise fail("E0207", f"`{name}` is not a known size", expression.span)
         case syntax.Unary(operator="-", operand=operand):
             return multiply(dim_of_syntax(operand, sizes), -1)
-        case syntax.Binary(operator="^", left=left, right=syntax.Number(value=int() as exponent)) if 0 <= exponent <= 16:
-            return power(dim_of_syntax(left, sizes), exponent)
-        case syntax.Binary(operator="/", left=left, right=right):
-            quotient = divide_exactly(dim_of_syntax(left, sizes), dim_of_syntax(right, sizes))
-            if quotient is not None:
-                return quotient
-        case syntax.Binary(operator="+" | "-" | "*" as sign, left=left, right=right):
-            a, b = dim_of_syntax(left, sizes), dim_of_syntax(right, sizes)
-            return multiply(a, b) if sign == "*" else add(a, b if sign == "+" else multiply(b, -1))
-        case syntax.Call(function=syntax.Name(name="min" | "max" | "div" as name), arguments=[left, right], keywords=[]):
+        case syntax.Binary():
+            return _dim_of_binary(expression, sizes)
+        case syntax.Call(
+            function=syntax.Name(name="min" | "max" | "div" as name), arguments=[left, right], keywords=[]
+        ):
             a, b = dim_of_syntax(left, sizes), dim_of_syntax(right, sizes)
             if name == "div":
                 if b == 0:
                     raise fail("E0208", "a size is divided by zero", expression.span)
                 return divide(a, b)
             return minimum(a, b) if name == "min" else maximum(a, b)
-    raise fail(
+    raise _no_size(expression)
+
+
+def _no_size(expression: syntax.Expr) -> TpcError:
+    return fail(
         "E0208",
         "a size must be a polynomial of sizes with integer coefficients",
         expression.span,
         help="use names, integers, `+ - *`, `^` by a small integer, and min, max or div (which rounds down)",
     )
+
+
+def _dim_of_binary(expression: syntax.Binary, sizes: Mapping[str, DimLike] | None) -> DimLike:
+    # a long sum leans to the left: walk down and come back up, without recursion
+    spine: list[syntax.Binary] = []
+    operand: syntax.Expr = expression
+    while isinstance(operand, syntax.Binary):
+        spine.append(operand)
+        operand = operand.left
+    value = dim_of_syntax(operand, sizes)
+    for binary in reversed(spine):
+        right = dim_of_syntax(binary.right, sizes)
+        result: DimLike | None = None
+        match binary.operator:
+            case "+":
+                result = add(value, right)
+            case "-":
+                result = add(value, multiply(right, -1))
+            case "*":
+                result = multiply(value, right)
+            case "/":
+                result = divide_exactly(value, right)
+            case "^" if isinstance(right, int) and 0 <= right <= 16:
+                result = power(value, right)
+        if result is None:
+            raise _no_size(binary)
+        value = result
+    return value
 
 
 class Scope(Protocol):
@@ -262,9 +282,7 @@ class Reader:
                     Label(call.span),
                     Label(parameter.span, "this parameter has axes"),
                 )
-        values = {
-            p.name.name: self.read(a) for p, a in zip(definition.parameters, call.arguments, strict=True)
-        }
+        values = {p.name.name: self.read(a) for p, a in zip(definition.parameters, call.arguments, strict=True)}
         outer = self.values, self.letters
         self.values, self.letters = values, set()
         try:
@@ -397,9 +415,7 @@ class Reader:
                 case list() | tuple():
                     stack.extend(item)
                 case _ if hasattr(item, "__slots__") and not isinstance(item, (Span, str)):
-                    stack.extend(
-                        getattr(item, slot) for slot in type(item).__slots__ if slot != "span"
-                    )
+                    stack.extend(getattr(item, slot) for slot in type(item).__slots__ if slot != "span")
         return False
 
 
@@ -418,188 +434,6 @@ def fresh(name: str, taken: Iterable[str]) -> str:
     while f"{name}{number}" in taken:
         number += 1
     return f"{name}{number}"
-
-
-@dataclass
-class _Use:
-    """A letter that indexes an axis alone."""
-
-    dim: DimLike
-    access: Access
-
-
-def finish(
-    reader: Reader, axes: Sequence[tuple[str, ...]], body: Scalar, where: Span
-) -> tuple[Formula, list[Constraint]]:
-    """Give every letter its extent, check the bounds, and make the formula.
-
-    Returns
-    -------
-    formula, constraints
-        The constraints are relations of sizes that the bounds rest on and that must be tested at a call.
-    """
-    types = [reader.scope.operand_type(n) for n in range(reader.operand_count)]
-    extents = dict(reader.extents)
-    declared = set(extents)
-    uses = _collect(body)
-    first: dict[str, _Use] = {}
-    for access in uses:
-        for index, dim in zip(access.indices, types[access.operand].dims, strict=True):
-            if isinstance(index, LetterValue) and access.pad is None and index.name not in declared:
-                seen = first.get(index.name)
-                if seen is None:
-                    first[index.name] = _Use(dim, access)
-                    extents[index.name] = dim
-                elif seen.dim != dim:
-                    raise fail(
-                        "E0501",
-                        f"index letter `{index.name}` runs over {dim_text(seen.dim)} and over {dim_text(dim)}",
-                        Label(reader.spans.get(access, where), f"`{index.name}` has {dim_text(dim)} values here"),
-                        Label(reader.spans.get(seen.access, where), f"and {dim_text(seen.dim)} values here"),
-                        help="the axes that one letter indexes must have one size; is an index transposed?",
-                    )
-    _solve(uses, types, extents)
-    order = _letters_in_order(axes, body)
-    for letter in order:
-        if letter not in extents:
-            raise fail(
-                "E0510",
-                f"the extent of index letter `{letter}` is not known",
-                where,
-                help=f"say it, as in `{letter} in n`; it is known where the letter alone indexes an axis",
-            )
-    constraints = [
-        Constraint(extents[name], ">=", 0) for name in order if not is_nonnegative(extents[name])
-    ]
-    _check_bounds(reader, body, types, extents, where, constraints)
-    formula = Formula(tuple(axes), tuple((name, extents[name]) for name in order), body)
-    return formula, constraints
-
-
-def _collect(body: Scalar) -> list[Access]:
-    found, stack = [], [body]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, Access):
-            found.append(item)
-        stack.extend(reversed(children(item)))
-    return found
-
-
-def _letters_in_order(axes: Sequence[tuple[str, ...]], body: Scalar) -> list[str]:
-    order = [letter for axis in axes for letter in axis]
-    stack = [body]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, Reduction):
-            order.extend(item.letters)
-        stack.extend(reversed(children(item)))
-    return order
-
-
-def _solve(uses: list[Access], types: list[TensorType], extents: dict[str, DimLike]) -> None:
-    """Extents of letters that occur only in affine indices: the most values that stay inside the axis."""
-    changed = True
-    while changed:
-        changed = False
-        for access in uses:
-            if access.pad is not None:
-                continue
-            for index, dim in zip(access.indices, types[access.operand].dims, strict=True):
-                if isinstance(index, Composed):
-                    unknown = [name for name in index.letters if name not in extents]
-                    known = product(extents[n] for n in index.letters if n in extents)
-                    quotient = divide_exactly(dim, known) if len(unknown) == 1 else None
-                    if quotient is not None:
-                        extents[unknown[0]] = quotient
-                        changed = True
-                    continue
-                form = affine(index)
-                if form is None:
-                    continue
-                missing = [name for name in form.slopes if name not in extents]
-                if len(missing) != 1 or form.slopes[missing[0]] == 0:
-                    continue
-                slope = form.slopes[missing[0]]
-                if not (isinstance(slope, int) and slope > 0):
-                    continue
-                rest = Affine(form.constant, {k: v for k, v in form.slopes.items() if k != missing[0]})
-                limits = bounds(rest, extents)
-                if limits is not None:
-                    extents[missing[0]] = divide(dim - 1 - limits[1], slope) + 1
-                    changed = True
-
-
-def _check_bounds(
-    reader: Reader,
-    body: Scalar,
-    types: list[TensorType],
-    extents: dict[str, DimLike],
-    where: Span,
-    constraints: list[Constraint],
-) -> None:
-    stack: list[tuple[Scalar, tuple[Scalar, ...]]] = [(body, ())]
-    while stack:
-        item, guards = stack.pop()
-        if isinstance(item, Access) and item.pad is None:
-            for index, dim in zip(item.indices, types[item.operand].dims, strict=True):
-                _check_index(reader, item, index, dim, guards, extents, where, constraints)
-        inner = guards
-        if isinstance(item, Reduction) and item.guard is not None:
-            inner = (*guards, item.guard)
-            stack.append((item.guard, guards))
-            stack.append((item.body, inner))
-            continue
-        stack.extend((child, inner) for child in children(item))
-
-
-def _check_index(
-    reader: Reader,
-    access: Access,
-    index: Scalar | Composed,
-    dim: DimLike,
-    guards: tuple[Scalar, ...],
-    extents: dict[str, DimLike],
-    where: Span,
-    constraints: list[Constraint],
-) -> None:
-    if isinstance(index, Composed):
-        if product(extents[n] for n in index.letters) != dim:
-            raise fail("E0501", "composed letters do not fill the axis", reader.spans.get(access, where))
-        return
-    form = affine(index)
-    if form is None:
-        return  # gathered: looked at when it runs
-    limits = bounds(form, extents, guards)
-    if limits is None:
-        _out_of_bounds(reader, access, index, dim, where)
-    low, high = limits
-    with assuming([extents[name] - 1 for name in form.slopes]):
-        inside = is_nonnegative(low), is_nonnegative(dim - 1 - high)
-    if not inside[0]:
-        if isinstance(low, int):
-            _out_of_bounds(reader, access, index, dim, where, f"it can be {low}")
-        constraints.append(Constraint(low, ">=", 0))
-    slack = dim - 1 - high
-    if not inside[1]:
-        if isinstance(slack, int) and all(extents[n] != 0 for n in form.slopes):
-            _out_of_bounds(
-                reader, access, index, dim, where, f"it can be {dim_text(high)}, and the axis has {dim_text(dim)} entries"
-            )
-        if not isinstance(slack, int):
-            constraints.append(Constraint(high + 1, "<=", dim))
-
-
-def _out_of_bounds(
-    reader: Reader, access: Access, index: Scalar, dim: DimLike, where: Span, why: str = ""
-) -> NoReturn:
-    span = reader.spans.get(index) or reader.spans.get(access, where)
-    raise fail(
-        "E0506",
-        "this index leaves the axis",
-        Label(span, why or f"not shown to stay within 0 and {dim_text(dim - 1)}"),
-        help="declare what lies outside, as in `x[i + s, pad=0]`, or bound the letters with `i in n` or a guard",
-    )
 
 
 # ---- op lines

@@ -16,7 +16,7 @@ from typing import Any
 from tpc.dsl import syntax
 from tpc.ir.dims import DimLike, dim_text, divide_exactly, product
 from tpc.ir.formula import Formula
-from tpc.ir.types import BOOL, DType, I64, TensorType, as_complex, as_float, promote_all, real_part
+from tpc.ir.types import BOOL, I64, DType, TensorType, as_complex, as_float, promote_all, real_part
 
 Attributes = Mapping[str, Any]
 
@@ -307,9 +307,15 @@ def _clash(
     sign = op.operator or op.name
     first = origin.get(letter)
     if first is None:
-        return Misfit("E0203", f"`{sign}` is given {dim_text(dim)} where {dim_text(known)} is asked for", [(number, what)])
+        return Misfit(
+            "E0203", f"`{sign}` is given {dim_text(dim)} where {dim_text(known)} is asked for", [(number, what)]
+        )
     if first[0] == number:
-        return Misfit("E0205", f"`{sign}` needs a square matrix, but this is {operands[number]}", [(number, f"{first[1]} and {what[4:]}")])
+        return Misfit(
+            "E0205",
+            f"`{sign}` needs a square matrix, but this is {operands[number]}",
+            [(number, f"{first[1]} and {what[4:]}")],
+        )
     return Misfit(
         "E0203",
         f"`{sign}` needs {first[1].split(' ', 2)[2]} and {what.split(' ', 2)[2]} to match, "
@@ -330,7 +336,9 @@ def _split(op: Op, number: int, group: syntax.Composed, dim: DimLike, letters: d
             letters[unknown[0]] = quotient
             return
     raise Misfit(
-        "E0206", f"`{op.name}` cannot split {dim_text(dim)} entries into {dim_text(known)}", [(number, f"has {dim_text(dim)} entries")]
+        "E0206",
+        f"`{op.name}` cannot split {dim_text(dim)} entries into {dim_text(known)}",
+        [(number, f"has {dim_text(dim)} entries")],
     )
 
 

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from tpc.dsl.diagnostics import InternalError, fail
-from tpc.ir.dims import DimLike, evaluate as evaluate_dim
+from tpc.ir.dims import DimLike
+from tpc.ir.dims import evaluate as evaluate_dim
 from tpc.ir.formula import (
     Access,
     Apply,
@@ -254,9 +255,7 @@ class _Run:
 class _Grid:
     """The values of scalars at all letters in scope, one axis each; values are broadcast against the grid."""
 
-    def __init__(
-        self, run: _Run, operands: Sequence[Any], extents: Mapping[str, int], letters: list[str]
-    ) -> None:
+    def __init__(self, run: _Run, operands: Sequence[Any], extents: Mapping[str, int], letters: list[str]) -> None:
         self.run, self.operands, self.extents, self.letters = run, operands, extents, letters
         self.shape = tuple(extents[name] for name in letters)
         entries = 1
@@ -294,9 +293,10 @@ class _Grid:
         domain = self.run.domain
         known = SCALARS[function]
         if not domain.is_float:
-            if not known.exact and not all(v.dtype.kind in "bi" for v in values):
-                if domain.name == "modular" or function not in _ORDERED:
-                    raise fail("E0905", f"`{function}` has no exact meaning")
+            whole = all(v.dtype.kind in "bi" for v in values)
+            ordered = domain.name == "exact" and function in _ORDERED
+            if not (known.exact or whole or ordered):
+                raise fail("E0905", f"`{function}` has no exact meaning")
             if function == "div":
                 values = [_fractions(domain, v) for v in values]
             if function == "pow":

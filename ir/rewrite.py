@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tpc.ir.node import Fact, Node, Program, topological
+from tpc.ir.notes import follow
 
 
 def replace(outputs: Sequence[Node], mapping: Mapping[Node, Node]) -> list[Node]:
@@ -39,6 +40,7 @@ def rewrite(
         args = tuple(done[a] for a in node.args)
         same = node if args == node.args else Node(node.op, args, node.attributes, node.type)
         done[node] = change(same)
+        follow(node, done[node])
     return [done[node] for node in outputs]
 
 

@@ -59,9 +59,7 @@ _list = [
     ScalarFunction("sub", 2, "difference", _ufunc("subtract"), exact=True, operator="-"),
     ScalarFunction("mul", 2, "product", _ufunc("multiply"), exact=True, operator="*"),
     ScalarFunction("div", 2, "quotient", lambda np, x, y: x / y, "float", 4, True, "/"),
-    ScalarFunction(
-        "pow", 2, "power", lambda np, x, y: x**y, "same", 20, True, "^", "0.1..3"
-    ),
+    ScalarFunction("pow", 2, "power", lambda np, x, y: x**y, "same", 20, True, "^", "0.1..3"),
     ScalarFunction("neg", 1, "negative", _ufunc("negative"), exact=True, operator="-"),
     ScalarFunction("eq", 2, "equal", _ufunc("equal"), "bool", exact=True, operator="=="),
     ScalarFunction("ne", 2, "different", _ufunc("not_equal"), "bool", exact=True, operator="!="),
@@ -90,9 +88,7 @@ _list = [
     ScalarFunction("square", 1, "x * x", lambda np, x: x * x, exact=True),
     ScalarFunction("sqrt", 1, "square root", _ufunc("sqrt"), "float", 4, domain="0.1..9"),
     ScalarFunction("cbrt", 1, "real cube root", _ufunc("cbrt"), "float", 10),
-    ScalarFunction(
-        "rsqrt", 1, "1 / sqrt(x)", lambda np, x: 1 / np.sqrt(x), "float", 5, domain="0.1..9"
-    ),
+    ScalarFunction("rsqrt", 1, "1 / sqrt(x)", lambda np, x: 1 / np.sqrt(x), "float", 5, domain="0.1..9"),
     ScalarFunction("exp", 1, "exponential", _ufunc("exp"), "float", 10),
     ScalarFunction("expm1", 1, "exp(x) - 1", _ufunc("expm1"), "float", 12),
     ScalarFunction("exp2", 1, "2^x", _ufunc("exp2"), "float", 10),
@@ -128,11 +124,11 @@ _list = [
     ScalarFunction("sigmoid", 1, "1 / (1 + exp(-x))", _special("expit"), "float", 15),
     ScalarFunction("logit", 1, "log(x / (1 - x))", _special("logit"), "float", 15, domain="0.1..0.9"),
     ScalarFunction("relu", 1, "x where it is positive, else 0", _relu),
-    ScalarFunction(
-        "softplus", 1, "log(1 + exp(x))", lambda np, x: np.logaddexp(x, 0.0), "float", 20
-    ),
+    ScalarFunction("softplus", 1, "log(1 + exp(x))", lambda np, x: np.logaddexp(x, 0.0), "float", 20),
     ScalarFunction("silu", 1, "x * sigmoid(x)", lambda np, x: x * _special("expit")(np, x), "float", 16),
-    ScalarFunction("gelu", 1, "x times the normal distribution function", lambda np, x: x * _special("ndtr")(np, x), "float", 20),
+    ScalarFunction(
+        "gelu", 1, "x times the normal distribution function", lambda np, x: x * _special("ndtr")(np, x), "float", 20
+    ),
     ScalarFunction("erf", 1, "error function", _special("erf"), "float", 20),
     ScalarFunction("erfc", 1, "1 - erf(x)", _special("erfc"), "float", 20),
     ScalarFunction("erfinv", 1, "inverse error function", _special("erfinv"), "float", 30, domain="-0.9..0.9"),

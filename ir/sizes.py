@@ -21,6 +21,7 @@ from tpc.ir.formula import (
 )
 from tpc.ir.node import Constraint, Node, Program, topological
 from tpc.ir.notation import size_scalar
+from tpc.ir.notes import follow
 from tpc.ir.ops.structure import SIZE, At, Range
 from tpc.ir.types import TensorType
 
@@ -44,6 +45,7 @@ def with_sizes(program: Program, sizes: Sizes) -> Program:
     for node in [*program.inputs, *topological([*program.outputs, *(n for n, _ in program.facts)])]:
         if node not in done:
             done[node] = _node(node, [done[a] for a in node.args], sizes)
+            follow(node, done[node])
     facts: dict[Node, tuple[Any, ...]] = {}
     for node, known in program.facts:
         changed = tuple(replace(f, arguments=tuple(_attribute(a, sizes) for a in f.arguments)) for f in known)
@@ -109,8 +111,6 @@ def _scalar(scalar: Scalar, sizes: Sizes) -> Scalar:
         case Apply(function=function, arguments=arguments):
             return Apply(function, tuple(_scalar(a, sizes) for a in arguments))
         case Reduction(operator=operator, letters=letters, guard=guard, body=body):
-            return Reduction(
-                operator, letters, None if guard is None else _scalar(guard, sizes), _scalar(body, sizes)
-            )
+            return Reduction(operator, letters, None if guard is None else _scalar(guard, sizes), _scalar(body, sizes))
         case LetterValue() | Literal():
             return scalar

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from tpc.dsl.operators import BINARY
-from tpc.ir.dims import DimLike, dim_text, names_of
+from tpc.ir.dims import dim_text, names_of
 from tpc.ir.formula import (
     Access,
     Apply,
@@ -21,16 +21,39 @@ from tpc.ir.formula import (
     Reduction,
     Scalar,
     SizeValue,
-    children,
 )
 from tpc.ir.node import Node, Program, topological
-from tpc.ir.ops.structure import CONSTANT, INPUT, ITEM, LITERAL, SIZE, At, Range
+from tpc.ir.ops.structure import CONSTANT, ITEM, LITERAL, SIZE, At, Range
 from tpc.ir.scalar import OPERATORS
 from tpc.ir.types import DType, TensorType
 
 _SIGNS = {f.name: sign for (sign, _), f in OPERATORS.items()}
 _KEYWORDS = frozenset(
-    "def const use return repeat until scan in if elif else where is and or not within on true false pi inf nan".split()
+    [
+        "def",
+        "const",
+        "use",
+        "return",
+        "repeat",
+        "until",
+        "scan",
+        "in",
+        "if",
+        "elif",
+        "else",
+        "where",
+        "is",
+        "and",
+        "or",
+        "not",
+        "within",
+        "on",
+        "true",
+        "false",
+        "pi",
+        "inf",
+        "nan",
+    ]
 )
 
 
@@ -202,7 +225,7 @@ class _Printer:
         operands = node.args if node["count"] is not None else node.args[:-1]
         count = dim_text(node["count"]) if node["count"] is not None else self.operand(node.args[-1], names)
         self.line(depth, f"repeat {count}:")
-        inner = {i: n for i, n in zip(body.inputs[:state], chosen, strict=True)}
+        inner = dict(zip(body.inputs[:state], chosen, strict=True))
         inner |= {i: self.operand(a, names) for i, a in zip(body.inputs[state:], operands[state:], strict=True)}
         with_facts = self.with_facts(body)
         if until is not None:
@@ -220,10 +243,8 @@ class _Printer:
         letter = self.name(self.hints.get(body.inputs[0], "i" if "i" not in self.taken else None))
         self.line(depth, f"scan {letter} in {dim_text(node['extent'])}:")
         inner = {body.inputs[0]: letter}
-        inner |= {i: n for i, n in zip(body.inputs[1 : 1 + state], chosen)}
-        inner |= {
-            i: self.operand(a, names) for i, a in zip(body.inputs[1 + state :], node.args[state:], strict=True)
-        }
+        inner |= dict(zip(body.inputs[1 : 1 + state], chosen))
+        inner |= {i: self.operand(a, names) for i, a in zip(body.inputs[1 + state :], node.args[state:], strict=True)}
         with_facts = self.with_facts(body)
         self.body(body.outputs, inner, depth + 1)
         for name, output in zip(chosen[state:], body.outputs[state:], strict=True):
@@ -379,7 +400,11 @@ def _scalar(scalar: Scalar, operands: Sequence[str], formula: Formula, outer: in
                 return f"{function}({', '.join(inner(a) for a in arguments)})"
             # every operator inside of another gets parentheses: plain, and never wrong
             parts = [_scalar(a, operands, formula, 1) for a in arguments]
-            text = f"{parts[0]} {sign} {parts[1]}" if len(parts) == 2 else f"{sign} {parts[0]}" if sign == "not" else f"{sign}{parts[0]}"
+            text = (
+                f"{parts[0]} {sign} {parts[1]}"
+                if len(parts) == 2
+                else f"{sign} {parts[0]}"
+                if sign == "not"
+                else f"{sign}{parts[0]}"
+            )
             return f"({text})" if outer else text
-
-

@@ -53,12 +53,19 @@ REAL = DType("real", "f", 8, "float64", "a real literal")
 COMPLEX = DType("complex", "c", 16, "complex128", "a complex literal")
 STRONG = {INT: I64, REAL: F64, COMPLEX: C128}
 
-DTYPES: dict[str, DType] = {
-    d.name: d for d in (F64, F32, F16, BF16, C128, C64, I64, I32, I8, BOOL, INT, REAL, COMPLEX)
-}
+DTYPES: dict[str, DType] = {d.name: d for d in (F64, F32, F16, BF16, C128, C64, I64, I32, I8, BOOL, INT, REAL, COMPLEX)}
 
 # Rounding unit of each float format (of its real part).
-EPSILON = {REAL: 2.0**-53, COMPLEX: 2.0**-53, F64: 2.0**-53, C128: 2.0**-53, F32: 2.0**-24, C64: 2.0**-24, F16: 2.0**-11, BF16: 2.0**-8}
+EPSILON = {
+    REAL: 2.0**-53,
+    COMPLEX: 2.0**-53,
+    F64: 2.0**-53,
+    C128: 2.0**-53,
+    F32: 2.0**-24,
+    C64: 2.0**-24,
+    F16: 2.0**-11,
+    BF16: 2.0**-8,
+}
 
 
 def promote(a: DType, b: DType) -> DType:

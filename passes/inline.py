@@ -5,6 +5,7 @@ from __future__ import annotations
 from tpc.dsl.diagnostics import fail
 from tpc.ir.build import items
 from tpc.ir.node import Node, Program
+from tpc.ir.notes import follow
 from tpc.ir.ops.structure import CALL, ITEM
 from tpc.ir.rewrite import map_programs, ordered_facts, replace
 from tpc.ir.sizes import with_sizes
@@ -46,11 +47,13 @@ class _Inliner:
                 continue
             if node.op is ITEM and node.args[0] in parts:
                 done[node] = parts[node.args[0]][node["position"]]
+                follow(node, done[node])
                 continue
             args = [done[a] for a in node.args if a not in parts]
             if node.op is not CALL:
                 same = Node(node.op, args, node.attributes, node.type)
                 done[node] = map_programs(same, self.program) if node.op.name != "derivative" else same
+                follow(node, done[node])
                 continue
             body = self._body(node)
             mapping = dict(zip(body.inputs, args, strict=True))
@@ -60,6 +63,7 @@ class _Inliner:
             outputs = results[: len(body.outputs)]
             if len(items(node)) == 1:
                 done[node] = outputs[0]
+                follow(node, outputs[0])
             else:
                 parts[node] = outputs
                 done[node] = node

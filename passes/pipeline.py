@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from tpc.dsl.diagnostics import fail
 from tpc.ir.node import Program
+from tpc.ir.notes import Notes, keeping
 from tpc.ir.sizes import with_sizes
 from tpc.ir.verify import verify
 from tpc.passes.fold import fold
@@ -64,14 +65,20 @@ PIPELINE: tuple[Pass, ...] = (
 
 @dataclass(frozen=True)
 class Plan:
-    """A compiled program, and the program after every pass that changed it."""
+    """A compiled program, the program after every pass that changed it, and the notes on their nodes."""
 
     program: Program
     steps: tuple[tuple[str, Program], ...]
+    notes: Notes
 
 
-def run(program: Program, options: Options | None = None, stop_after: str | None = None) -> Plan:
-    """Run the passes in order, up to and including `stop_after`.
+def run(
+    program: Program,
+    options: Options | None = None,
+    stop_after: str | None = None,
+    notes: Notes | None = None,
+) -> Plan:
+    """Run the passes in order, up to and including `stop_after`; `notes` are those of the program's nodes.
 
     Raises
     ------
@@ -85,12 +92,14 @@ def run(program: Program, options: Options | None = None, stop_after: str | None
         raise fail("E0809", f"`{stop_after}` is not a pass", help=f"the passes are {', '.join(names)}")
     options = options or Options()
     steps: list[tuple[str, Program]] = []
-    for step in PIPELINE:
-        before = program
-        program = step.run(program, options)
-        verify(program, step.name)
-        if program is not before:
-            steps.append((step.name, program))
-        if step.name == stop_after:
-            break
-    return Plan(program, tuple(steps))
+    kept = notes.copy() if notes is not None else Notes()
+    with keeping(kept):
+        for step in PIPELINE:
+            before = program
+            program = step.run(program, options)
+            verify(program, step.name)
+            if program is not before:
+                steps.append((step.name, program))
+            if step.name == stop_after:
+                break
+    return Plan(program, tuple(steps), kept)

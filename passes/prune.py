@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tpc.ir.build import input_node, make
 from tpc.ir.node import Fact, Node, Program, topological
+from tpc.ir.notes import follow
 from tpc.ir.ops.structure import ITEM, REPEAT, SCAN
 from tpc.ir.rewrite import map_programs, ordered_facts, replace
 
@@ -30,6 +31,7 @@ def prune(program: Program) -> Program:
             continue
         if node.op is ITEM and node.args[0] in moved:
             done[node] = moved[node.args[0]][node["position"]]
+            follow(node, done[node])
             continue
         same = map_programs(Node(node.op, [done[a] for a in node.args], node.attributes, node.type), prune)
         if node.op in (REPEAT, SCAN):
@@ -39,6 +41,7 @@ def prune(program: Program) -> Program:
             done[node] = _branch(same)
         else:
             done[node] = same
+        follow(node, done[node])
     outputs = [done[n] for n in program.outputs]
     facts = [(done[n], f) for n, f in program.facts if n in done]
     return program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts))

@@ -58,7 +58,9 @@ def call(frame: Frame, expression: syntax.Call) -> Value | None:
     op = _library_op(name, len(expression.arguments))
     if op is None:
         close = suggestion(name, [*frame.module.names(), *frame.module.library()])
-        raise fail("E0301", f"`{name}` is not a function", callee.span, help=f"did you mean `{close}`?" if close else None)
+        raise fail(
+            "E0301", f"`{name}` is not a function", callee.span, help=f"did you mean `{close}`?" if close else None
+        )
     return _library(frame, expression, op)
 
 
@@ -260,7 +262,9 @@ def _size(frame: Frame, expression: syntax.Call, name: str) -> Node | None:
     if axis is None:
         axis = try_dim(frame, expression.arguments[1])
     if not isinstance(axis, int) or not -len(dims) <= axis < len(dims):
-        raise fail("E0204", f"`{name}` asks for an axis that is not there", Label(expression.span, f"this is {node.tensor}"))
+        raise fail(
+            "E0204", f"`{name}` asks for an axis that is not there", Label(expression.span, f"this is {node.tensor}")
+        )
     return size(dims[axis])
 
 

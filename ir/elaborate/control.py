@@ -22,9 +22,7 @@ from tpc.ir.types import promote
 RunStatements = Callable[[Frame, Sequence[syntax.Statement]], None]
 
 
-def close(
-    frame: Frame, name: str, state: Sequence[Node], outputs: Sequence[Node]
-) -> tuple[Program, list[Node]]:
+def close(frame: Frame, name: str, state: Sequence[Node], outputs: Sequence[Node]) -> tuple[Program, list[Node]]:
     """A block's graph as a program: its inputs are the state and those stand-ins of the frame that it uses."""
     captured = set(frame.captured.values())
     used = [n for n in topological(outputs) if n.op is INPUT]
@@ -35,7 +33,9 @@ def close(
     known = [n for n, _ in frame.facts]
     results = replace([*outputs, *known], renamed)
     facts = zip(results[len(outputs) :], (f for _, f in frame.facts), strict=True)
-    return Program(name, inputs, results[: len(outputs)], facts=ordered_facts(inputs, results[: len(outputs)], facts)), order
+    return Program(
+        name, inputs, results[: len(outputs)], facts=ordered_facts(inputs, results[: len(outputs)], facts)
+    ), order
 
 
 def _outside(frame: Frame, stand_ins: Sequence[Node]) -> list[Node]:
@@ -139,7 +139,11 @@ def repeat(frame: Frame, statement: syntax.Repeat, run: RunStatements) -> None:
     if count_dim is None:
         count = evaluate_node(frame, statement.count)
         if count is not None and (count.tensor.rank or count.tensor.dtype.kind != "i"):
-            raise fail("E0603", f"the number of passes must be an integer, but {described(statement.count)} is {count.tensor}", statement.count.span)
+            raise fail(
+                "E0603",
+                f"the number of passes must be an integer, but {described(statement.count)} is {count.tensor}",
+                statement.count.span,
+            )
     elif isinstance(count_dim, int) and count_dim < 0:
         raise fail("E0603", "the number of passes cannot be negative", statement.count.span)
     names = assigned(statement.body)
@@ -167,9 +171,7 @@ def repeat(frame: Frame, statement: syntax.Repeat, run: RunStatements) -> None:
         _rebind(frame, list(state), [None] * len(state), statement.span)
         return
     # each result in the format of its state: a literal assigned in the body is converted
-    outputs = [
-        cast(r, settling.initial[n].tensor.dtype) for n, r in results.items() if r is not None
-    ]
+    outputs = [cast(r, settling.initial[n].tensor.dtype) for n, r in results.items() if r is not None]
     tests = [condition] if condition is not None else []
     body, order = close(inner, "body", stand_ins, [*outputs, *tests])
     operands = [*settling.initial.values(), *_outside(inner, order)]
@@ -301,9 +303,7 @@ def branch(frame: Frame, statement: syntax.If, run: RunStatements) -> None:
                 inner.names[name] = binding
                 binding.kind = "state"
             run(inner, body)
-            return {
-                n: b.value if isinstance(b.value, Node) else None for n, b in inner.names.items() if n in names
-            }
+            return {n: b.value if isinstance(b.value, Node) else None for n, b in inner.names.items() if n in names}
 
         return results
 
@@ -323,9 +323,9 @@ def conditional(frame: Frame, expression: syntax.Conditional) -> Node | None:
     def part(value: syntax.Expr) -> Callable[[Frame], dict[str, Node | None]]:
         return lambda inner: {"": evaluate_node(inner, value)}
 
-    return _choose(
-        frame, [(expression.condition, part(expression.then))], part(expression.other), expression.span
-    ).get("")
+    return _choose(frame, [(expression.condition, part(expression.then))], part(expression.other), expression.span).get(
+        ""
+    )
 
 
 Branch = Callable[[Frame], dict[str, Node | None]]
@@ -342,7 +342,9 @@ def _choose(
             "E0213",
             f"`if` needs a scalar truth value, but {described(part)} is {condition.tensor}",
             part.span,
-            help="compare it with something" if not condition.tensor.rank else "for entries of an array use `select(c, a, b)`",
+            help="compare it with something"
+            if not condition.tensor.rank
+            else "for entries of an array use `select(c, a, b)`",
         )
         condition = None
     then_frame, other_frame = frame.block(), frame.block()
@@ -387,9 +389,7 @@ def _with_inputs(program: Program, inputs: Sequence[Node], mapping: dict[Node, N
 def _same_type(frame: Frame, name: str, a: Node | None, b: Node | None, where: Span) -> tuple[Node, Node]:
     assert a is not None and b is not None
     common = promote(a.tensor.dtype, b.tensor.dtype)
-    if a.tensor.dims != b.tensor.dims or not all(
-        n.tensor.dtype is common or n.tensor.dtype.is_weak for n in (a, b)
-    ):
+    if a.tensor.dims != b.tensor.dims or not all(n.tensor.dtype is common or n.tensor.dtype.is_weak for n in (a, b)):
         what = f"`{name}`" if name else "this"
         raise fail(
             "E0606",
@@ -398,5 +398,3 @@ def _same_type(frame: Frame, name: str, a: Node | None, b: Node | None, where: S
             help="both branches must give values of one type",
         )
     return cast(a, common), cast(b, common)
-
-

@@ -148,7 +148,9 @@ def _unknown_name(frame: Frame, name: syntax.Name) -> None:
     frame.diagnostics.add("E0301", f"`{name.name}` is not defined", name.span, help=help)
 
 
-def apply(frame: Frame, op: Op | str, arguments: Sequence[tuple[Node, syntax.Expr]], where: syntax.Expr, **attributes: object) -> Node | None:
+def apply(
+    frame: Frame, op: Op | str, arguments: Sequence[tuple[Node, syntax.Expr]], where: syntax.Expr, **attributes: object
+) -> Node | None:
     """A node of an op; a misfit becomes a message with the operands' places."""
     try:
         return make(op, [node for node, _ in arguments], **attributes)
@@ -234,8 +236,8 @@ def try_dim(frame: Frame, expression: syntax.Expr) -> DimLike | None:
         return dim_of_syntax(expression, _Sizes(frame))
     except TpcError:
         pass
-    if isinstance(expression, syntax.Call) and isinstance(expression.function, syntax.Name):
-        if expression.function.name in ("rows", "cols", "size", "len"):
+    match expression:
+        case syntax.Call(function=syntax.Name(name="rows" | "cols" | "size" | "len")):
             node = evaluate(frame, expression)
             return static_dim(node) if isinstance(node, Node) else None
     return None

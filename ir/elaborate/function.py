@@ -41,7 +41,7 @@ def build(
                 "E0305",
                 f"`{parameter.name.name}` is both a parameter and a size",
                 parameter.name.span,
-                help=f"a size needs no parameter: `{parameter.name.name}` can be used as a number; remove the parameter",
+                help=f"remove the parameter: a size such as `{parameter.name.name}` can be used as a number",
             )
         frame.define(parameter.name.name, node, parameter.name.span, "parameter")
         facts = facts_of(parameter.facts, type, sizes, diagnostics)
@@ -68,7 +68,14 @@ def build(
                     help="leave the default out, and compute the value in the function",
                 )
             elif value is not None:
-                fits(frame, value, node.tensor, "the default", parameter.default, Label(parameter.name.span, "declared here"))
+                fits(
+                    frame,
+                    value,
+                    node.tensor,
+                    "the default",
+                    parameter.default,
+                    Label(parameter.name.span, "declared here"),
+                )
                 defaults.append((parameter.name.name, value))
     results = [node for node, _ in outputs]
     facts = [*frame.facts, *((n, module.constant_facts[n]) for n in topological(results) if n in module.constant_facts)]
@@ -264,7 +271,8 @@ def _results(
     if declared is not None and len(declared) != len(values):
         frame.diagnostics.add(
             "E0307",
-            f"`{definition.name.name}` declares {len(declared)} result{'s' * (len(declared) != 1)} and returns {len(values)}",
+            f"`{definition.name.name}` declares {len(declared)} result{'s' * (len(declared) != 1)} "
+            f"and returns {len(values)}",
             Label(returned.span),
             Label(declared[0].span.to(declared[-1].span), "declared here"),
         )
@@ -280,9 +288,7 @@ def _results(
             wanted = type_of(written.type, frame.dims, batch, frame.diagnostics, item.tensor.dtype)
             if wanted is None:
                 return None
-            node = fits(
-                frame, item, wanted, "the result", part, Label(written.span, "declared here")
-            )
+            node = fits(frame, item, wanted, "the result", part, Label(written.span, "declared here"))
             if node is None:
                 return None
             facts = facts_of(written.facts, wanted, frame.dims, frame.diagnostics)

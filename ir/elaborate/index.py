@@ -63,9 +63,7 @@ class Abandoned(Exception):
     """Part of an index expression is wrong; its error is already told."""
 
 
-def statement(
-    frame: Frame, letters: Sequence[syntax.Letter], value: syntax.Expr, where: Span
-) -> Node | None:
+def statement(frame: Frame, letters: Sequence[syntax.Letter], value: syntax.Expr, where: Span) -> Node | None:
     """`K[i, j] = value` as a node."""
     names: list[str] = []
     for letter in letters:
@@ -116,6 +114,12 @@ def _read(
     return reader.read(value)
 
 
+def _is_known(frame: Frame, name: str) -> bool:
+    if frame.lookup(name) is not None or name in frame.dims or name in notation.CONSTANTS:
+        return True
+    return frame.module.lookup(name)[0]
+
+
 def unbound_names(found: list[syntax.Name]) -> list[syntax.Name]:
     """One name of each spelling, in order."""
     return list({name.name: name for name in reversed(found)}.values())[::-1]
@@ -128,9 +132,8 @@ def _unbound_letters(frame: Frame, reader: notation.Reader, value: syntax.Expr) 
     def visit(item: object, bound: frozenset[str], inside: bool) -> None:
         match item:
             case syntax.Name(name=name):
-                if inside and name not in bound and frame.lookup(name) is None and name not in frame.dims:
-                    if not frame.module.lookup(name)[0] and name not in notation.CONSTANTS:
-                        found.append(item)
+                if inside and name not in bound and not _is_known(frame, name):
+                    found.append(item)
             case syntax.Reduce(letters=letters, guard=guard, body=body):
                 inner = bound | {letter.name for letter in letters}
                 visit(guard, inner, inside)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Protocol
 
 from tpc.dsl import syntax
-from tpc.dsl.diagnostics import Diagnostic, Diagnostics, Label, TpcError
+from tpc.dsl.diagnostics import Diagnostic, Diagnostics, Label, TpcError, fail
 from tpc.dsl.parser import parse
 from tpc.dsl.source import Source, Span
+from tpc.ir.arrays import type_of_array
 from tpc.ir.build import cast
 from tpc.ir.dims import DimLike, named, substitute
-from tpc.ir.elaborate.expression import evaluate_node
+from tpc.ir.elaborate.expression import evaluate_node, fits
 from tpc.ir.elaborate.function import build
+from tpc.ir.elaborate.match import abstract, equalities, match_arguments
 from tpc.ir.elaborate.scope import Frame, FunctionValue, Value
-from tpc.ir.elaborate.types import holds, match_dims, size_names, type_of
+from tpc.ir.elaborate.types import facts_of, holds, size_names, type_of
 from tpc.ir.node import Constraint, Fact, Node, Program
+from tpc.ir.notes import Notes
 from tpc.ir.ops.structure import CONSTANT, ConstantData
 from tpc.ir.types import TensorType
 
@@ -44,22 +47,12 @@ class NoFiles:
         raise self._refused(span)
 
     def _refused(self, span: Span) -> TpcError:
-        from tpc.dsl.diagnostics import fail
-
         return fail(
             "E0701",
             "a program given as text has no folder to read files from",
             span,
             help="save it to a file, or give the folder with `folder=`",
         )
-
-
-@dataclass
-class Notes:
-    """What is remembered beside a program's nodes: places in the text, and the user's names."""
-
-    spans: dict[Node, Span] = field(default_factory=dict)
-    names: dict[Node, str] = field(default_factory=dict)
 
 
 @cache
@@ -117,7 +110,9 @@ class ModuleScope:
         if used.name in chain:
             ring = " -> ".join((*chain[chain.index(used.name) :], used.name))
             self.diagnostics.add(
-                "E0703", "these files use each other in a circle", Label(path.span, ring),
+                "E0703",
+                "these files use each other in a circle",
+                Label(path.span, ring),
                 help="move what they share into a file of its own",
             )
         elif used.name not in self._loaded:
@@ -169,16 +164,10 @@ class ModuleScope:
         return self._constant_values[name]
 
     def _constant(self, const: syntax.Const) -> Node | None:
-        from tpc.ir.elaborate.expression import fits
-
         frame = Frame(self, self.diagnostics)
         match const.value:
-            case syntax.Call(
-                function=syntax.Name(name="load"), arguments=[syntax.String() as path], keywords=[]
-            ):
+            case syntax.Call(function=syntax.Name(name="load"), arguments=[syntax.String() as path], keywords=[]):
                 data = self.files.array(path.value, path.span.source, path.span)
-                from tpc.ir.arrays import type_of_array
-
                 node: Node | None = Node(
                     CONSTANT, (), (("name", const.name.name), ("data", data)), type_of_array(data.array)
                 )
@@ -192,8 +181,6 @@ class ModuleScope:
         label = Label(const.type.span, "declared here")
         fitting = fits(frame, node, wanted, f"`{const.name.name}`", const.value, label)
         if fitting is not None:
-            from tpc.ir.elaborate.types import facts_of
-
             facts = facts_of(const.facts, wanted, {}, self.diagnostics)
             if facts:
                 self.constant_facts[fitting] = facts
@@ -223,7 +210,7 @@ class ModuleScope:
         actual: Sequence[TensorType | None],
     ) -> Program | None:
         diagnostics = Diagnostics()
-        _equalities(definition, sizes, diagnostics)
+        equalities(definition, sizes)
         types: list[TensorType] = []
         for parameter, given in zip(definition.parameters, actual, strict=True):
             if parameter.type is None:
@@ -296,11 +283,13 @@ class ModuleScope:
         if len(self._building) > 60:
             frame.diagnostics.add("E0902", "calls are nested more than 60 deep", call.span)
             return None
-        sizes, ranks = self._match(frame, definition, arguments, call)
+        sizes, ranks = match_arguments(frame, definition, arguments)
         if sizes is None:
             return None
         own: dict[str, DimLike] = {name: named(name) for name in sizes}
-        actual = [_abstract(n.tensor, p.type, sizes, own) for (n, _), p in zip(arguments, definition.parameters, strict=True)]
+        actual = [
+            abstract(n.tensor, p.type, sizes, own) for (n, _), p in zip(arguments, definition.parameters, strict=True)
+        ]
         program = self._declared(definition, own, _batch(ranks), actual)
         if program is None:
             return None
@@ -324,113 +313,6 @@ class ModuleScope:
                 frame.where.append(here)
         return program, tuple(sorted(sizes.items())), operands
 
-    def _match(
-        self,
-        frame: Frame,
-        definition: syntax.Def,
-        arguments: Sequence[tuple[Node, syntax.Expr]],
-        call: syntax.Call,
-    ) -> tuple[dict[str, DimLike] | None, int]:
-        """Sizes of the function from the arguments, with messages for those that do not fit."""
-        sizes: dict[str, DimLike] = {}
-        origin: dict[str, Label] = {}
-        batch_rank = 0
-        pending: list[tuple[DimLike, DimLike, Label, str]] = []
-        sound = True
-        own = {n: named(n) for n in size_names([p.type for p in definition.parameters])}
-        for parameter, (node, part) in zip(definition.parameters, arguments, strict=True):
-            if parameter.type is None:
-                continue
-            actual = node.tensor
-            fixed = [d for d in parameter.type.dims if not isinstance(d, syntax.Dots)]
-            dotted = len(fixed) < len(parameter.type.dims)
-            name = parameter.name.name
-            label = Label(part.span, f"this is {actual}")
-            if actual.rank < len(fixed) or (actual.rank > len(fixed) and not dotted):
-                frame.diagnostics.add(
-                    "E0204",
-                    f"`{name}` of `{definition.name.name}` must be {parameter.type.span.text}",
-                    label,
-                    Label(parameter.span, "declared here"),
-                )
-                sound = False
-                continue
-            if parameter.type.dtype is not None:
-                wanted = parameter.type.dtype.name
-                weak = actual.dtype.is_weak
-                if actual.dtype.name != wanted and not weak:
-                    frame.diagnostics.add(
-                        "E0211",
-                        f"`{name}` of `{definition.name.name}` must be {wanted}, not {actual.dtype}",
-                        label,
-                        Label(parameter.span, "declared here"),
-                        help=f"convert it, as in `{wanted}({part.span.text})`",
-                    )
-                    sound = False
-            batch_rank = max(batch_rank, actual.rank - len(fixed))
-            where = next((k for k, d in enumerate(parameter.type.dims) if isinstance(d, syntax.Dots)), len(fixed))
-            extra = actual.rank - len(fixed)
-            if dotted:
-                for k, dim in enumerate(actual.dims[where : where + extra]):
-                    sizes.setdefault(f"batch{extra - k}", dim)
-            dims = [*actual.dims[:where], *actual.dims[where + extra :]] if dotted else list(actual.dims)
-            from tpc.ir.notation import dim_of_syntax
-
-            for written, dim in zip(fixed, dims, strict=True):
-                try:
-                    pending.append((dim_of_syntax(written, own), dim, label, name))  # type: ignore[arg-type]
-                except TpcError as error:
-                    self._tell(error.diagnostics)
-                    sound = False
-        progress = True
-        while pending and progress and sound:
-            progress = False
-            for item in list(pending):
-                wanted_dim, dim, label, name = item
-                before = set(sizes)
-                agreed = match_dims(wanted_dim, dim, sizes)
-                if agreed is None:
-                    continue
-                pending.remove(item)
-                progress = True
-                for bound in set(sizes) - before:
-                    origin[bound] = label
-                if not agreed:
-                    sound = self._size_clash(frame, definition, call, wanted_dim, dim, label, name, sizes, origin)
-        for wanted_dim, dim, label, name in pending if sound else []:
-            frame.diagnostics.add(
-                "E0207", f"the sizes in {wanted_dim} cannot be found from {dim}", label,
-                help=f"`{name}` alone does not settle them; an argument with one of these sizes as an axis does",
-            )
-            sound = False
-        return (sizes if sound else None), batch_rank
-
-    def _size_clash(
-        self,
-        frame: Frame,
-        definition: syntax.Def,
-        call: syntax.Call,
-        wanted: DimLike,
-        actual: DimLike,
-        label: Label,
-        name: str,
-        sizes: dict[str, DimLike],
-        origin: dict[str, Label],
-    ) -> bool:
-        from tpc.ir.dims import dim_text, names_of
-
-        here = substitute(wanted, sizes)
-        labels = [Label(label.span, f"{label.text}, and needs {dim_text(wanted)} = {dim_text(here)} there")]
-        for known in sorted(names_of(wanted)):
-            if known in origin and origin[known].span != label.span:
-                labels.append(Label(origin[known].span, f"{known} is {dim_text(sizes[known])} because {origin[known].text}"))
-        frame.diagnostics.add(
-            "E0203",
-            f"`{name}` of `{definition.name.name}` has {dim_text(actual)} where {dim_text(wanted)} is {dim_text(here)}",
-            *labels,
-        )
-        return False
-
 
 def _batch(rank: int) -> tuple[DimLike, ...]:
     return tuple(named(f"batch{rank - k}") for k in range(rank))
@@ -440,50 +322,6 @@ def _batch_rank(written: syntax.TypeExpr, given: TensorType | None, most: int) -
     if given is None:
         return most
     return given.rank - sum(not isinstance(d, syntax.Dots) for d in written.dims)
-
-
-def _abstract(
-    actual: TensorType, written: syntax.TypeExpr | None, sizes: dict[str, DimLike], own: dict[str, DimLike]
-) -> TensorType:
-    """The type that an untyped parameter has inside of the function: the caller's, with sizes named there."""
-    if written is not None:
-        return actual
-    from tpc.ir.dims import names_of
-
-    dims: list[DimLike] = []
-    for dim in actual.dims:
-        if isinstance(dim, int):
-            dims.append(dim)
-            continue
-        known = next((name for name, value in sizes.items() if value == dim), None)
-        if known is None:
-            (only, *others) = sorted(names_of(dim))
-            known = only if not others and dim == named(only) and only not in sizes else f"d{len(sizes) + 1}"
-            while known in sizes:
-                known += "_"
-            sizes[known] = dim
-            own[known] = named(known)
-        dims.append(named(known))
-    return TensorType(actual.dtype, dims)
-
-
-def _equalities(definition: syntax.Def, sizes: dict[str, DimLike], diagnostics: Diagnostics) -> None:
-    """`where n == 2*m`: n is replaced by what it equals."""
-    from tpc.ir.elaborate.types import constraint_of
-
-    silent = Diagnostics()
-    for written in definition.where:
-        for constraint in constraint_of(written, sizes, silent):
-            if constraint.relation != "==":
-                continue
-            for left, right in ((constraint.left, constraint.right), (constraint.right, constraint.left)):
-                from tpc.ir.dims import names_of
-
-                name = str(left)
-                if name in sizes and sizes[name] == left and name not in names_of(right):
-                    for key, value in list(sizes.items()):
-                        sizes[key] = substitute(value, {name: right})
-                    break
 
 
 @dataclass(frozen=True)
@@ -529,5 +367,3 @@ def check(source: Source, files: Files | None = None) -> Checked:
             help="a program has at least one `def`",
         )
     return Checked(module, programs, module.diagnostics)
-
-

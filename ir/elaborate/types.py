@@ -39,7 +39,9 @@ def dtype_of(name: syntax.Name, diagnostics: Diagnostics) -> DType:
         "E0201",
         f"`{name.name}` is not a dtype",
         name.span,
-        help=f"did you mean `{close}`?" if close else "the dtypes are " + ", ".join(d for d in DTYPES if d[-1].isdigit()),
+        help=f"did you mean `{close}`?"
+        if close
+        else "the dtypes are " + ", ".join(d for d in DTYPES if d[-1].isdigit()),
     )
     return F64
 
@@ -131,9 +133,7 @@ def facts_of(
     return tuple(f for n, f in enumerate(facts) if n not in wrong)
 
 
-def constraint_of(
-    written: syntax.Expr, sizes: Mapping[str, DimLike], diagnostics: Diagnostics
-) -> list[Constraint]:
+def constraint_of(written: syntax.Expr, sizes: Mapping[str, DimLike], diagnostics: Diagnostics) -> list[Constraint]:
     """A relation of sizes, or several joined by `and`."""
     if isinstance(written, syntax.Binary) and written.operator == "and":
         return constraint_of(written.left, sizes, diagnostics) + constraint_of(written.right, sizes, diagnostics)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from tpc.ir.op import Op
+from tpc.ir.ops.convolution import CONVOLUTION
+from tpc.ir.ops.creation import CREATION
 from tpc.ir.ops.elementwise import ELEMENTWISE
+from tpc.ir.ops.factorization import FACTORIZATIONS
 from tpc.ir.ops.fourier import FOURIER
 from tpc.ir.ops.gathering import GATHERING
 from tpc.ir.ops.layers import LAYERS
 from tpc.ir.ops.linalg import LINALG
+from tpc.ir.ops.matrix_functions import MATRIX_FUNCTIONS
 from tpc.ir.ops.ordering import ORDERING
 from tpc.ir.ops.products import PRODUCTS
 from tpc.ir.ops.random import RANDOM
@@ -21,10 +25,14 @@ OPS: dict[str, Op] = {
         *STRUCTURE,
         *ELEMENTWISE,
         *PRODUCTS,
+        *CONVOLUTION,
         *REDUCTIONS,
+        *CREATION,
         *SHAPES,
         *GATHERING,
         *LINALG,
+        *FACTORIZATIONS,
+        *MATRIX_FUNCTIONS,
         *FOURIER,
         *LAYERS,
         *ORDERING,

@@ -11,12 +11,14 @@ from tpc.ir.types import TensorType
 # What a function of one entry keeps, and what one keeps that maps 0 to 0.
 KEPT = ("symmetric", "toeplitz", "circulant")
 KEPT_AT_ZERO = ("lower", "upper", "diagonal")
-AT_ZERO = (
-    "neg abs sign square sqrt cbrt expm1 log1p sin tan asin atan sinh tanh asinh atanh floor ceil round trunc conj "
-    "re im relu silu gelu erf erfinv bessel_i1 bessel_i1e bessel_j1"
-).split()
+AT_ZERO = """
+    neg abs sign square sqrt cbrt expm1 log1p sin tan asin atan sinh tanh asinh atanh floor ceil round trunc conj
+    re im relu silu gelu erf erfinv bessel_i1 bessel_i1e bessel_j1
+"""
 
-NONNEGATIVE = "abs square sqrt rsqrt exp exp2 cosh sigmoid relu softplus erfc ndtr acos acosh hypot bessel_i0 bessel_i0e".split()
+NONNEGATIVE = """
+    abs square sqrt rsqrt exp exp2 cosh sigmoid relu softplus erfc ndtr acos acosh hypot bessel_i0 bessel_i0e
+"""
 
 # Facts of sums and differences; `same_shape` compares the last two axes, so that nothing is stretched.
 LINEAR = """
@@ -119,27 +121,31 @@ FACTS = {
     nonnegative(x), nonnegative(y) |- nonnegative(this)
     positive(x), positive(y)       |- positive(this)
     """,
-    "square": "positive(x) |- positive(this)\n psd(x) |- psd(this)\n spd(x) |- spd(this)",
+    "square": "positive(x) |- positive(this); psd(x) |- psd(this); spd(x) |- spd(this)",
     "sqrt": "positive(x) |- positive(this)",
-    "conj": "nonsingular(x) |- nonsingular(this)\n full_rank(x) |- full_rank(this)\n low_rank(x, r) |- low_rank(this, r)",
+    "conj": """
+    nonsingular(x) |- nonsingular(this)
+    full_rank(x)   |- full_rank(this)
+    low_rank(x, r) |- low_rank(this, r)
+    """,
 }
 
-COMPLEX = (
-    "add sub mul div pow neg eq ne logical_and logical_or logical_not select abs sign square sqrt exp expm1 log sin "
-    "cos tan asin acos atan sinh cosh tanh asinh acosh atanh isnan isinf isfinite conj re im angle rsqrt exp2 log1p "
-    "log2 log10 sinc"
-).split()
+COMPLEX = """
+    add sub mul div pow neg eq ne logical_and logical_or logical_not select abs sign square sqrt exp expm1 log sin
+    cos tan asin acos atan sinh cosh tanh asinh acosh atanh isnan isinf isfinite conj re im angle rsqrt exp2 log1p
+    log2 log10 sinc
+"""
 
 
 def _facts(function: ScalarFunction) -> str:
     lines = [FACTS.get(function.name, "")]
     # angle tells 0.0 from -0.0, which are equal
     if function.arity == 1 and function.result != "bool" and function.name != "angle":
-        kept = KEPT + (KEPT_AT_ZERO if function.name in AT_ZERO else ())
+        kept = KEPT + (KEPT_AT_ZERO if function.name in AT_ZERO.split() else ())
         lines += [f"{fact}(x) |- {fact}(this)" for fact in kept]
-        if function.name in AT_ZERO and function.name != "neg":
+        if function.name in AT_ZERO.split() and function.name != "neg":
             lines += ["banded(x, a, b) |- banded(this, a, b)", "sparse(x, d) |- sparse(this, d)"]
-    if function.name in NONNEGATIVE:
+    if function.name in NONNEGATIVE.split():
         lines.append("|- nonnegative(this)")
     return "\n".join(lines)
 
@@ -160,7 +166,7 @@ def _op(function: ScalarFunction) -> Op:
         line=f"{function.name}({names})[...] = {_body(function)}",
         about=function.about,
         group="elementwise",
-        kinds="bifc" if function.name in COMPLEX else "bif",
+        kinds="bifc" if function.name in COMPLEX.split() else "bif",
         facts=_facts(function),
         operator=function.operator,
     )

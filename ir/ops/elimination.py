@@ -10,7 +10,6 @@ from typing import Any
 import numpy
 
 
-
 def _identity(n: int) -> Any:
     result = numpy.zeros((n, n), dtype=object)
     for k in range(n):
@@ -112,5 +111,3 @@ def power(A: Any, exponent: int) -> Any:
         if bit == "1":
             result = _product(result, base)
     return result
-
-

@@ -36,9 +36,7 @@ def checked_axis(op: str, axis: Any, rank: int, option: str = "axis") -> int:
     if not -rank <= axis < rank:
         kind = "a scalar" if rank == 0 else f"an operand with {rank} {'axis' if rank == 1 else 'axes'}"
         help = f"axes are numbered 0 to {rank - 1}, or -1 to {-rank} from the end" if rank else None
-        raise Misfit(
-            "E0220", f"`{op}` is given {option}={axis}, but {kind} has no such axis", [(0, "")], help
-        )
+        raise Misfit("E0220", f"`{op}` is given {option}={axis}, but {kind} has no such axis", [(0, "")], help)
     return axis % rank
 
 
@@ -58,9 +56,7 @@ def checked_rank(op: str, operands: Sequence[TensorType], number: int, least: in
     if operands[number].rank < least:
         wanted = "a vector" if least == 1 else "a matrix"
         kind = "a scalar" if operands[number].rank == 0 else "a vector"
-        raise Misfit(
-            "E0204", f"`{op}` needs {wanted}, but is given {kind}", [(number, f"this is {operands[number]}")]
-        )
+        raise Misfit("E0204", f"`{op}` needs {wanted}, but is given {kind}", [(number, f"this is {operands[number]}")])
 
 
 def checked_scalar(op: str, operands: Sequence[TensorType], number: int) -> None:
@@ -68,6 +64,14 @@ def checked_scalar(op: str, operands: Sequence[TensorType], number: int) -> None
     if operands[number].rank:
         title = f"`{op}` needs a scalar, but is given {operands[number]}"
         raise Misfit("E0204", title, [(number, f"this is {operands[number]}")])
+
+
+def checked_dims(name: str, dims: Any) -> tuple[DimLike, ...]:
+    """Sizes as a tuple; raises Misfit if one is literally negative."""
+    for dim in dims:
+        if isinstance(dim, int) and dim < 0:
+            raise Misfit("E0208", f"`{name}` is given a negative size, {dim}")
+    return tuple(dims)
 
 
 def along(template: str, option: str = "axis") -> LineBy:
@@ -121,9 +125,7 @@ def plus(left: Scalar, right: Scalar) -> Scalar:
     return Apply("add", (left, right))
 
 
-def over(
-    letters: Sequence[str], dims: Sequence[DimLike], body: Scalar, *bound: tuple[str, DimLike]
-) -> Formula:
+def over(letters: Sequence[str], dims: Sequence[DimLike], body: Scalar, *bound: tuple[str, DimLike]) -> Formula:
     """A formula with one letter per axis; `bound` are the extents of letters that the body reduces over."""
     return Formula(tuple((n,) for n in letters), (*zip(letters, dims, strict=True), *bound), body)
 

@@ -28,10 +28,7 @@ def _normalized(name: str, most: int, body: str) -> LineBy:
     return line
 
 
-LAYERNORM = (
-    "(x[..., i] - mean[k](x[..., k])) "
-    "* rsqrt(mean[k](square(x[..., k] - mean[m](x[..., m]))) + eps)"
-)
+LAYERNORM = "(x[..., i] - mean[k](x[..., k])) * rsqrt(mean[k](square(x[..., k] - mean[m](x[..., m]))) + eps)"
 RMSNORM = "x[..., i] * rsqrt(mean[k](square(x[..., k])) + eps)"
 
 
@@ -44,9 +41,7 @@ LAYERS: list[Op] = [
         "softmax",
         "softmax(x[...])[...]",
         "exponentials along an axis, scaled to sum to 1",
-        line_by=along(
-            "softmax(x[{i}])[{i}] = exp(x[{i}] - max[k](x[{k}])) / sum[k](exp(x[{k}] - max[m](x[{m}])))"
-        ),
+        line_by=along("softmax(x[{i}])[{i}] = exp(x[{i}] - max[k](x[{k}])) / sum[k](exp(x[{k}] - max[m](x[{m}])))"),
         options={"axis": -1},
         flops="25 * entries_x",
         facts="|- nonnegative(this)\n |- row_stochastic(this) where matrix(this), last(axis)",
@@ -62,8 +57,8 @@ LAYERS: list[Op] = [
     _op(
         "layernorm",
         "layernorm(x[..., i])[..., i]",
-        "x minus its mean over the root of its variance plus eps, along the last axis; further operands are a weight and a "
-        "bias",
+        "x minus its mean over the root of its variance plus eps, along the last axis; further operands are a "
+        "weight and a bias",
         line_by=_normalized("layernorm", 3, LAYERNORM),
         options={"eps": 1e-5},
         variadic="tensors",
@@ -80,7 +75,7 @@ LAYERS: list[Op] = [
     ),
     Op(
         name="cross_entropy",
-        line="cross_entropy(logits[..., c], target[...])[...] = logsumexp[c](logits[..., c]) - logits[..., target[...]]",
+        line="cross_entropy(x[..., c], target[...])[...] = logsumexp[c](x[..., c]) - x[..., target[...]]",
         about="minus log_softmax of the logits at the target class",
         group="layers",
         kinds="bif i",

@@ -79,7 +79,7 @@ def read(path: Path, name: str, member: str | None = None, wanted: str | None = 
     Raises
     ------
     TpcError
-        E0705 to E0711, E0906.
+        E0705 to E0711, E0910.
     """
     reader = module(path.suffix, name)
     with open_regular(path, name, follow=follow) as file:

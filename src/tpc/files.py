@@ -79,7 +79,7 @@ class FolderFiles:
             raise _at(error, span) from None
 
     def array(self, path: str, origin: Source, span: Span) -> ConstantData:
-        """An array from a file. Raises TpcError (E0704 to E0711, E0906)."""
+        """An array from a file. Raises TpcError (E0704 to E0711, E0910)."""
         from tpc.data import read, shaped
         from tpc.ir.ops.structure import ConstantData
 

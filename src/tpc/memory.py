@@ -62,11 +62,11 @@ def allow_file(size: int, name: str, what: str = "it holds") -> None:
     Raises
     ------
     TpcError
-        E0906.
+        E0910.
     """
     if size > limit():
         raise fail(
-            "E0906",
+            "E0910",
             f"`{name}` is too large: {what} {amount(size)}, and the limit is {amount(limit())}",
             help="the limit is the memory of this machine, or what `--max-memory` says",
         )

@@ -48,8 +48,8 @@ def sample(
         made = [_matrix(rng, rows, columns, known) for _ in range(count)]
         return np.array(made).reshape(shape).astype(dtype.numpy)
     values = rng.standard_normal(shape)
-    if "nonnegative" in known:
-        values = np.abs(values)
+    if known.keys() & {"nonnegative", "positive"}:
+        values = np.abs(values) + (0.1 if "positive" in known else 0.0)
     if "sparse" in known:
         values *= rng.random(shape) < _density(known)
     if dtype.kind == "c":
@@ -59,8 +59,10 @@ def sample(
 
 _STRUCTURE = {
     "symmetric", "spd", "psd", "diagonal", "lower", "upper", "unit_diagonal", "banded", "orthogonal", "permutation",
-    "full_rank", "nonsingular", "low_rank", "toeplitz", "circulant", "row_stochastic",
+    "full_rank", "nonsingular", "low_rank", "toeplitz", "circulant", "row_stochastic", "orthonormal",
 }  # fmt: skip
+
+_SHAPED = {"toeplitz", "circulant", "nonnegative", "positive", "unit_diagonal", "row_stochastic"}
 
 Known = dict[str, tuple[DimLike | float, ...]]
 
@@ -73,13 +75,13 @@ def _density(known: Known) -> float:
 def _matrix(rng: np.random.Generator, rows: int, columns: int, known: Known) -> Array:
     if "permutation" in known:
         return np.eye(rows)[rng.permutation(rows) if "symmetric" not in known else np.arange(rows)[::-1]]
-    if "orthogonal" in known:
+    if known.keys() & {"orthogonal", "orthonormal"}:
         return _orthogonal(rng, rows, columns, known)
     pattern = _pattern(rng, rows, columns, known)
     if "low_rank" in known:
         return _low_rank(rng, rows, columns, known)
     positive = known.keys() & {"spd", "psd"}
-    if positive and pattern is None and not known.keys() & {"toeplitz", "circulant", "nonnegative", "unit_diagonal"}:
+    if positive and pattern is None and not known.keys() & _SHAPED:
         factor = rng.standard_normal((rows, columns))
         return factor @ factor.T / max(columns, 1) + np.eye(rows)
     values = _entries(rng, rows, columns, known)
@@ -87,8 +89,8 @@ def _matrix(rng: np.random.Generator, rows: int, columns: int, known: Known) -> 
         values = values * pattern
     if positive or "symmetric" in known:
         values = (values + values.T) / 2
-    if known.keys() & {"nonnegative", "row_stochastic"}:
-        values = np.abs(values)
+    if known.keys() & {"nonnegative", "positive", "row_stochastic"}:
+        values = np.abs(values) + (0.1 if "positive" in known else 0.0)
     return _with_diagonal(values, known, bool(positive))
 
 
@@ -113,7 +115,7 @@ def _low_rank(rng: np.random.Generator, rows: int, columns: int, known: Known) -
     rank = rank if isinstance(rank, int) else 1
     left = rng.standard_normal((rows, rank))
     right = left if known.keys() & {"symmetric", "psd"} else rng.standard_normal((columns, rank))
-    if "nonnegative" in known:
+    if known.keys() & {"nonnegative", "positive"}:
         left, right = np.abs(left), np.abs(right)
     return left @ right.T / max(rank, 1) ** 0.5
 

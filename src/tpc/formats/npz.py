@@ -29,7 +29,7 @@ def read(file: IO[bytes], name: str, member: str | None, wanted: str | None) -> 
             allow_file(info.file_size, shown)
             if info.file_size > LARGE and info.file_size > MAX_RATIO * max(info.compress_size, 1):
                 raise fail(
-                    "E0906",
+                    "E0910",
                     f"`{shown}` unpacks from {amount(info.compress_size)} to {amount(info.file_size)}",
                     help="if that is as it should be, save it again with `np.savez`, which does not pack",
                 )

@@ -1,0 +1,554 @@
+"""What ops are in NumPy and SciPy: one entry each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tpc.backends.code import Value, fill, number
+from tpc.backends.dialect import Entry, Scribe, Site
+from tpc.ir.ops.indexing import checked_axes
+from tpc.ir.types import BF16, BOOL, F16, F32, DType, as_float, promote_all
+
+FUNCTIONS: dict[str, str] = {
+    "add": "{0} + {1}",
+    "sub": "{0} - {1}",
+    "mul": "{0} * {1}",
+    "div": "{0} / {1}",
+    "pow": "{0} ** {1}",
+    "neg": "-{0}",
+    "eq": "{0} == {1}",
+    "ne": "{0} != {1}",
+    "lt": "{0} < {1}",
+    "le": "{0} <= {1}",
+    "gt": "{0} > {1}",
+    "ge": "{0} >= {1}",
+    "logical_and": "np.logical_and({0}, {1})",
+    "logical_or": "np.logical_or({0}, {1})",
+    "logical_not": "np.logical_not({0})",
+    "select": "np.where({0}, {1}, {2})",
+    "maximum": "np.maximum({0}, {1})",
+    "minimum": "np.minimum({0}, {1})",
+    "mod": "np.mod({0}, {1})",
+    "floor_div": "np.floor_divide({0}, {1})",
+    "abs": "np.abs({0})",
+    "sign": "np.sign({0})",
+    "square": "np.square({0})",
+    "sqrt": "np.sqrt({0})",
+    "cbrt": "np.cbrt({0})",
+    "rsqrt": "1 / np.sqrt({0})",
+    "exp": "np.exp({0})",
+    "expm1": "np.expm1({0})",
+    "exp2": "np.exp2({0})",
+    "log": "np.log({0})",
+    "log1p": "np.log1p({0})",
+    "log2": "np.log2({0})",
+    "log10": "np.log10({0})",
+    "sin": "np.sin({0})",
+    "cos": "np.cos({0})",
+    "tan": "np.tan({0})",
+    "asin": "np.arcsin({0})",
+    "acos": "np.arccos({0})",
+    "atan": "np.arctan({0})",
+    "atan2": "np.arctan2({0}, {1})",
+    "sinh": "np.sinh({0})",
+    "cosh": "np.cosh({0})",
+    "tanh": "np.tanh({0})",
+    "asinh": "np.arcsinh({0})",
+    "acosh": "np.arccosh({0})",
+    "atanh": "np.arctanh({0})",
+    "hypot": "np.hypot({0}, {1})",
+    "floor": "np.floor({0})",
+    "ceil": "np.ceil({0})",
+    "round": "np.rint({0})",
+    "trunc": "np.trunc({0})",
+    "isnan": "np.isnan({0})",
+    "isinf": "np.isinf({0})",
+    "isfinite": "np.isfinite({0})",
+    "conj": "np.conj({0})",
+    "re": "np.real({0})",
+    "im": "np.imag({0})",
+    "angle": "np.angle({0})",
+    "sigmoid": "scipy.special.expit({0})",
+    "logit": "scipy.special.logit({0})",
+    "relu": "np.maximum({0}, 0)",
+    "softplus": "np.logaddexp({0}, 0)",
+    "silu": "{0} * scipy.special.expit({0})",
+    "gelu": "{0} * scipy.special.ndtr({0})",
+    "erf": "scipy.special.erf({0})",
+    "erfc": "scipy.special.erfc({0})",
+    "erfinv": "scipy.special.erfinv({0})",
+    "gamma": "scipy.special.gamma({0})",
+    "lgamma": "scipy.special.gammaln({0})",
+    "digamma": "scipy.special.digamma({0})",
+    "beta": "scipy.special.beta({0}, {1})",
+    "lbeta": "scipy.special.betaln({0}, {1})",
+    "ndtr": "scipy.special.ndtr({0})",
+    "log_ndtr": "scipy.special.log_ndtr({0})",
+    "ndtri": "scipy.special.ndtri({0})",
+    "xlogy": "scipy.special.xlogy({0}, {1})",
+    "sinc": "np.sinc({0})",
+    "bessel_i0": "scipy.special.i0({0})",
+    "bessel_i1": "scipy.special.i1({0})",
+    "bessel_i0e": "scipy.special.i0e({0})",
+    "bessel_i1e": "scipy.special.i1e({0})",
+    "bessel_j0": "scipy.special.j0({0})",
+    "bessel_j1": "scipy.special.j1({0})",
+}
+
+
+# ---- reductions
+
+
+def axis_options(axes: tuple[int, ...] | None, keepdims: bool, word: str = "axis") -> str:
+    """The options of a reduction, each with a comma before it."""
+    text = "" if axes is None else f", {word}={axes[0] if len(axes) == 1 else axes}"
+    return text + (", keepdims=True" if keepdims else "")
+
+
+def _reduction(name: str) -> Callable[[Scribe, Value, tuple[int, ...] | None, bool, DType], str]:
+    def text(scribe: Scribe, x: Value, axes: tuple[int, ...] | None, keepdims: bool, result: DType) -> str:
+        options = axis_options(axes, keepdims)
+        if name in ("sum", "prod") and result.kind == "i" and result.size < 8:
+            options += f", dtype=np.{result.numpy}"
+        reduced = f"{_REDUCERS[name]}({x.text}{options})"
+        if result is BF16:
+            return f"{scribe.helper('_bf16')}({reduced})"
+        if result is F16 and name == "logsumexp":
+            return f"{reduced}.astype(np.float16)"
+        return reduced
+
+    return text
+
+
+_REDUCERS = {n: f"np.{n}" for n in ("sum", "prod", "max", "min", "mean", "any", "all", "argmax", "argmin")}
+_REDUCERS["logsumexp"] = "scipy.special.logsumexp"
+REDUCERS = {name: _reduction(name) for name in _REDUCERS}
+
+
+def reduced_axes(site: Site) -> tuple[int, ...] | None:
+    """The axes that a reduction op runs over; None for all of them."""
+    axes = checked_axes(site.node.op.name, site["axis"], site.rank)
+    return None if len(axes) == site.rank else axes
+
+
+def reduce_op(site: Site) -> str | None:
+    """An op that is a reducer over axes."""
+    name = site.node.op.name
+    result = site.node.tensor.dtype
+    value = site.args[0]
+    if not site.rank or (reduced_axes(site) == ()):
+        return None if name not in ("argmax", "argmin") else "0"
+    if name in ("mean", "logsumexp") and value.dtype.kind in "bi":
+        value = site.dialect.cast(site.scribe, value, as_float(value.dtype))
+    if name == "logsumexp" and site.may_be_empty:
+        value = site.scribe.named(value)
+    return site.dialect.reducers[name](site.scribe, value, reduced_axes(site), site["keepdims"], result)
+
+
+def _norm(site: Site) -> str | None:
+    axes, order = reduced_axes(site), site["ord"]
+    if not site.rank or axes == ():
+        return None
+    count = site.rank if axes is None else len(axes)
+    value = site.args[0]
+    if value.dtype.kind not in "fc" or value.dtype is F16:
+        value = site.dialect.cast(site.scribe, value, F32 if value.dtype is F16 else as_float(value.dtype))
+    if order in ("nuc", "spectral"):
+        svd = fill("np.linalg.svd({0}, compute_uv=False)", value.text)
+        text = f"{svd}.sum(-1)" if order == "nuc" else f"{svd}.max(-1, initial=0)"
+        text = f"{text}[..., None, None]" if site["keepdims"] else text
+    elif order == "fro" and (axes is None or count <= 2) and not (site["keepdims"] and axes is None and count > 2):
+        text = f"np.linalg.norm({value.text}{axis_options(axes, site['keepdims'])})"
+    else:
+        return None
+    return f"{text}.astype(np.float16)" if site.args[0].dtype is F16 else text
+
+
+def _variance(site: Site) -> str | None:
+    if not site.rank or site["ddof"] not in (0, 1) or reduced_axes(site) == ():
+        return None
+    options = axis_options(reduced_axes(site), site["keepdims"])
+    options += ", ddof=1" if site["ddof"] else ""
+    return f"np.{site.node.op.name}({site.args[0].text}{options})"
+
+
+def _median(site: Site) -> str:
+    options = axis_options(checked_axes("median", site["axis"], site.rank), site["keepdims"])
+    return f"np.median({site.args[0].text}{options})"
+
+
+def _running(function: str) -> Callable[[Site], str]:
+    def text(site: Site) -> str:
+        result = site.node.tensor.dtype
+        more = f", dtype=np.{result.numpy}" if result.kind == "i" and result.size < 8 and "cum" in function else ""
+        return f"{function}({site.args[0].text}, axis={site['axis']}{more})"
+
+    return text
+
+
+# ---- products
+
+
+def _transpose(site: Site) -> str:
+    value = site.texts[0]
+    if site.node.op.name == "adjoint" and site.node.tensor.dtype.kind == "c":
+        value = f"{value}.conj()"
+    return site.dialect.permute(value, (1, 0)) if site.rank == 2 else site.dialect.swap(value)
+
+
+def _permute(site: Site) -> str:
+    return site.dialect.permute(site.array(), [a % site.rank for a in site["axes"]])
+
+
+def _trace(site: Site) -> str:
+    result = site.node.tensor.dtype
+    options = "" if site.rank == 2 else ", axis1=-2, axis2=-1"
+    options += f", dtype=np.{result.numpy}" if result.kind == "i" and result.size < 8 else ""
+    return f"np.trace({site.args[0].text}{options})"
+
+
+def _diag(site: Site) -> str:
+    if site.rank == 1:
+        return f"np.diag({site.args[0].text})"
+    return f"np.diagonal({site.args[0].text}, axis1=-2, axis2=-1)"
+
+
+def _triangle(site: Site) -> str:
+    shift = f", {site['k']}" if site["k"] else ""
+    return f"np.{site.node.op.name}({site.args[0].text}{shift})"
+
+
+def reshaped(site: Site) -> str:
+    """An op that only gives its operand another shape."""
+    return site.dialect.reshape(site.array(), site.shape(site.node.tensor.dims))
+
+
+def _kron(site: Site) -> str | None:
+    first, second = (a.tensor.rank for a in site.node.args)
+    return fill("np.kron({0}, {1})", *site.texts) if first == second <= 2 else None
+
+
+# ---- shapes
+
+
+def _made(function: str) -> Callable[[Site], str]:
+    def text(site: Site) -> str:
+        dtype = site.dtype
+        default = "np.float64"
+        more = "" if dtype == default else f", {dtype}"
+        return f"np.{function}({site.shape(site.node.tensor.dims)}{more})"
+
+    return text
+
+
+def _eye(site: Site) -> str:
+    rows, columns = site.node.tensor.dims
+    more = "" if rows == columns else f", {site.size(columns)}"
+    more += "" if site.dtype == "np.float64" else f", dtype={site.dtype}"
+    return f"np.eye({site.size(rows)}{more})"
+
+
+def _arange(site: Site) -> str:
+    more = "" if site.dtype == "np.int64" else f", dtype={site.dtype}"
+    return f"np.arange({site.size(site.node.tensor.dims[0])}{more})"
+
+
+def _one_hot(site: Site) -> str:
+    equal = fill("{0} == np.arange({n})", f"{site.array()}[..., None]", n=site.size(site["n"]))
+    return f"({equal}).astype({site.dtype})"
+
+
+def _pad(site: Site) -> str | None:
+    if not isinstance(site["value"], (int, float)):
+        return None
+    axis = site["axis"] % site.rank
+    before, after = site.size(site["before"]), site.size(site["after"])
+    widths = ", ".join(f"({before}, {after})" if n == axis else "(0, 0)" for n in range(site.rank))
+    fit = "" if site.rank > 1 else ","
+    more = f", constant_values={number(site['value'])}" if site["value"] != 0 else ""
+    return f"np.pad({site.args[0].text}, ({widths}{fit}){more})"
+
+
+def _tile(site: Site) -> str:
+    axis = site["axis"] % site.rank
+    times = [site.size(site["times"]) if n == axis else "1" for n in range(site.rank)]
+    from tpc.backends.code import shape_source
+
+    return f"np.tile({site.args[0].text}, {shape_source(times)})"
+
+
+def joined(function: str, word: str = "axis") -> Callable[[Site], str]:
+    """Concatenation or stacking."""
+
+    def text(site: Site) -> str:
+        common = promote_all(a.dtype for a in site.args)
+        parts = [
+            a.text if a.python and function.endswith("stack") and a.dtype is common
+            else site.dialect.cast(site.scribe, a, common).text if a.dtype is not common
+            else a.text
+            for a in site.args
+        ]
+        return f"{function}([{', '.join(parts)}], {word}={site['axis']})"
+
+    return text
+
+
+def simple(template: str) -> Callable[[Site], str]:
+    """A template with options in it: `np.flip({0}, {axis})`."""
+
+    def text(site: Site) -> str:
+        options = {k: str(v) if isinstance(v, (bool, int, float)) or v is None else site.size(v)
+                   for k, v in site.node.attributes if not isinstance(v, (tuple, DType))}
+        for k, v in site.node.attributes:
+            if isinstance(v, tuple) and k == "axis":
+                options[k] = str(v)
+        return template.format(*site.texts, **options)
+
+    return text
+
+
+def _cast(site: Site) -> str:
+    return site.dialect.cast(site.scribe, site.args[0], site["dtype"]).text
+
+
+# ---- linear algebra
+
+
+def named_error(helper: str, *more: str) -> Callable[[Site], str]:
+    """A helper that is told what to call its first operand in an error."""
+
+    def text(site: Site) -> str:
+        parts = [a.text for a in site.args]
+        parts += [str(site[m]) for m in more]
+        return f"{site.help(helper)}({', '.join(parts)}, {site.labels[0]!r})"
+
+    return text
+
+
+def each(helper: str) -> Callable[[Site], str]:
+    """A helper for one matrix, over batch axes where there are any."""
+
+    def text(site: Site) -> str:
+        if site.rank == 2:
+            return f"{site.help(helper)}({site.args[0].text})"
+        return f"{site.help('_each')}({site.help(helper)}, {site.args[0].text})"
+
+    return text
+
+
+def _solve_triangular(site: Site) -> str:
+    helper, (A, B) = site.help("_solve_triangular"), (a.text for a in site.args)
+    ranks = [a.tensor.rank for a in site.node.args]
+    if ranks[0] == 2 and ranks[1] <= 2:
+        return f"{helper}({A}, {B}, {site['lower']}, {site.labels[0]!r})"
+    column = ranks[1] == 1
+    B = f"{site.name(1)}[:, None]" if column else B
+    text = f"{site.help('_each')}(lambda A, B: {helper}(A, B, {site['lower']}, {site.labels[0]!r}), {A}, {B})"
+    return f"{text}[..., 0]" if column else text
+
+
+def _pinv(site: Site) -> str:
+    if site.args[0].dtype.size == (16 if site.args[0].dtype.kind == "c" else 8):
+        return f"np.linalg.pinv({site.args[0].text})"
+    return f"np.linalg.pinv({site.args[0].text}, rcond=1e-06)"
+
+
+def _lstsq(site: Site) -> str:
+    if all(a.tensor.rank <= 2 for a in site.node.args) and not site.may_be_empty:
+        return f"np.linalg.lstsq({site.args[0].text}, {site.args[1].text}, rcond=None)[0]"
+    if all(a.tensor.rank <= 2 for a in site.node.args):
+        return f"{site.help('_lstsq')}({site.args[0].text}, {site.args[1].text})"
+    return f"{_pinv(site)} @ {site.args[1].text}"
+
+
+def _matpow(site: Site) -> str:
+    power = site.args[1]
+    if power.python and power.text.lstrip("-").isdigit():
+        return f"{site.help('_power')}({site.args[0].text}, {power.text}, {site.labels[0]!r})"
+    call = f"{site.help('_matpow')}({{}}, {power.text}, {site.labels[0]!r})"
+    if site.rank == 2:
+        return call.format(site.args[0].text)
+    return f"{site.help('_each')}(lambda A: {call.format('A')}, {site.args[0].text})"
+
+
+# ---- Fourier transforms
+
+
+def fourier(function: str, *more: str) -> Callable[[Site], str]:
+    """A transform, which NumPy refuses where there are no entries."""
+
+    def text(site: Site) -> str:
+        value = site.args[0]
+        if value.dtype in (F16, BF16):
+            value = site.dialect.cast(site.scribe, value, F32)
+        if site.may_be_empty:
+            value = site.scribe.named(value)
+        options = "".join(f", {m}={_option(site, m)}" for m in more)
+        options += ', norm="ortho"' if "dct" in function else ""
+        call = f"{function}({value.text}{options})"
+        if site.args[0].dtype in (F16, BF16) and "dct" in function:
+            call = site.dialect.cast(site.scribe, Value(call, F32, 1), site.args[0].dtype).text
+        if not site.may_be_empty:
+            return call
+        shape = site.shape(site.node.tensor.dims)
+        return f"{call} if {value.text}.size else np.zeros({shape}, {site.dtype})"
+
+    return text
+
+
+def _option(site: Site, name: str) -> str:
+    return site.size(site[name])
+
+
+# ---- ordering
+
+
+def _sort(site: Site) -> str:
+    ascending = f"np.sort({site.args[0].text}, axis={site['axis']})"
+    return f"np.flip({ascending}, {site['axis']})" if site["descending"] else ascending
+
+
+def _argsort(site: Site) -> str:
+    if site["descending"]:
+        return f"{site.help('_descending')}({site.args[0].text}, {site['axis']})"
+    return f'np.argsort({site.args[0].text}, axis={site["axis"]}, kind="stable")'
+
+
+def _searchsorted(site: Site) -> str | None:
+    side = "" if site["side"] == "left" else ", side='right'"
+    return f"np.searchsorted({site.args[0].text}, {site.args[1].text}{side})"
+
+
+# ---- random
+
+
+def drawn(site: Site) -> str:
+    """Random numbers, as NumPy's Philox generator gives them in double precision."""
+    name = site.node.op.name
+    shape = site.shape(site.node.tensor.dims)
+    generator = f"np.random.Generator(np.random.Philox({int(site['seed'])}))"
+    if name == "sparse_sketch":
+        rows, columns = site.node.tensor.dims
+        return f"{site.help('_sparse_sketch')}({site.size(rows)}, {site.size(columns)}, {site['s']}, {int(site['seed'])})"
+    if name == "rademacher":
+        return f"2.0 * {generator}.integers(0, 2, {shape}) - 1.0"
+    return f"{generator}.{'standard_normal' if name == 'normal' else 'random'}({shape})"
+
+
+def _random(site: Site) -> str:
+    return drawn(site) if site.dtype == "np.float64" else f"({drawn(site)}).astype({site.dtype})"
+
+
+def rounded(entry: Entry) -> Entry:
+    """The entry, where the op has results in half precision that the library gives in single."""
+    return entry
+
+
+OPS: dict[str, Entry] = {
+    "cast": _cast,
+    "clip": "np.clip({0}, {1}, {2})",
+    # products
+    "matmul": "{0} @ {1}",
+    "matvec": "{0} @ {1}",
+    "vecmat": "{0} @ {1}",
+    "dot": "{0} @ {1}",
+    "vdot": "np.vdot({0}, {1})",
+    "outer": "np.outer({0}, {1})",
+    "kron": _kron,
+    "transpose": _transpose,
+    "adjoint": _transpose,
+    "permute": _permute,
+    "trace": _trace,
+    "diag": _diag,
+    "tril": _triangle,
+    "triu": _triangle,
+    "vec": reshaped,
+    "unvec": reshaped,
+    "cross": "np.cross({0}, {1})",
+    # reductions
+    **{name: reduce_op for name in REDUCERS},
+    "var": _variance,
+    "std": _variance,
+    "norm": _norm,
+    "median": _median,
+    "cumsum": _running("np.cumsum"),
+    "cumprod": _running("np.cumprod"),
+    "cummax": _running("np.maximum.accumulate"),
+    # shapes
+    "zeros": _made("zeros"),
+    "ones": _made("ones"),
+    "eye": _eye,
+    "arange": _arange,
+    "one_hot": _one_hot,
+    "reshape": reshaped,
+    "broadcast_to": lambda site: site.dialect.broadcast(site.args[0].text, site.shape(site.node.tensor.dims)),
+    "squeeze": reshaped,
+    "unsqueeze": simple("np.expand_dims({0}, {axis})"),
+    "flip": simple("np.flip({0}, {axis})"),
+    "roll": simple("np.roll({0}, {shift}, {axis})"),
+    "pad": _pad,
+    "tile": _tile,
+    "concat": joined("np.concatenate"),
+    "stack": joined("np.stack"),
+    "split": simple("np.split({0}, {parts}, {axis})"),
+    # gathering
+    "scatter_add": lambda site: f"{site.help('_scatter_add')}({', '.join(a.text for a in site.args)})",
+    "segment_sum": lambda site: f"{site.help('_scatter_add')}(np.zeros({site.shape(site.node.tensor.dims)}, {site.dtype}), "
+    f"{site.args[1].text}, {site.args[0].text})",
+    # linear algebra
+    "inv": named_error("_inv"),
+    "pinv": _pinv,
+    "solve": named_error("_solve"),
+    "solve_triangular": _solve_triangular,
+    "lstsq": _lstsq,
+    "det": "np.linalg.det({0})",
+    "logdet": lambda site: f"{site.help('_logdet')}({site.args[0].text})"
+    if site.args[0].dtype.kind != "c"
+    else f"np.linalg.slogdet({site.args[0].text})[1]",
+    "slogdet": "np.linalg.slogdet({0})",
+    "cholesky": named_error("_cholesky"),
+    "lu": each("_lu"),
+    "ldl": each("_ldl"),
+    "qr": "np.linalg.qr({0})",
+    "svd": "np.linalg.svd({0}, full_matrices=False)",
+    "svdvals": "np.linalg.svd({0}, compute_uv=False)",
+    "eigh": "np.linalg.eigh({0})",
+    "eigvalsh": "np.linalg.eigvalsh({0})",
+    "eig": lambda site: f"{site.help('_eig')}({site.args[0].text})",
+    "eigvals": lambda site: fill("np.linalg.eigvals({0}).astype({dtype})", site.args[0].text, dtype=site.dtype),
+    "expm": each("_expm"),
+    "logm": each("_logm"),
+    "sqrtm": each("_sqrtm"),
+    "matpow": _matpow,
+    "matrix_rank": "np.linalg.matrix_rank({0})",
+    "cond": lambda site: f"{site.help('_cond')}({site.args[0].text})",
+    # Fourier transforms
+    "fft": fourier("np.fft.fft", "axis"),
+    "ifft": fourier("np.fft.ifft", "axis"),
+    "rfft": fourier("np.fft.rfft", "axis"),
+    "irfft": fourier("np.fft.irfft", "n", "axis"),
+    "fft2": fourier("np.fft.fft2"),
+    "ifft2": fourier("np.fft.ifft2"),
+    "fftshift": lambda site: f"np.fft.fftshift({site.args[0].text}{_axes(site)})",
+    "ifftshift": lambda site: f"np.fft.ifftshift({site.args[0].text}{_axes(site)})",
+    "dct": fourier("scipy.fft.dct", "axis"),
+    "idct": fourier("scipy.fft.idct", "axis"),
+    # ordering
+    "sort": _sort,
+    "argsort": _argsort,
+    "topk": lambda site: f"{site.help('_topk')}({site.args[0].text}, {site.size(site['k'])})",
+    "searchsorted": _searchsorted,
+    # layers
+    "softmax": simple("scipy.special.softmax({0}, axis={axis})"),
+    "log_softmax": simple("scipy.special.log_softmax({0}, axis={axis})"),
+    # random
+    **{name: _random for name in ("normal", "uniform", "rademacher", "sparse_sketch")},
+}
+
+
+def _axes(site: Site) -> str:
+    return "" if site["axis"] is None else f", {site['axis']}"
+
+
+_ = (BOOL, Any)
