@@ -483,11 +483,11 @@ def formula_of_line(op: Op, operands: Sequence[TensorType], attributes: Attribut
                 result.append(tuple(n.name for n in letters))
             case syntax.Name(name=name):
                 result.append((name,))
-    letters = {letter for axis in result for letter in axis}
+    own = {letter for axis in result for letter in axis}
     # a letter of the result whose size an operand's axis (or a size operand) gives has that extent
-    extents.update({name: dim for name, dim in binding.letters.items() if name in letters})
-    sizes = {name: dim for name, dim in binding.letters.items() if name not in letters}
-    reader = Reader(_LineScope(op.tensors, operands, sizes), letters, extents=extents, batch=batch)
+    extents.update({name: dim for name, dim in binding.letters.items() if name in own})
+    sizes = {name: dim for name, dim in binding.letters.items() if name not in own}
+    reader = Reader(_LineScope(op.tensors, operands, sizes), own, extents=extents, batch=batch)
     body = reader.read(line.body)
     for scalar in _reductions(body):
         for letter in scalar.letters:

@@ -22,7 +22,7 @@ from tpc.ir.formula import (
     Scalar,
     SizeValue,
 )
-from tpc.ir.node import Node, Program, topological
+from tpc.ir.node import Fact, Node, Program, topological
 from tpc.ir.ops.structure import CONSTANT, ITEM, LITERAL, SIZE, At, Range
 from tpc.ir.scalar import OPERATORS
 from tpc.ir.types import DType, TensorType
@@ -266,11 +266,11 @@ class _Printer:
             self.line(depth + 1, f"{', '.join(chosen)} = {values}")
             self.facts = with_facts
 
-    def with_facts(self, program: Program) -> dict[Node, tuple[object, ...]]:
+    def with_facts(self, program: Program) -> dict[Node, tuple[Fact, ...]]:
         """Make the facts of an inner program the current ones; returns those of before."""
         before = self.facts
         self.facts = dict(program.facts)
-        return before  # type: ignore[return-value]
+        return before
 
     # ---- expressions
 
@@ -317,10 +317,8 @@ class _Printer:
         texts = []
         for item, dim in zip(node["items"], node.args[0].tensor.dims, strict=True):
             match item:
-                case At(position=None):
-                    texts.append(dynamic.pop(0))
                 case At(position=position):
-                    texts.append(dim_text(position))
+                    texts.append(dynamic.pop(0) if position is None else dim_text(position))
                 case Range(start=start, count=count, step=step):
                     if step != 1:
                         stop = start + (count - 1) * step + 1 if count != 0 else start

@@ -89,11 +89,11 @@ def _node(node: Node, sizes: set[str], stage: str) -> None:
     if node.op in _GIVEN:
         return
     try:
-        types = node.op.types([a.tensor for a in node.args], dict(node.attributes))
+        found = node.op.types([a.tensor for a in node.args], dict(node.attributes))
     except Misfit as misfit:
         raise InternalError(stage, f"{node}: {misfit.title}") from misfit
     actual = node.type if isinstance(node.type, tuple) else (node.type,)
-    _require(tuple(types) == actual, stage, f"{node} should be {', '.join(map(str, types))}")
+    _require(tuple(found) == actual, stage, f"{node} should be {', '.join(map(str, found))}")
 
 
 def _block(node: Node, stage: str) -> None:

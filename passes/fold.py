@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 from tpc.ir.build import literal, literal_value
 from tpc.ir.node import Node, Program
@@ -11,7 +13,7 @@ from tpc.ir.rewrite import everywhere
 from tpc.ir.scalar import SCALARS
 
 # Functions of doubles that Python's own mathematics gives to the last bit or nearly; others wait for run time.
-_FUNCTIONS = {
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sqrt": math.sqrt,
     "exp": math.exp,
     "log": math.log,

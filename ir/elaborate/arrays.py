@@ -134,25 +134,22 @@ def block(frame: Frame, expression: syntax.Block) -> Node | None:
     """
     rows: list[list[tuple[Node, syntax.Expr]]] = []
     for row in expression.rows:
-        values = [(evaluate_node(frame, item), item) for item in row]
-        if any(node is None for node, _ in values):
+        found = [(evaluate_node(frame, item), item) for item in row]
+        if any(node is None for node, _ in found):
             return None
-        rows.append([(node, item) for node, item in values if node is not None])
+        rows.append([(node, item) for node, item in found if node is not None])
     rank = max(node.tensor.rank for row in rows for node, _ in row)
     if rank > 2:
         raise fail("E0204", "blocks are scalars, vectors or matrices", expression.span, help="use concat or stack")
     if rank == 2:
         rows = _fill_zeros(rows)
     joined: list[tuple[Node, syntax.Expr]] = []
-    for row in rows:
-        parts: list[tuple[Node, syntax.Expr]] = []
-        for node, item in row:
-            lifted = _lift(node, 2 if rank == 2 else 1, item)
-            parts.append((lifted, item))
+    for values in rows:
+        parts = [(_lift(node, 2 if rank == 2 else 1, item), item) for node, item in values]
         line = parts[0][0] if len(parts) == 1 else apply(frame, "concat", parts, expression, axis=-1)
         if line is None:
             return None
-        joined.append((line, row[0][1]))
+        joined.append((line, values[0][1]))
     if len(joined) == 1:
         return joined[0][0]
     if joined[0][0].tensor.rank == 1:

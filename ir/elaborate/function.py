@@ -24,16 +24,22 @@ if TYPE_CHECKING:
 def build(
     module: ModuleScope,
     definition: syntax.Def,
-    types: Sequence[TensorType],
+    types: Sequence[TensorType | None],
     sizes: dict[str, DimLike],
     batch: tuple[DimLike, ...],
     diagnostics: Diagnostics,
     name: str,
 ) -> Program | None:
-    """The program of a function whose parameters have the given types; None after errors."""
+    """The program of a function whose parameters have the given types; None after errors.
+
+    A parameter whose type could not be made out (None) is unknown in the body, which is checked all the same.
+    """
     frame = Frame(module, diagnostics, dict(sizes))
     inputs: list[Node] = []
     for parameter, type in zip(definition.parameters, types, strict=True):
+        if type is None:
+            frame.names[parameter.name.name] = Binding(None, parameter.name.span, True, "parameter")
+            continue
         node = input_node(parameter.name.name, type)
         inputs.append(node)
         if parameter.name.name in sizes:
@@ -53,9 +59,9 @@ def build(
     with assuming(nonnegative_dims(frame.where)):
         returned = _run_body(frame, definition)
         outputs = None if returned is None else _results(frame, definition, returned, batch)
-    _warn_unused(frame, definition)
     if outputs is None or diagnostics.errors:
-        return None
+        return None  # and no word on values that are not used: that may be because of the error
+    _warn_unused(frame, definition)
     defaults = []
     for parameter, node in zip(definition.parameters, inputs, strict=True):
         if parameter.default is not None:
@@ -78,13 +84,13 @@ def build(
                 )
                 defaults.append((parameter.name.name, value))
     results = [node for node, _ in outputs]
-    facts = [*frame.facts, *((n, module.constant_facts[n]) for n in topological(results) if n in module.constant_facts)]
+    known = [*frame.facts, *((n, module.constant_facts[n]) for n in topological(results) if n in module.constant_facts)]
     program = Program(
         name,
         inputs,
         results,
         [n for _, n in outputs],
-        ordered_facts(inputs, results, facts),
+        ordered_facts(inputs, results, known),
         list(dict.fromkeys(frame.where)),
         defaults,
     )

@@ -12,6 +12,7 @@ from tpc.ir import notation
 from tpc.ir.build import index as index_node
 from tpc.ir.dims import DimLike
 from tpc.ir.elaborate.expression import evaluate_node, try_dim
+from tpc.ir.extents import finish
 from tpc.ir.elaborate.scope import Frame
 from tpc.ir.formula import Literal, Scalar, SizeValue
 from tpc.ir.node import Node
@@ -83,7 +84,7 @@ def statement(frame: Frame, letters: Sequence[syntax.Letter], value: syntax.Expr
             if letter.extent is not None:
                 reader.extents[letter.name] = scope.extent(letter.extent)
         body = _read(frame, reader, value, letters, where)
-        formula, constraints = notation.finish(reader, [(name,) for name in names], body, where)
+        formula, constraints = finish(reader, [(name,) for name in names], body, where)
     except Abandoned:
         return None
     frame.where.extend(constraints)

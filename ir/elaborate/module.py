@@ -211,7 +211,7 @@ class ModuleScope:
     ) -> Program | None:
         diagnostics = Diagnostics()
         equalities(definition, sizes)
-        types: list[TensorType] = []
+        types: list[TensorType | None] = []
         for parameter, given in zip(definition.parameters, actual, strict=True):
             if parameter.type is None:
                 assert given is not None
@@ -224,16 +224,13 @@ class ModuleScope:
                 if dtype is None
                 else type_of(parameter.type, sizes, extra, diagnostics, dtype)
             )
-            if type is None:
-                self._tell(diagnostics.items)
-                return None
             types.append(type)
         return self._build(definition, types, sizes, batch, diagnostics)
 
     def _build(
         self,
         definition: syntax.Def,
-        types: Sequence[TensorType],
+        types: Sequence[TensorType | None],
         sizes: dict[str, DimLike],
         batch: tuple[DimLike, ...],
         diagnostics: Diagnostics,

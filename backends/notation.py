@@ -1,0 +1,314 @@
+"""Index notation to array code.
+
+A scalar expression is turned into an array whose axes are the letters it depends on, in one fixed order: the letters
+of the result, then those of the reductions around it. Values meet by broadcasting; a sum of products is a matrix
+product or an einsum; an index that is no single letter becomes a slice, a reshape or a gather.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tpc.backends.access import Reader
+from tpc.backends.code import Value, fill, shape_source
+from tpc.backends.dialect import Dialect, Scribe
+from tpc.ir.dims import DimLike, product
+from tpc.ir.formula import (
+    Access,
+    Apply,
+    Formula,
+    LetterValue,
+    Literal,
+    Reduction,
+    Scalar,
+    SizeValue,
+    free_letters,
+    walk,
+)
+from tpc.ir.scalar import REDUCERS
+from tpc.ir.types import BF16, BOOL, F32, I64, INT, DType, as_float, promote_all
+
+
+@dataclass(frozen=True)
+class Part:
+    """An array with one axis for each of its letters."""
+
+    value: Value
+    letters: tuple[str, ...] = ()
+
+
+def formula_value(
+    scribe: Scribe, dialect: Dialect, formula: Formula, operands: Sequence[Value], dims: Sequence[Sequence[DimLike]]
+) -> Value:
+    """The value that a formula means over operands of the given dims."""
+    return _Translation(scribe, dialect, formula, operands, dims).result()
+
+
+class _Translation:
+    def __init__(
+        self,
+        scribe: Scribe,
+        dialect: Dialect,
+        formula: Formula,
+        operands: Sequence[Value],
+        dims: Sequence[Sequence[DimLike]],
+    ) -> None:
+        self.scribe, self.dialect, self.formula = scribe, dialect, formula
+        self.operands, self.dims = operands, dims
+        self.reader = Reader(self)
+        self.known: dict[tuple[Scalar, tuple[str, ...], bool], Part] = {}
+        self.counts: dict[Scalar, int] = {}
+        for scalar in walk(formula.body):
+            self.counts[scalar] = self.counts.get(scalar, 0) + 1
+
+    def result(self) -> Value:
+        """The array with all axes of the formula."""
+        part = self.part(self.formula.body, self.formula.letters, False)
+        value = part.value
+        if not self.formula.axes:
+            return value
+        letters = self.formula.letters
+        if part.letters != letters:
+            if value.python:
+                shape = self.shape(self.formula.dims)
+                dtype = value.dtype
+                return Value(self.dialect.full(self.scribe, shape, value.text, dtype), dtype, len(self.formula.axes))
+            value = self.stretched(part, letters)
+        if any(len(axis) != 1 for axis in self.formula.axes):
+            text = self.dialect.reshape(value.text, self.shape(self.formula.dims))
+            value = Value(text, value.dtype, len(self.formula.axes), depth=value.depth + 1)
+        return replace(value, rank=len(self.formula.axes))
+
+    # ---- small things
+
+    def extent(self, letter: str) -> str:
+        return self.scribe.size(self.formula.extent[letter])
+
+    def shape(self, dims: Sequence[DimLike]) -> str:
+        return shape_source([self.scribe.size(d) for d in dims])
+
+    def aligned(self, part: Part, letters: Sequence[str]) -> str:
+        """The text of a part with axes of size 1 put in, so that it broadcasts over these letters."""
+        if not part.letters:
+            return part.value.text
+        first = letters.index(part.letters[0])
+        rest = letters[first:]
+        if tuple(rest) == part.letters:
+            return part.value.text
+        marks = ", ".join(":" if letter in part.letters else "None" for letter in rest)
+        return fill("{0}[{marks}]", part.value.text, marks=marks)
+
+    def stretched(self, part: Part, letters: Sequence[str]) -> Value:
+        """The part as an array over exactly these letters."""
+        if part.letters == tuple(letters):
+            return part.value
+        text = self.aligned(part, list(letters))
+        shape = shape_source([self.extent(n) for n in letters])
+        if part.value.python:
+            text = self.dialect.full(self.scribe, shape, text, part.value.dtype)
+        else:
+            text = self.dialect.broadcast(text, shape)
+        return Value(text, part.value.dtype, len(letters), depth=part.value.depth + 1)
+
+    def union(self, parts: Sequence[Part], order: Sequence[str]) -> tuple[str, ...]:
+        present = {letter for part in parts for letter in part.letters}
+        return tuple(letter for letter in order if letter in present)
+
+    def settled(self, part: Part) -> Part:
+        """The part under a name if its text has grown long."""
+        if part.value.depth >= 3 or len(part.value.text) > 70:
+            return Part(self.scribe.named(part.value), part.letters)
+        return part
+
+    # ---- expressions
+
+    def part(self, scalar: Scalar, order: tuple[str, ...], guarded: bool) -> Part:
+        """The array of a scalar expression; `guarded` says that indices may leave their axes."""
+        key = (scalar, order, guarded)
+        if key in self.known:
+            return self.known[key]
+        part = self.settled(self._part(scalar, order, guarded))
+        if self.counts.get(scalar, 0) > 1 and not part.value.is_atom and not part.value.python:
+            part = Part(self.scribe.named(part.value), part.letters)
+        self.known[key] = part
+        return part
+
+    def _part(self, scalar: Scalar, order: tuple[str, ...], guarded: bool) -> Part:
+        match scalar:
+            case Literal():
+                return Part(self.dialect.literal(scalar))
+            case SizeValue(dim=dim):
+                return Part(Value(self.scribe.size(dim), INT, python=True))
+            case LetterValue(name=name):
+                text = self.dialect.arange(self.scribe, self.extent(name))
+                return Part(Value(text, INT, 1, depth=1), (name,))
+            case Access():
+                return self.reader.read(scalar, order, guarded)
+            case Apply():
+                parts = [self.part(a, order, guarded) for a in scalar.arguments]
+                return self.apply(scalar.function, parts, order)
+            case Reduction():
+                return self.reduce(scalar, order, guarded)
+
+    def apply(self, function: str, parts: Sequence[Part], order: Sequence[str]) -> Part:
+        """A scalar function of parts that meet by broadcasting."""
+        letters = self.union(parts, order)
+        values = []
+        for part in parts:
+            text = self.aligned(part, letters)
+            values.append(replace(part.value, text=text, rank=len(letters) if part.letters else 0))
+        return Part(self.dialect.apply(self.scribe, function, values, len(letters)), letters)
+
+    # ---- reductions
+
+    def reduce(self, scalar: Reduction, order: tuple[str, ...], guarded: bool) -> Part:
+        inner = (*order, *(n for n in scalar.letters if n not in order))
+        if scalar.operator == "sum" and scalar.guard is None:
+            found = self.contraction(scalar, inner, guarded)
+            if found is not None:
+                return found
+        if scalar.guard is not None:
+            return self.guarded_reduction(scalar, inner, guarded)
+        return self.reduced(scalar.operator, self.part(scalar.body, inner, guarded), scalar.letters, inner)
+
+    def reduced(self, operator: str, part: Part, over: Sequence[str], order: Sequence[str]) -> Part:
+        """A part reduced over letters."""
+        wanted = tuple(n for n in order if n in part.letters or n in over)
+        value = self.stretched(part, wanted)
+        result = REDUCERS[operator].dtype(value.dtype)
+        left = tuple(n for n in wanted if n not in over)
+        if operator in ("mean", "logsumexp") and value.dtype.kind in "bi":
+            value = self.dialect.cast(self.scribe, value, as_float(value.dtype))
+        axes: tuple[int, ...] | None = tuple(wanted.index(n) for n in over)
+        if REDUCERS[operator].result == "index" and len(over) > 1:  # the position in row-major order
+            moved = [*(wanted.index(n) for n in left), *(wanted.index(n) for n in over)]
+            shape = shape_source([*(self.extent(n) for n in left), self.scribe.size(product(self.formula.extent[n] for n in over))])
+            text = self.dialect.reshape(self.dialect.permute(value.text, moved), shape)
+            value, axes = Value(text, value.dtype, len(left) + 1), (len(left),)
+        elif not left:
+            axes = None
+        if operator == "logsumexp":
+            value = self.scribe.named(value)
+        text = self.dialect.reducers[operator](self.scribe, value, axes, False, result)
+        return Part(Value(text, result, len(left), depth=value.depth + 1), left)
+
+    def guarded_reduction(self, scalar: Reduction, order: tuple[str, ...], guarded: bool) -> Part:
+        """A reduction that leaves out what its guard excludes: there stands the neutral value instead."""
+        assert scalar.guard is not None
+        guard = self.part(scalar.guard, order, guarded)
+        guard = Part(self.scribe.named(guard.value), guard.letters)
+        body = self.part(scalar.body, order, True)
+        operator = scalar.operator
+        if operator == "mean":
+            total = self.reduced("sum", self.masked(guard, body, 0, order), scalar.letters, order)
+            whole = self.apply("select", [guard, Part(_number(1)), Part(_number(0))], order)
+            count = self.reduced("sum", whole, scalar.letters, order)
+            return self.apply("div", [total, count], order)
+        neutral: bool | int | float
+        kind = body.value.dtype.kind
+        if operator in ("max", "argmax"):
+            neutral = {"b": False, "i": -(2 ** (8 * body.value.dtype.size - 1))}.get(kind, float("-inf"))
+        elif operator in ("min", "argmin"):
+            neutral = {"b": True, "i": 2 ** (8 * body.value.dtype.size - 1) - 1}.get(kind, float("inf"))
+        elif operator == "logsumexp":
+            neutral = float("-inf")
+        else:
+            neutral = {"sum": 0, "prod": 1, "any": False, "all": True}[operator]
+        if body.value.dtype is BOOL and operator in ("sum", "prod"):
+            cast = self.dialect.cast(self.scribe, body.value, I64)
+            body = Part(cast, body.letters)
+        if operator == "logsumexp" and kind in "bi":
+            body = Part(self.dialect.cast(self.scribe, body.value, as_float(body.value.dtype)), body.letters)
+        return self.reduced(operator, self.masked(guard, body, neutral, order), scalar.letters, order)
+
+    def masked(self, guard: Part, body: Part, neutral: bool | int | float, order: Sequence[str]) -> Part:
+        return self.settled(self.apply("select", [guard, body, Part(_number(neutral))], order))
+
+    # ---- contractions
+
+    def contraction(self, scalar: Reduction, order: tuple[str, ...], guarded: bool) -> Part | None:
+        """A sum of products as a matrix product or an einsum; None where it is a plain sum."""
+        over = set(scalar.letters)
+        factors = _factors(scalar.body)
+        if sum(bool(free_letters(f) & over) for f in factors) < 2:
+            return None
+        if {n for f in factors for n in free_letters(f)} < over:
+            return None
+        parts = [self.factor(f, order, guarded) for f in factors]
+        common = promote_all(p.value.dtype for p in parts)
+        if common is BOOL or common.is_weak:
+            return None
+        numbers = [p for p in parts if not p.letters]
+        arrays = [p for p in parts if p.letters]
+        if any(p.value.dtype is BOOL for p in arrays):
+            return None
+        met = [self.met(p, common) for p in arrays]
+        left = tuple(n for n in self.union(arrays, order) if n not in over)
+        text = self.matrix_product(met, left, over) if len(met) == 2 else None
+        if text is None:
+            names = {n: chr(ord("a") + k) for k, n in enumerate(dict.fromkeys(x for p in met for x in p.letters))}
+            inputs = ",".join("".join(names[n] for n in p.letters) for p in met)
+            subscripts = f"{inputs}->{''.join(names[n] for n in left)}"
+            text = self.dialect.einsum(subscripts, [p.value.text for p in met])
+        text = f"{self.scribe.helper('_bf16')}({text})" if common is BF16 and self.dialect.name == "numpy" else text
+        result = Part(Value(text, common, len(left), depth=1 + max(p.value.depth for p in met)), left)
+        for factor in numbers:
+            result = self.apply("mul", [factor, result], order)
+        return result
+
+    def factor(self, scalar: Scalar, order: tuple[str, ...], guarded: bool) -> Part:
+        """A factor of a contraction; an operand keeps its own order of axes."""
+        if isinstance(scalar, Access):
+            plain = self.reader.plain(scalar)
+            if plain is not None:
+                return plain
+        return self.part(scalar, order, guarded)
+
+    def met(self, part: Part, common: DType) -> Part:
+        held = F32 if common is BF16 and self.dialect.name == "numpy" else common
+        if part.value.dtype in (common, held):
+            return part
+        return Part(self.dialect.cast(self.scribe, part.value, held), part.letters)
+
+    def matrix_product(self, parts: list[Part], left: tuple[str, ...], over: set[str]) -> str | None:
+        """`A @ B` where the letters allow it."""
+        if len(over) != 1:
+            return None
+        (k,) = over
+        for first, second in (parts, parts[::-1]):
+            shared = [n for n in first.letters if n in second.letters and n != k]
+            rows = [n for n in first.letters if n not in second.letters]
+            columns = [n for n in second.letters if n not in first.letters]
+            if len(rows) > 1 or len(columns) > 1 or left != (*shared, *rows, *columns):
+                continue
+            a = self._turned(first, shared, [*rows, k])
+            b = self._turned(second, shared, [k, *columns])
+            if a is not None and b is not None and (not shared or (rows and columns)):
+                return fill("{0} @ {1}", a, b)
+        return None
+
+    def _turned(self, part: Part, batch: list[str], wanted: list[str]) -> str | None:
+        if list(part.letters) == [*batch, *wanted]:
+            return part.value.text
+        if list(part.letters) == [*batch, *wanted[::-1]]:
+            return self.dialect.swap(part.value.text) if batch else self.dialect.permute(part.value.text, (1, 0))
+        return None
+
+
+def _factors(scalar: Scalar) -> list[Scalar]:
+    found: list[Scalar] = []
+    stack = [scalar]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Apply) and item.function == "mul":
+            stack.extend(reversed(item.arguments))
+        else:
+            found.append(item)
+    return found
+
+
+def _number(value: bool | int | float) -> Value:
+    from tpc.backends.code import number
+
+    return Value(number(value), Literal.of(value).dtype, python=True)
