@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tpc.backends.code import Value, fill, shape_source
-from tpc.ir.affine import Affine, affine, bounds
+from tpc.ir.affine import affine, bounds
 from tpc.ir.dims import DimLike, is_nonnegative, product
 from tpc.ir.formula import Access, Composed, LetterValue, Scalar, free_letters
 from tpc.ir.types import INT
@@ -59,15 +59,13 @@ class Reader:
         gathers = [a for a in axes if a.scalar is not None]
         simple = [n for a in axes if a.scalar is None for n in a.letters]
         taken = {n for a in gathers if a.scalar is not None for n in free_letters(a.scalar)}
-        unsafe = access.pad is not None and bool(gathers)
-        repeated = len(set(simple)) < len(simple)
-        if unsafe or len(gathers) > 1 or taken & set(simple) or (repeated and (gathers or len(set(simple)) + 1 < len(simple))):
-            return self.gather_all(access, order, guarded)
-        if gathers and not guarded:
+        if not gathers and all(simple.count(n) <= 2 for n in simple):
+            return self.slices(value, axes, order)
+        whole = all(a == _Axis(a.letters) and len(a.letters) == 1 for a in axes if a.scalar is None)
+        alone = len(gathers) == 1 and not taken & set(simple) and len(set(simple)) == len(simple)
+        if whole and alone and not guarded and access.pad is None:
             return self.gather_one(value, axes, order, dims)
-        if gathers:
-            return self.gather_all(access, order, guarded)
-        return self.slices(value, axes, order)
+        return self.gather_all(access, order, guarded)
 
     def axis(self, index: Scalar | Composed, dim: DimLike, access: Access, guarded: bool) -> _Axis:
         extent = self.at.formula.extent
@@ -150,45 +148,19 @@ class Reader:
         items = []
         for a, dim in zip(axes, dims, strict=True):
             if a.scalar is None:
-                items.append(":" if a.letters else a.item)
+                items.append(":")
                 letters += a.letters
-                continue
-            part = self.at.scribe.named((found := self.positions(a.scalar, dim, order, False, True)).value)
-            items.append(part.text)
-            letters += found.letters
-        before = [a for a in axes if a.scalar is None]
-        text = value.text
-        if any(a.item != ":" and a.letters or a.flipped or a.split for a in before) or any(
-            not a.letters and a.scalar is None for a in axes
-        ):
-            # slices first, so that the positions stand alone among whole axes
-            cut = [_Axis((f"@{n}",)) if a.scalar is not None else a for n, a in enumerate(axes)]
-            sliced = self._cut(value, cut)
-            text = sliced
-            items = [i for i, a in zip(items, axes, strict=True) if a.scalar is not None or a.letters for _ in (a.letters or "x")]
-            items = [i if i.isidentifier() and i not in (":",) else ":" for i in items]
-        while items and items[-1] == ":":
+            else:
+                found = self.positions(a.scalar, dim, order, False, True)
+                items.append(self.at.scribe.named(found.value).text)
+                letters += found.letters
+        while items[-1] == ":":
             items.pop()
-        text = fill("{0}[{items}]", text, items=", ".join(items))
+        text = fill("{0}[{items}]", value.text, items=", ".join(items))
         wanted = [n for n in order if n in letters]
         if letters != wanted:
             text = self.at.dialect.permute(text, [letters.index(n) for n in wanted])
         return Part(Value(text, value.dtype, len(wanted), depth=value.depth + 1), tuple(wanted))
-
-    def _cut(self, value: Value, axes: Sequence[_Axis]) -> str:
-        """The operand with all axes cut as they are read, but those of positions left whole."""
-        dialect = self.at.dialect
-        text = fill("{0}[{items}]", value.text, items=", ".join(a.item for a in axes))
-        kept = [a for a in axes if a.letters or a.split]
-        for position, a in enumerate(kept):
-            if a.flipped:
-                text = dialect.flip(text, position)
-        if any(a.split for a in kept):
-            sizes = []
-            for a in kept:
-                sizes += ["-1"] if a.letters[:1] and a.letters[0].startswith("@") else [self.at.extent(n) for n in a.letters]
-            text = dialect.reshape(text, shape_source(sizes))
-        return text
 
     def gather_all(self, access: Access, order: tuple[str, ...], guarded: bool) -> Part:
         """Every axis is read at positions that broadcast against each other."""
@@ -230,7 +202,3 @@ class Reader:
             total = part if total is None else self.at.apply("add", [total, part], order)
         return total or Part(Value("0", INT, python=True))
 
-
-def constant_bounds(form: Affine) -> bool:
-    """Whether an index does not depend on letters."""
-    return not form.slopes

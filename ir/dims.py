@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Union
 from weakref import WeakValueDictionary
 
@@ -116,6 +117,11 @@ def _terms(dim: DimLike) -> tuple[tuple[Monomial, int], ...]:
 def add(a: DimLike, b: DimLike) -> DimLike:
     if isinstance(a, int) and isinstance(b, int):
         return a + b
+    return _add(a, b)
+
+
+@lru_cache(4096)
+def _add(a: DimLike, b: DimLike) -> DimLike:
     total = dict(_terms(a))
     for monomial, coefficient in _terms(b):
         total[monomial] = total.get(monomial, 0) + coefficient
@@ -125,6 +131,11 @@ def add(a: DimLike, b: DimLike) -> DimLike:
 def multiply(a: DimLike, b: DimLike) -> DimLike:
     if isinstance(a, int) and isinstance(b, int):
         return a * b
+    return _multiply(a, b)
+
+
+@lru_cache(4096)
+def _multiply(a: DimLike, b: DimLike) -> DimLike:
     total: dict[Monomial, int] = {}
     for m1, c1 in _terms(a):
         for m2, c2 in _terms(b):

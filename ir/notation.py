@@ -5,7 +5,7 @@ An expression with letters becomes a scalar over operands here; `extents` then f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -159,7 +159,7 @@ class Reader:
     renamed: dict[str, str] = field(default_factory=dict)
     depth: int = 0
     summed: set[str] = field(default_factory=set)  # letters of the sums so far
-    taken: set[str] = field(default_factory=set)  # names that a renamed letter must not take
+    taken: Callable[[], Iterable[str]] = tuple  # names that a renamed letter must not take
 
     def read(self, expression: syntax.Expr) -> Scalar:
         if self.depth > MAX_DEPTH:
@@ -323,7 +323,7 @@ class Reader:
             # two sums may use the same letter one after the other: inside the formula each has its own name
             own = letter.name
             if own in self.extents or own in self.summed:
-                own = fresh(own, self.taken | self.summed | set(self.extents) | outer)
+                own = fresh(own, {*self.taken(), *self.summed, *self.extents, *outer})
             self.summed.add(own)
             self.renamed[letter.name] = own
             if letter.extent is not None:

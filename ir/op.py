@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 from tpc.dsl import syntax
@@ -154,6 +154,9 @@ class Op:
         Misfit
             If the operands do not fit.
         """
+        return list(_types(self, tuple(operands), tuple(attributes.items())))
+
+    def _types(self, operands: list[TensorType], attributes: Attributes) -> list[TensorType]:
         self._check_kinds(operands)
         if self.typing is not None:
             return self.typing(operands, attributes)
@@ -183,6 +186,9 @@ class Op:
 
     def formula(self, operands: list[TensorType], attributes: Attributes) -> Formula | None:
         """The meaning at these operand types as a formula, or None where it is given by hand."""
+        return _formula(self, tuple(operands), tuple(attributes.items()))
+
+    def _formula(self, operands: list[TensorType], attributes: Attributes) -> Formula | None:
         if self.line_by is not None:
             return self.at(operands, attributes).formula(operands, attributes)
         if self.formula_by is not None:
@@ -205,6 +211,21 @@ class Op:
             return product(binding.batch) * count
         formula = self.formula(operands, attributes)
         return formula.flops if formula is not None else 0
+
+
+# The same op on the same types is met again and again, in a program and from pass to pass.
+@lru_cache(8192)
+def _types(
+    op: Op, operands: tuple[TensorType, ...], attributes: tuple[tuple[str, Any], ...]
+) -> tuple[TensorType, ...]:
+    return tuple(op._types(list(operands), dict(attributes)))
+
+
+@lru_cache(8192)
+def _formula(
+    op: Op, operands: tuple[TensorType, ...], attributes: tuple[tuple[str, Any], ...]
+) -> Formula | None:
+    return op._formula(list(operands), dict(attributes))
 
 
 _KINDS = {"b": "bool", "i": "integer", "f": "real", "c": "complex"}

@@ -76,12 +76,11 @@ def _library_op(name: str, arguments: int) -> Op | None:
 
 def _library(frame: Frame, expression: syntax.Call, op: Op) -> Value | None:
     """A call of an op: operands, then sizes, then options, by position or name."""
-    order = _parameters(op)
-    slots = list(order)
+    order = list(op.parameters)
     given: dict[str, syntax.Expr] = {}
     tensors_tail: list[syntax.Expr] = []
     dims_tail: list[syntax.Expr] = []
-    options = [o for o in op.options if o not in slots]
+    options = [o for o in op.options if o not in order]
     positions = list(order)
     for argument in expression.arguments:
         if op.variadic == "tensors" and not positions:
@@ -97,8 +96,8 @@ def _library(frame: Frame, expression: syntax.Call, op: Op) -> Value | None:
     for keyword in expression.keywords:
         if keyword.name in given:
             raise fail("E0304", f"`{keyword.name}` is given twice", keyword.span)
-        if keyword.name not in slots and keyword.name not in op.options:
-            close = suggestion(keyword.name, [*slots, *op.options])
+        if keyword.name not in order and keyword.name not in op.options:
+            close = suggestion(keyword.name, [*order, *op.options])
             raise fail(
                 "E0304",
                 f"`{op.name}` has no option `{keyword.name}`",
@@ -146,14 +145,8 @@ def _library(frame: Frame, expression: syntax.Call, op: Op) -> Value | None:
     return results[0] if len(results) == 1 else list(results)
 
 
-def _parameters(op: Op) -> list[str]:
-    """The names of the operands and sizes in order, without the sizes of which there may be any number."""
-    names = [p.name if isinstance(p, syntax.Name) else p.base.span.text for p in op.syntax.parameters]
-    return names[:-1] if op.variadic == "dims" else names
-
-
 def _signature(op: Op) -> str:
-    order = _parameters(op)
+    order = op.parameters
     parts = [*order]
     if op.variadic:
         parts.append("...")

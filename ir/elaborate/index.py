@@ -78,7 +78,7 @@ def statement(frame: Frame, letters: Sequence[syntax.Letter], value: syntax.Expr
             )
         names.append(letter.name)
     scope = _FrameScope(frame)
-    reader = notation.Reader(scope, set(names), taken=set(frame.visible()))
+    reader = notation.Reader(scope, set(names), taken=frame.visible)
     try:
         for letter in letters:
             if letter.extent is not None:

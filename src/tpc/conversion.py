@@ -74,9 +74,8 @@ def _widens(have: DType, wanted: DType) -> bool:
 
 
 def _in_range(operand: Operand, wanted: DType, name: str) -> Operand:
-    bound = _RANGES.get(wanted.name)
-    array = operand.array
-    if bound is not None and operand.dtype.kind == "i" and array.size if operand.kind == "numpy" else False:
+    bound, array = _RANGES.get(wanted.name), operand.array
+    if bound is not None and operand.dtype.kind == "i" and 0 not in operand.shape:
         least, most = int(array.min()), int(array.max())
         if least < -bound or most >= bound:
             beyond = least if least < -bound else most

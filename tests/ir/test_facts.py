@@ -32,7 +32,7 @@ from .samples import candidates, with_facts
 n, m = named("n"), named("m")
 
 # Numbers to try for the names in premises such as `banded(A, a, b)`.
-NUMBERS = {"banded": [(0, 1), (1, 0), (1, 1), (2, 2)], "low_rank": [(0,), (1,), (2,)], "sparse": [(0.25,), (0.5,)]}
+NUMBERS = {"banded": [(0, 1), (1, 0), (1, 1)], "low_rank": [(0,), (1,), (2,)], "sparse": [(0.25,), (0.5,)]}
 
 SQUARE = [((3, 3),), ((2, 2),), ((1, 1),), ((0, 0),), ((2, 3, 3),)]
 MATRIX = [*SQUARE, ((4, 2),), ((2, 4),), ((3, 1),), ((1, 3),), ((0, 2),)]

@@ -1,0 +1,65 @@
+"""The options of a compilation, checked."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from tpc.dsl.diagnostics import TpcError, fail
+from tpc.ir.elaborate.scope import suggestion
+
+BackendName = Literal["auto", "numpy", "torch", "llvm"]
+Mode = Literal["bitwise", "stable", "fast"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """See `tpc.compile` for what they mean."""
+
+    backend: BackendName = "auto"
+    dims: Mapping[str, int] = field(default_factory=dict)
+    mode: Mode = "stable"
+    tolerance: float = 0.0
+    memory: int | None = None
+    threads: int | None = None
+    verify: bool = False
+    check_facts: bool = False
+
+    def __post_init__(self) -> None:
+        _one_of("backend", self.backend, get_args(BackendName))
+        _one_of("mode", self.mode, get_args(Mode))
+        for name, value in self.dims.items():
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise fail("E1004", f"the size {name} must be an integer from 0 on, not {value!r}")
+        if isinstance(self.tolerance, bool) or not isinstance(self.tolerance, (int, float)) or not self.tolerance >= 0:
+            raise fail("E1004", f"`tolerance` must be a number from 0 on, not {self.tolerance!r}")
+        if self.threads is not None and (not isinstance(self.threads, int) or self.threads < 1):
+            raise fail("E1004", f"`threads` must be an integer from 1 on, not {self.threads!r}")
+        if self.backend == "llvm":
+            raise not_built("the llvm backend", 'use `backend="numpy"` or `backend="torch"`')
+        if self.mode != "stable":
+            raise not_built(f'`mode="{self.mode}"`', "leave it out; results are computed as written")
+        if self.tolerance > 0:
+            raise not_built("approximation within a `tolerance`", "leave it out; results are computed exactly")
+        if self.memory is not None:
+            raise not_built("fitting a program into a `memory` budget", "leave it out")
+        if self.backend == "torch" and importlib.util.find_spec("torch") is None:
+            raise missing_torch()
+
+
+def not_built(what: str, help: str) -> TpcError:
+    return fail("E1001", f"{what} is not built yet", help=help)
+
+
+def missing_torch() -> TpcError:
+    return fail("E1003", "torch is not installed", help='install it with `pip install "tpc[torch]"`')
+
+
+def _one_of(option: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        close = suggestion(str(value), allowed)
+        listed = ", ".join(f'"{a}"' for a in allowed)
+        help = f'did you mean "{close}"?' if close else f"it is one of {listed}"
+        raise fail("E1004", f"`{option}` cannot be {value!r}".replace("'", '"'), help=help)
