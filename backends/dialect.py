@@ -217,8 +217,45 @@ class Dialect:
     def copy(self, value: str) -> str:
         return f"np.array({value})"
 
-    def stack(self, scribe: Scribe, parts: str, shape: str, dtype: DType) -> str:
-        raise NotImplementedError
+    # ---- what functions start with, and loops collect
+
+    def scalar_input(self, scribe: Scribe, name: str, dtype: DType) -> str:
+        """A scalar argument in its format."""
+        text = f"{self.dtype(dtype)}({name})"
+        return f"{scribe.helper('_bf16')}({text})" if dtype is BF16 else text
+
+    def collector(self, scribe: Scribe, shape: str, dtype: DType) -> str:
+        """What a loop puts its results in."""
+        return f"np.empty({shape}, {self.dtype(dtype)})"
+
+    def collect(self, scribe: Scribe, name: str, position: str, value: Value, dtype: DType) -> str:
+        return f"{name}[{position}] = {value.text}"
+
+    def collected(self, scribe: Scribe, name: str, shape: str, dtype: DType) -> str:
+        """The collected results as one array."""
+        return name
+
+    def array_literal(self, scribe: Scribe, values: list[Any], dtype: DType) -> str:
+        """A small constant, written out."""
+        text = f"np.array({literal_list(values)}, {self.dtype(dtype)})"
+        return f"{scribe.helper('_bf16')}({text})" if dtype is BF16 else text
+
+    def constant_line(self, name: str, load: str, dtype: DType) -> str:
+        """The line that reads a constant beside the module."""
+        return f"{name} = {load}"
+
+    def constant_value(self, array: Any, dtype: DType) -> Any:
+        """A constant as the function finds it in this process."""
+        return array
+
+    def constant_use(self, scribe: Scribe, name: str) -> str:
+        return name
+
+    def must_meet(self, dtype: DType, common: DType, group: str) -> bool:
+        """Whether an operand has to be brought to the common format by hand."""
+        if group == "linalg" or dtype is BOOL or dtype.is_weak:
+            return True
+        return dtype.kind != common.kind and dtype.kind in "bi"
 
     # ---- scalar functions
 
@@ -308,6 +345,11 @@ class Dialect:
             if f"scipy.{module}." in text:
                 lines.append(f"import scipy.{module}")
         return [*sorted(lines), "import numpy as np"] if not lines else _sorted_imports(lines)
+
+
+def literal_list(values: list[Any] | bool | int | float | complex) -> str:
+    """Nested lists of numbers as source."""
+    return f"[{', '.join(map(literal_list, values))}]" if isinstance(values, list) else number(values)
 
 
 def _sorted_imports(lines: list[str]) -> list[str]:

@@ -137,7 +137,7 @@ class Function(Scribe):
     # ---- what tables ask for
 
     def named(self, value: Value, wanted: str = "", comment: str = "") -> Value:
-        if value.is_atom and not wanted:
+        if value.is_atom and not wanted and not comment:
             return value
         name = self.names.fresh(wanted) if wanted else self.names.temporary()
         self.lines.write(f"{name} = {value.text}", comment)
@@ -507,8 +507,7 @@ class Block:
         cheap = value.is_atom or (value.python and value.depth == 0)
         if not (cheap and not name) and not (name is None and self.may_stay_inside(node, value, users)):
             comment = self.function.type_text(node.tensor) if node.tensor.rank else ""
-            wanted = name or self.suggested(node)
-            value = self.function.named(value, wanted or self.function.names.temporary_name(), comment)
+            value = self.function.named(value, name or self.suggested(node) or "", comment)
         self.env[node] = value
 
     def may_stay_inside(self, node: Node, value: Value, users: Sequence[Node | None]) -> bool:

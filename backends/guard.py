@@ -36,7 +36,7 @@ ARRAY = frozenset(
     "T mT H astype reshape transpose swapaxes shape size ndim dtype copy sum prod min max real imag conj view item any all "
     "to new_zeros new_ones new_full permute flip diagonal clone detach index_add index_select resolve_conj mean clamp "
     "expand contiguous device numel amax amin dim is_complex is_floating_point values indices abs double float type "
-    "append broadcast_to numpy cpu where finfo eps".split()
+    "append join items broadcast_to numpy cpu where finfo eps".split()
 )
 NUMPY = frozenset(
     "abs accumulate add all allclose any arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin argsort "

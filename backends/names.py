@@ -52,6 +52,6 @@ class Names:
         return name
 
     def temporary(self) -> str:
-        """A name for a value that has none."""
+        """A fresh name for a value that has none."""
         self._count += 1
         return self.fresh(f"t{self._count}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from tpc.ir.dims import DimLike
 from tpc.ir.formula import Formula, Literal
 from tpc.ir.node import Node
-from tpc.ir.op import Op
+from tpc.ir.op import Misfit, Op
 from tpc.ir.ops.structure import INDEX, INPUT, ITEM, LITERAL, SIZE, SIZE_TYPE
 from tpc.ir.types import REAL, DType, TensorType, promote_all
 
@@ -31,6 +32,7 @@ def make(op: Op | str, args: Iterable[Node] = (), **attributes: Any) -> Node:
     if isinstance(op, str):
         op = operation(op)
     operands = give_way(op, list(args))
+    attributes = {**op.options, **attributes}  # in one order, whoever makes the node
     types = op.types([a.tensor for a in operands], attributes)
     return Node(op, operands, attributes.items(), types[0] if len(types) == 1 else tuple(types))
 
@@ -63,7 +65,8 @@ def cast(node: Node, dtype: DType) -> Node:
     if not node.args and "dtype" in node.op.options and node.get("dtype") is None:
         attributes = dict(node.attributes)
         attributes["dtype"] = dtype
-        return make(node.op, (), **attributes)
+        with suppress(Misfit):  # such as random integers
+            return make(node.op, (), **attributes)
     return make("cast", (node,), dtype=dtype)
 
 

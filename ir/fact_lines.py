@@ -6,6 +6,7 @@ Premises and conclusion are facts of named values, with sizes or numbers as furt
 premise are bound, and the conclusion computes with them. Conditions are
 
     square(A)  matrix(A)  vector(A)  scalar(A)      the number of axes; square is known to have equal sizes
+    float(A)                                        a float dtype
     same_shape(A, B)                                matrices whose last two sizes are known to agree
     same(A, B)  transposed(A, B)                    one value, or one the transpose of the other
     last(axis)                                      an option that names the last axis
@@ -202,6 +203,7 @@ _RELATIONS: dict[str, Any] = {
     "matrix": lambda a: a.type.rank >= 2,
     "vector": lambda a: a.type.rank == 1,
     "scalar": lambda a: a.type.rank == 0,
+    "float": lambda a: a.type.dtype.is_float,
     "same_shape": _same_shape,
     "same": lambda a, b: a.node is not None and a.node is b.node,
     "transposed": _transposed,

@@ -483,6 +483,8 @@ def formula_of_line(op: Op, operands: Sequence[TensorType], attributes: Attribut
                 result.append(tuple(n.name for n in letters))
             case syntax.Name(name=name):
                 result.append((name,))
+            case _:
+                raise AssertionError(f"{op.name}: an axis of a formula is made of letters")
     own = {letter for axis in result for letter in axis}
     # a letter of the result whose size an operand's axis (or a size operand) gives has that extent
     extents.update({name: dim for name, dim in binding.letters.items() if name in own})

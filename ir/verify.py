@@ -47,8 +47,8 @@ def _require(truth: bool, stage: str, what: str) -> None:
 
 
 def _program(program: Program, sizes: set[str], stage: str) -> None:
-    names = [node["name"] for node in program.inputs]
     _require(all(n.op is INPUT for n in program.inputs), stage, "an input is no input node")
+    names = [node["name"] for node in program.inputs]
     _require(len(set(names)) == len(names), stage, f"two inputs of {program.name} have one name")
     _require(len(program.outputs) == len(program.output_names), stage, "outputs and their names differ in number")
     _require(len(set(program.output_names)) == len(program.output_names), stage, "two outputs have one name")

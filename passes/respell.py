@@ -25,6 +25,11 @@ def _respell(node: Node) -> Node:
     return changed if changed is not None and changed.type is node.type else node
 
 
+def _is_one(node: Node) -> bool:
+    value = literal_value(node)
+    return value == 1 and not isinstance(value, bool)
+
+
 def _simpler(node: Node) -> Node | None:
     name, args = node.op.name, node.args
     if name in ("transpose", "logical_not", "neg") and args[0].op is node.op:
@@ -35,9 +40,10 @@ def _simpler(node: Node) -> Node | None:
         return None
     x, y = args
     value = literal_value(y)
-    one = isinstance(value, (int, float)) and not isinstance(value, bool) and value == 1
-    if name in ("mul", "div", "pow") and one:
+    if name in ("mul", "div", "pow") and _is_one(y):
         return x
+    if name == "mul" and _is_one(x):
+        return y
     if name == "pow" and isinstance(value, int) and value == 2:
         return make("square", (x,))
     if name == "mul" and x is y:

@@ -6,7 +6,7 @@ import numpy as np
 def reference(x):
     z = x - x.mean()
     r = np.correlate(z, z, "full")[len(z) - 1 :]
-    return {"r": r / r[0]}
+    return {"out": r / r[0]}
 
 
 def tolerance(x):

@@ -10,7 +10,7 @@ def reference(x):
     soft = convolve2d(x, np.outer(bell, bell), "valid")
     S = np.array([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])
     dx, dy = (correlate(soft, k, mode="constant") for k in (S, S.T))
-    return {"soft": soft, "edges": np.hypot(dx, dy)}
+    return {"soft": soft, "edge": np.hypot(dx, dy)}
 
 
 def tolerance(x):

@@ -6,7 +6,7 @@ from scipy.stats import gaussian_kde
 
 def reference(x, grid):
     kde = gaussian_kde(x, bw_method=1.06 * len(x) ** (-1 / 5))
-    return {"density": kde(grid), "width": np.sqrt(kde.covariance[0, 0])}
+    return {"f": kde(grid), "width": np.sqrt(kde.covariance[0, 0])}
 
 
 def tolerance(x, grid):

@@ -17,7 +17,7 @@ def reference(y, level=1469.0, slope=1.0, noise=15099.0):
         P = J @ P @ J.T + noise * np.outer(gain, gain)
         path.append(x)
     path = np.array(path)
-    return {"level": path[:, 0], "slope": path[:, 1], "fit": fit}
+    return {"height": path[:, 0], "drift": path[:, 1], "fit": fit}
 
 
 def tolerance(y, level=1469.0, slope=1.0, noise=15099.0):
@@ -26,7 +26,7 @@ def tolerance(y, level=1469.0, slope=1.0, noise=15099.0):
     base = 10 * np.finfo(float).eps * len(y) * cancelled
     result = reference(y, level, slope, noise)
     return {
-        "level": base,
-        "slope": base * np.abs(result["level"]).max() / np.abs(result["slope"]).max(),
+        "height": base,
+        "drift": base * np.abs(result["height"]).max() / np.abs(result["drift"]).max(),
         "fit": base,
     }

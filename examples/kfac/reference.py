@@ -26,7 +26,7 @@ def reference(X, labels, damping=1e-2, rate=0.5):
     g, V = np.linalg.eigh(G)
     step = V @ ((V.T @ dW @ U) / (np.outer(g, a) + damping)) @ U.T
     better = W - rate * step
-    return {"W": better, "before": loss(W, H, labels), "after": loss(better, H, labels)}
+    return {"better": better, "before": loss(W, H, labels), "after": loss(better, H, labels)}
 
 
 def tolerance(X, labels, damping=1e-2, rate=0.5):

@@ -6,9 +6,9 @@ from scipy.cluster.vq import kmeans2
 
 def reference(X, start):
     centres, group = kmeans2(X, start, iter=100, minit="matrix")
-    return {"centres": centres, "group": group}
+    return {"C": centres, "group": group}
 
 
 def tolerance(X, start):
     """Means of measured numbers: a few rounding errors each."""
-    return {"centres": len(X) * np.finfo(float).eps, "group": 0}
+    return {"C": len(X) * np.finfo(float).eps, "group": 0}

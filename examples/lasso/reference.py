@@ -19,7 +19,7 @@ def reference(X, y, penalty=100.0, tol=1e-12):
             w[k] = new
         if np.abs(w - before).max() <= 1e-15 * np.abs(w).max():
             break
-    return {"weights": w}
+    return {"w": w}
 
 
 def tolerance(X, y, penalty=100.0, tol=1e-12):

@@ -9,7 +9,7 @@ def reference(X, y):
     h = (Q**2).sum(1)
     r = y - Q @ (Q.T @ y)
     n, p = A.shape
-    return {"leverage": h, "cook": r**2 * h / (p * (r @ r) / (n - p) * (1 - h) ** 2)}
+    return {"h": h, "cook": r**2 * h / (p * (r @ r) / (n - p) * (1 - h) ** 2)}
 
 
 def tolerance(X, y):

@@ -21,12 +21,12 @@ def reference(X, y, penalty=1.0, tol=1e-10):
         w = w + step
         if np.abs(step).max() < 1e-13 * np.abs(w).max():
             break
-    return {"weights": w, "right": np.mean((Z @ w > 0) == (y > 0.5))}
+    return {"w": w, "right": np.mean((Z @ w > 0) == (y > 0.5))}
 
 
 def tolerance(X, y, penalty=1.0, tol=1e-10):
     """The slope left at the end, over the least curvature (the penalty); and the condition of the Hessian."""
     Z = scaled(X)
-    norm = np.linalg.norm(reference(X, y, penalty)["weights"])
+    norm = np.linalg.norm(reference(X, y, penalty)["w"])
     condition = np.linalg.norm(Z, 2) ** 2 / 4 / penalty + 1
     return tol * len(y) / penalty / norm + 100 * np.finfo(float).eps * condition

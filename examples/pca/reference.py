@@ -11,7 +11,7 @@ def spectrum(X):
 
 def reference(X, tol=1e-13):
     values, v = spectrum(X)
-    return {"direction": v * np.sign(v.sum()), "share": values[0] / values.sum()}
+    return {"v": v * np.sign(v.sum()), "share": values[0] / values.sum()}
 
 
 def tolerance(X, tol=1e-13):

@@ -10,7 +10,7 @@ def reference(A):
         Q, _ = np.linalg.qr(A.T @ Q)
         Q, _ = np.linalg.qr(A @ Q)
     U, s, Vt = np.linalg.svd(Q.T @ A, full_matrices=False)
-    return {"s": s[:10], "low": (Q @ U[:, :10] * s[:10]) @ Vt[:10]}
+    return {"largest": s[:10], "low": (Q @ U[:, :10] * s[:10]) @ Vt[:10]}
 
 
 def tolerance(A):

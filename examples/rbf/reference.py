@@ -6,7 +6,7 @@ from scipy.spatial.distance import cdist
 
 def reference(X, V, width=0.5):
     votes = np.exp(-cdist(X, X, "sqeuclidean") / (2 * width**2)) @ V
-    return {"shares": votes / votes.sum(1, keepdims=True)}
+    return {"share": votes / votes.sum(1, keepdims=True)}
 
 
 def tolerance(X, V, width=0.5):

@@ -11,9 +11,9 @@ def reference(y, weight=1000.0, steps=500):
     for _ in range(steps):
         z = np.clip(z + D @ (y - D.T @ z) / 4, -weight, weight)
     x = y - D.T @ z
-    return {"x": x, "jump": np.argmax(np.abs(D @ x)) + 1}
+    return {"x": x, "when": np.argmax(np.abs(D @ x)) + 1}
 
 
 def tolerance(y, weight=1000.0, steps=500):
     """Projections and such steps never stretch a difference, so rounding errors at most add up."""
-    return {"x": 10 * steps * np.finfo(float).eps * (1 + weight / np.abs(y).max()), "jump": 0}
+    return {"x": 10 * steps * np.finfo(float).eps * (1 + weight / np.abs(y).max()), "when": 0}

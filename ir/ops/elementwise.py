@@ -172,6 +172,21 @@ def _op(function: ScalarFunction) -> Op:
     )
 
 
+# Truncation to integers maps 0 to 0 and each integer to itself; between floats all facts of exact arithmetic stay.
+CAST = "\n".join(
+    [f"{fact}(x) |- {fact}(this)" for fact in (*KEPT, *KEPT_AT_ZERO, "nonnegative", "unit_diagonal", "permutation")]
+    + [
+        f"{fact}(x) |- {fact}(this) where float(this)"
+        for fact in ("psd", "spd", "nonsingular", "full_rank", "orthonormal", "row_stochastic", "positive")
+    ]
+    + [
+        "banded(x, a, b) |- banded(this, a, b)",
+        "sparse(x, d) |- sparse(this, d)",
+        "low_rank(x, r) |- low_rank(this, r) where float(this)",
+    ]
+)
+
+
 def _cast_types(operands: list[TensorType], attributes: Attributes) -> list[TensorType]:
     dtype = attributes["dtype"]
     if operands[0].dtype.kind == "c" and dtype.kind != "c":
@@ -220,7 +235,6 @@ ELEMENTWISE: list[Op] = [
         reference=_cast,
         exact=_cast_exactly,
         flops="1",
-        facts="\n".join(f"{fact}(x) |- {fact}(this)" for fact in (*KEPT, *KEPT_AT_ZERO, "nonnegative"))
-        + "\n banded(x, a, b) |- banded(this, a, b)\n sparse(x, d) |- sparse(this, d)",
+        facts=CAST,
     ),
 ]

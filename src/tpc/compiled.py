@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tpc.dsl.diagnostics import TpcError, fail
 from tpc.function import Function
 from tpc.memory import amount, limit
-from tpc.settings import Settings, missing_torch
+from tpc.settings import Settings
 
 if TYPE_CHECKING:
     from tpc.backends.contract import Emitted
@@ -103,10 +103,7 @@ class Compiled:
             from tpc.backends import backend as find_backend
             from tpc.passes.pipeline import Options, run
 
-            try:
-                chosen = find_backend(backend)
-            except ImportError:
-                raise missing_torch() from None
+            chosen = find_backend(backend)
             plan = run(program, Options(sizes=dict(self._settings.dims)))
             emitted = chosen.emit(plan.program, self._function.module.notes.names)
             special = Specialised(program, plan, emitted, backend, chosen.load(emitted))

@@ -151,14 +151,23 @@ def _clash(argument: Shaped, axis: int, expected: int, found: Solution, transpos
         if origin is not None and origin.span is not None and origin is not argument:
             if all(label.span != origin.span for label in labels):
                 labels.append(Label(origin.span, _given(origin)))
-    help = None
+    return fail("E0805", title, *labels, notes=notes, help=_turned(argument, axis, found, transposed))
+
+
+def _turned(argument: Shaped, axis: int, found: Solution, transposed: str) -> str | None:
+    """A hint where a transpose of this argument, or of the one it was measured by, would fit."""
     turned = argument.shape[::-1]
     wanted = [substitute(d, found.sizes) for d in argument.dims]
-    if len(turned) == 2 and turned != argument.shape and all(
-        not isinstance(w, int) or w == t for w, t in zip(wanted, turned)
-    ):
-        help = f"its transpose would fit: {transposed.format(argument.name)}"
-    return fail("E0805", title, *labels, notes=notes, help=help)
+    if len(turned) == 2 and turned != argument.shape:
+        if all(not isinstance(w, int) or w == t for w, t in zip(wanted, turned)):
+            return f"its transpose would fit: {transposed.format(argument.name)}"
+    for name in sorted(names_of(argument.dims[axis])):
+        origin = found.origins.get(name)
+        if origin is not None and len(origin.shape) == 2 and argument.dims[axis] == named(name):
+            other = origin.shape[1 - origin.dims.index(named(name))] if named(name) in origin.dims else None
+            if other == argument.shape[axis]:
+                return f"`{origin.name}` may be the wrong way round: its transpose is {transposed.format(origin.name)}"
+    return None
 
 
 def _unsolvable(argument: Shaped, axis: int, found: Solution) -> TpcError:

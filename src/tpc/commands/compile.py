@@ -1,0 +1,76 @@
+"""`tpc compile`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tpc.commands.common import checked_source, dims_option, function_option, json_option
+from tpc.console import print_json, progress, talk
+
+if TYPE_CHECKING:
+    from tpc.function import Function
+
+BACKENDS = {"python": "numpy", "torch": "torch"}
+
+
+@click.command("compile")
+@click.argument("file", type=click.Path())
+@function_option
+@click.option("--emit", type=click.Choice(["python", "torch", "ir"]), help="What to write (else by the suffix of -o, or python).")
+@click.option("--stop-after", metavar="PASS", help="Stop after this pass and write the program there, as text.")
+@dims_option
+@click.option("-o", "--output", type=click.Path(), help="The file to write; else it is printed.")
+@json_option
+def command(
+    file: str,
+    function: str | None,
+    emit: str | None,
+    stop_after: str | None,
+    dims: dict[str, int],
+    output: str | None,
+    as_json: bool,
+) -> int:
+    """Write the compiled program.
+
+    `--emit python` gives a module that needs numpy and scipy only, and can be imported without tpc. `--emit ir` gives
+    the program as typed text in the language itself, which `tpc run` takes again.
+    """
+    from tpc.function import choose
+
+    if emit is None:
+        emit = "ir" if stop_after is not None or (output or "").endswith(".tp") else "python"
+    if stop_after is not None and emit != "ir":
+        raise click.UsageError("--stop-after gives the program as text; use it with --emit ir")
+    with progress("compiling"):
+        chosen = choose(checked_source(file, quiet=as_json), function)
+        text = _emitted(chosen, emit, stop_after, dims)
+    if output is not None:
+        from tpc.results import write_text
+
+        write_text(Path(output), text)
+    if as_json:
+        print_json(True, function=chosen.name, emit=emit, file=output, text=text)
+    elif output is not None:
+        talk(f"wrote {output}")
+    else:
+        click.echo(text, nl=False)
+    return 0
+
+
+def _emitted(function: Function, emit: str, stop_after: str | None, dims: dict[str, int]) -> str:
+    from tpc.ir.text import program_text
+    from tpc.passes.pipeline import Options, run
+
+    names = function.module.notes.names
+    plan = run(function.generic(), Options(sizes=dims), stop_after)
+    if emit == "ir":
+        return program_text(plan.program, names)
+    from tpc.backends import backend
+    from tpc.settings import Settings
+
+    name = BACKENDS[emit]
+    Settings(backend=name)  # type: ignore[arg-type]  # refuses torch where it is not installed
+    return backend(name).emit(plan.program, names).source

@@ -1,0 +1,101 @@
+"""Each basic pass does what it says, and no more."""
+
+import pytest
+
+from tpc.dsl.diagnostics import InternalError, TpcError
+from tpc.dsl.source import Source
+from tpc.ir.elaborate.module import check
+from tpc.ir.node import Program
+from tpc.passes import pipeline
+from tpc.passes.pipeline import PIPELINE, Options, run
+
+
+def program(text: str, name: str | None = None) -> Program:
+    checked = check(Source(text, "test.tp"))
+    assert not checked.diagnostics.errors, checked.diagnostics.errors[0].title
+    found = name or checked.default()
+    assert found is not None
+    return checked.programs[found]
+
+
+def ops(p: Program) -> list[str]:
+    return [node.op.name for node in p.nodes if node.op.name not in ("input", "literal", "size", "item")]
+
+
+def test_specialise_puts_sizes_everywhere() -> None:
+    p = program("def f(X: f64[n, m]) = X * n + zeros(n, m)\n")
+    done = run(p, Options({"n": 2, "m": 3}), stop_after="specialise").program
+    assert str(done.result_types[0]) == "f64[2, 3]"
+    assert not [node for node in done.nodes if node.op.name == "size"]
+
+
+def test_inline_replaces_calls_at_their_sizes() -> None:
+    text = "def g(x: f64[n]) = x / n\ndef f(a: f64[2*k], b: f64[3]) = g(a), g(b)\n"
+    done = run(program(text), stop_after="inline").program
+    assert ops(done) == ["div", "div"]
+    assert str(done.outputs[0].args[1]["dim"]) == "2*k"
+
+
+def test_inline_stops_before_it_explodes() -> None:
+    lines = ["def f0(x: f64, y: f64) = x * y"]
+    lines += [f"def f{k}(x: f64, y: f64) = f{k - 1}(x, f{k - 1}(y, x + {k}))" for k in range(1, 40)]
+    with pytest.raises(TpcError, match="grows past"):
+        run(program("\n".join(lines)))
+
+
+def test_fold_computes_numbers_and_leaves_errors() -> None:
+    done = run(program("def f(x: f64[4]) = x * (2 / sqrt(len(x))) + 1 / 0"), stop_after="fold").program
+    assert "sqrt" not in ops(done)
+    assert ops(done).count("div") == 1  # 1 / 0 stays for the run
+
+
+def test_respell_shares_equal_things() -> None:
+    done = run(program("def f(X: f64[n, n]) = X * X + X^2 + 1 * X'' ")).program
+    assert sorted(ops(done)) == ["add", "add", "square"]
+
+
+def test_prune_drops_state_that_nothing_needs() -> None:
+    text = """
+def f(x: f64, z: f64) -> f64:
+    a, b, c = x, x, z
+    repeat 5 until b > 100:
+        a, b, c = a + b, b + 1, c * a
+    return a
+"""
+    done = run(program(text.lstrip())).program
+    (loop,) = [node for node in done.nodes if node.op.name == "repeat"]
+    assert loop["state"] == 2
+    assert len(loop["body"].inputs) == 2
+
+
+def test_prune_keeps_what_the_test_needs() -> None:
+    text = """
+def f(x: f64) -> f64:
+    a, b = x, x
+    repeat 5 until b > 3:
+        a, b = a + 1, b + 1
+    return a
+"""
+    done = run(program(text.lstrip())).program
+    (loop,) = [node for node in done.nodes if node.op.name == "repeat"]
+    assert loop["state"] == 2
+
+
+def test_the_pipeline_is_idempotent_and_says_its_reasons() -> None:
+    p = program("def g(x: f64[n]) = x^2 * 3\ndef f(x: f64[n]) = g(g(x)) + 0.5 * g(x)\n")
+    once = run(p).program
+    assert run(once).program is once
+    assert all(step.reason.endswith(".") for step in PIPELINE)
+
+
+def test_a_pass_that_breaks_a_program_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    p = program("def f(x: f64[n], y: f64[n]) = x + y")
+    broken = pipeline.Pass("saboteur", "None.", lambda q, options: q.replace(inputs=q.inputs[:1]))
+    monkeypatch.setattr(pipeline, "PIPELINE", (broken,))
+    with pytest.raises(InternalError, match="saboteur"):
+        run(p)
+
+
+def test_an_unknown_pass_is_an_error() -> None:
+    with pytest.raises(TpcError, match="is not a pass"):
+        run(program("def f(x: f64) = x"), stop_after="nonsense")
