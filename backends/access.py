@@ -40,7 +40,7 @@ class Reader:
         dims = self.at.dims[access.operand]
         letters = []
         for index, dim in zip(access.indices, dims, strict=True):
-            if not isinstance(index, LetterValue) or self.at.formula.extent[index.name] != dim:
+            if not isinstance(index, LetterValue) or self.at.extents[index.name] != dim:
                 return None
             letters.append(index.name)
         if len(set(letters)) < len(letters) or not letters:
@@ -68,7 +68,7 @@ class Reader:
         return self.gather_all(access, order, guarded)
 
     def axis(self, index: Scalar | Composed, dim: DimLike, access: Access, guarded: bool) -> _Axis:
-        extent = self.at.formula.extent
+        extent = self.at.extents
         if isinstance(index, Composed):
             letters = tuple(n for n in index.letters)
             return _Axis(letters, split=len(letters) != 1)
@@ -89,7 +89,7 @@ class Reader:
     def slice(self, letter: str, slope: int, start: DimLike, dim: DimLike) -> _Axis:
         """`start + slope * letter` as a slice, turned round where the slope is negative."""
         size = self.at.scribe.size
-        count = self.at.formula.extent[letter]
+        count = self.at.extents[letter]
         if slope == 1 and start == 0 and count == dim:
             return _Axis((letter,))
         span = (count - 1) * abs(slope)
@@ -194,7 +194,7 @@ class Reader:
 
         total: Part | None = None
         for n, letter in enumerate(index.letters):
-            rest = product(self.at.formula.extent[x] for x in index.letters[n + 1 :])
+            rest = product(self.at.extents[x] for x in index.letters[n + 1 :])
             part = self.at.part(LetterValue(letter), order, False)
             if rest != 1:
                 factor = Part(Value(self.at.scribe.size(rest), INT, python=True))

@@ -7,6 +7,7 @@ the necessary ones.
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 
 from tpc.ir.dims import Dim, DimLike
@@ -76,7 +77,8 @@ def shape_source(dims: tuple[str, ...] | list[str]) -> str:
 
 def tidy(statement: str) -> str:
     """The statement with the parentheses that it needs."""
-    return ast.unparse(ast.parse(statement))
+    text = ast.unparse(ast.parse(statement))
+    return re.sub(r"'([^'\"\\]*)'", r'"\1"', text)
 
 
 class Lines:

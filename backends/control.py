@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tpc.backends.code import Value, shape_source
+from tpc.ir.formula import Apply, Reduction
 from tpc.ir.node import Node, Program, topological
 from tpc.ir.ops.structure import CALL, CONSTANT, IF, INDEX, INPUT, ITEM, REPEAT, SCAN
-from tpc.ir.types import BOOL, TensorType
+from tpc.ir.types import TensorType
 
 if TYPE_CHECKING:
     from tpc.backends.dialect import Dialect
@@ -157,6 +158,7 @@ def write_scan(block: Block, node: Node) -> None:
         shape = shape_source([function.size(d) for d in type.dims])
         lines.write(f"{name} = {dialect.collector(function, shape, type.dtype)}", function.type_text(type))
     letter = function.names.fresh("i")
+    function.counters[letter] = node["extent"]
     state = [
         Value(n, t.dtype, t.rank, t.dtype.is_weak and not t.rank)
         for n, t in zip(names[:states], types, strict=True)
@@ -231,6 +233,9 @@ def is_fresh(node: Node, dialect: Dialect, known: Mapping[Node, bool] | None = N
         if stack.programs:
             return _item_is_fresh(stack, 0, dialect, known)
         name, group = stack.op.name, stack.op.group
+        if stack.op is INDEX:
+            body = stack["formula"].body
+            return isinstance(body, (Apply, Reduction)) and not (isinstance(body, Apply) and body.function in _VIEWS)
         if group == "elementwise" and name not in _VIEWS:
             return True
         if group in _COPYING and name not in _VIEWS:
@@ -274,5 +279,3 @@ def _item_is_fresh(node: Node, position: int, dialect: Dialect, known: Mapping[N
         return False
     return node.op.group in _COPYING
 
-
-_ = BOOL

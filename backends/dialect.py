@@ -7,10 +7,11 @@ dtype. A scalar of a weak dtype is a number of Python, so that it gives way to a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tpc.backends.code import Value, fill, number, repeats
+from tpc.backends.numpy_functions import FUNCTIONS
 from tpc.ir.formula import Literal
 from tpc.ir.node import Node
 from tpc.ir.scalar import SCALARS
@@ -87,6 +88,11 @@ class Site:
     def help(self, name: str) -> str:
         return self.scribe.helper(name)
 
+    def given(self, wanted: DType) -> DType:
+        """The format in which an entry gives a result: linear algebra and transforms know no half precision."""
+        half = wanted in (F16, BF16) and self.node.op.group in ("linalg", "fourier")
+        return F32 if half and self.node.op.name not in ("fftshift", "ifftshift") else wanted
+
     @property
     def dims(self) -> tuple[Any, ...]:
         """The dims of the first operand."""
@@ -120,8 +126,6 @@ class Dialect:
     ----------
     functions : mapping
         Scalar functions as templates.
-    python : mapping
-        Scalar functions of Python numbers, where they differ from NumPy's.
     reducers : mapping
         `(scribe, value, axes or None, keepdims, result dtype) -> text`
     ops : mapping
@@ -135,7 +139,6 @@ class Dialect:
     reducers: Mapping[str, Callable[[Scribe, Value, tuple[int, ...] | None, bool, DType], str]]
     ops: Mapping[str, Entry]
     helpers: Mapping[str, Helper]
-    python: Mapping[str, str] = field(default_factory=dict)
 
     # ---- formats
 
@@ -168,9 +171,7 @@ class Dialect:
             kind = _PYTHON[dtype]
             text = value.text if value.dtype is dtype else f"{kind}({value.text})"
             return Value(text, dtype, python=True, depth=value.depth)
-        text = f"{self.dtype(dtype)}({value.text})"
-        text = f"{scribe.helper('_bf16')}({text})" if dtype is BF16 else text
-        return Value(text, dtype, python=dtype is BOOL, depth=value.depth)
+        return Value(self.scalar_input(scribe, value.text, dtype), dtype, depth=value.depth)
 
     def as_array(self, scribe: Scribe, value: Value) -> str:
         """A number of Python as an array of no axes."""
@@ -219,9 +220,9 @@ class Dialect:
 
     # ---- what functions start with, and loops collect
 
-    def scalar_input(self, scribe: Scribe, name: str, dtype: DType) -> str:
-        """A scalar argument in its format."""
-        text = f"{self.dtype(dtype)}({name})"
+    def scalar_input(self, scribe: Scribe, name: str, dtype: DType, placed: bool = True) -> str:
+        """A number of Python, or a scalar argument, in a strong format; `placed` on the device of the arrays."""
+        text = f"{self.dtype(dtype) if dtype is not BOOL else 'np.bool_'}({name})"
         return f"{scribe.helper('_bf16')}({text})" if dtype is BF16 else text
 
     def collector(self, scribe: Scribe, shape: str, dtype: DType) -> str:
@@ -290,16 +291,21 @@ class Dialect:
             return value
         weak = value.dtype.is_weak and not common.is_weak
         narrow = common.kind in "fc" and value.dtype.kind in "bi"
-        return self.cast(scribe, value, common) if weak or narrow else value
+        strict = "scipy" in self.functions[function] and self._held(value.dtype) != self._held(common)
+        return self.cast(scribe, value, common) if weak or narrow or strict else value
 
     def special_case(
         self, scribe: Scribe, function: str, args: list[Value], common: DType, result: DType
     ) -> str | None:
         """The text where the table does not hold."""
+        if function in _IDENTITIES and common.kind in "bi" or function == "relu" and common is BOOL:
+            return args[0].text
         return None
 
     def settle(self, scribe: Scribe, function: str, value: Value, common: DType) -> Value:
         """The result in exactly its dtype."""
+        if value.dtype is BOOL and function in ("pow", "mod", "floor_div", "square"):
+            return Value(fill("{0}.astype(bool)", value.text), BOOL, value.rank, depth=value.depth)
         if value.dtype is BF16:
             return Value(f"{scribe.helper('_bf16')}({value.text})", BF16, value.rank, depth=value.depth)
         if value.dtype is F16 and "scipy" in self.functions[function]:
@@ -318,14 +324,14 @@ class Dialect:
             if any(a.dtype is not result for a in args[1:]):
                 texts[1:] = [f"{_PYTHON[result]}({t})" for t in texts[1:]]
             text = fill("{1} if {0} else {2}", *texts)
-        elif whole and function in ("floor", "ceil", "round", "trunc", "conj", "re"):
+        elif whole and function in _IDENTITIES:
             text = texts[0]
         elif function in _OPERATORS and not (result is BOOL and function in ("add", "mul")):
             text = fill(_OPERATORS[function], *texts)
         elif whole and function == "pow" and texts[1].isdigit():
             text = fill("{0} ** {1}", *texts)
         else:
-            template = _NUMPY_OF_NUMBERS.get(function) or NUMBERS[function]
+            template = _NUMPY_OF_NUMBERS.get(function) or FUNCTIONS[function]
             for n in repeats(template):
                 texts[n] = scribe.named(args[n]).text
             text = f"{_PYTHON[result]}({fill(template, *texts)})"
@@ -338,13 +344,15 @@ class Dialect:
 
     def imports(self, text: str) -> list[str]:
         """The import lines that a text needs."""
-        lines = []
-        if "pathlib." in text:
-            lines.append("import pathlib")
-        for module in ("linalg", "special", "fft", "signal"):
-            if f"scipy.{module}." in text:
-                lines.append(f"import scipy.{module}")
-        return [*sorted(lines), "import numpy as np"] if not lines else _sorted_imports(lines)
+        return import_lines(text, [])
+
+
+def import_lines(text: str, more: list[str]) -> list[str]:
+    """Import lines for the modules that a text names, the standard library first."""
+    lines = [f"import scipy.{m}" for m in ("fft", "linalg", "special") if f"scipy.{m}." in text]
+    lines += [*more, *(["import numpy as np"] if "np." in text else [])]
+    lines.sort()
+    return ["import pathlib", "", *lines] if "pathlib." in text else lines
 
 
 def literal_list(values: list[Any] | bool | int | float | complex) -> str:
@@ -352,12 +360,7 @@ def literal_list(values: list[Any] | bool | int | float | complex) -> str:
     return f"[{', '.join(map(literal_list, values))}]" if isinstance(values, list) else number(values)
 
 
-def _sorted_imports(lines: list[str]) -> list[str]:
-    standard = [line for line in lines if line == "import pathlib"]
-    others = sorted([*(line for line in lines if line not in standard), "import numpy as np"])
-    return [*standard, "", *others] if standard else others
-
-
+_IDENTITIES = ("floor", "ceil", "round", "trunc", "conj", "re")
 _PYTHON = {INT: "int", REAL: "float", COMPLEX: "complex", BOOL: "bool"}
 _OPERATORS = {
     "add": "{0} + {1}",
@@ -376,5 +379,3 @@ _OPERATORS = {
     "abs": "abs({0})",
 }
 _NUMPY_OF_NUMBERS = {"pow": "np.power({0}, {1})", "square": "{0} * {0}", "relu": "np.maximum({0}, 0)"}
-NUMBERS: dict[str, str] = {}
-"""NumPy's table, by which every dialect computes with numbers of Python; `numpy_table` fills it in."""

@@ -33,6 +33,7 @@ from tpc.ir.ops.structure import (
     SIZE,
     SUBSCRIPT,
     At,
+    Range,
 )
 from tpc.ir.types import BF16, BOOL, F16, F32, I64, INT, STRONG, DType, TensorType, as_float, promote_all
 
@@ -64,9 +65,11 @@ class _Module:
         self.constant_names: dict[Any, str] = {}
         self.constant_lines: list[str] = []
         self.functions: dict[Program, Function] = {}
+        self.function_names: dict[Program, str] = {}
         self.texts: list[str] = []
 
     def emit(self, program: Program) -> Emitted:
+        self.reserve(program)
         main = self.function(program, True)
         constants = "\n".join(self.constant_lines)
         needed = self._helper_sources()
@@ -77,8 +80,17 @@ class _Module:
         if constants:
             pieces.append(constants)
         source = "\n\n".join(pieces) + "\n\n\n" + body + "\n"
-        unused = {size: name for size, name in main.keyword_sizes.items()}
-        return Emitted(source, main.name, tuple(main.parameters), unused, dict(self.constants))
+        return Emitted(source, main.name, tuple(main.parameters), dict(main.keyword_sizes), dict(self.constants))
+
+    def reserve(self, program: Program) -> None:
+        """Names for all functions and constants, before local names are given out."""
+        self.function_names[program] = self.globals.fresh(program.name)
+        for node in program.walk():
+            if node.op is CALL and node["body"] not in self.function_names:
+                self.function_names[node["body"]] = self.globals.fresh(node["body"].name)
+            elif node.op is CONSTANT and node["data"] not in self.constant_names:
+                wanted = self.user_names.get(node) or PurePosixPath(str(node["data"].path)).stem
+                self.constant_names[node["data"]] = self.globals.fresh(wanted)
 
     def _helper_sources(self) -> list[str]:
         done: dict[str, None] = {}
@@ -96,7 +108,7 @@ class _Module:
     def function(self, program: Program, outermost: bool = False) -> Function:
         """The function that a program became, written at the first call."""
         if program not in self.functions:
-            made = Function(self, program, self.globals.fresh(program.name), outermost)
+            made = Function(self, program, self.function_names[program], outermost)
             self.functions[program] = made
             self.texts.append(made.write())
         return self.functions[program]
@@ -104,9 +116,8 @@ class _Module:
     def constant(self, node: Node) -> str:
         """The global name of a constant that is passed in."""
         data = node["data"]
-        if data not in self.constant_names:
-            name = self.globals.fresh(self.user_names.get(node) or PurePosixPath(str(data.path)).stem or "constant")
-            self.constant_names[data] = name
+        name = self.constant_names[data]
+        if name not in self.constants:
             if not self.constant_lines:
                 self.constant_lines.append("HERE = pathlib.Path(__file__).parent")
             load = f"np.load(HERE / {str(data.path)!r}, allow_pickle=False)"
@@ -115,7 +126,7 @@ class _Module:
                 load += ".astype(bool)" if held == "bool" else f".astype(np.{held})"
             self.constant_lines.append(self.dialect.constant_line(name, load, node.tensor.dtype))
             self.constants[name] = self.dialect.constant_value(data.array.astype(held), node.tensor.dtype)
-        return self.constant_names[data]
+        return name
 
 
 class Function(Scribe):
@@ -131,6 +142,7 @@ class Function(Scribe):
         self.parameters: list[str] = []
         self.keyword_sizes: dict[str, str] = {}
         self.uses_device = False
+        self.counters: dict[str, DimLike] = {}  # loop counters, and how far they run
         self.uses: dict[Node, list[Node | None]] = {}
         self.signature = ""
 
@@ -187,9 +199,22 @@ class Function(Scribe):
             keywords = list(self.keyword_sizes.values())
             if self.uses_device:
                 keywords.append("device")
-        parameters = ", ".join([*self.parameters, *(["*"] if keywords else []), *keywords])
+        parameters = ", ".join([*self._with_defaults(), *(["*"] if keywords else []), *keywords])
         document = [f'    """{self.signature}"""']
         return "\n".join([f"def {self.name}({parameters}):", *document, *head, *body])
+
+    def _with_defaults(self) -> list[str]:
+        """The parameters, the last of them with their defaults."""
+        defaults = dict(self.program.defaults) if self.outermost else {}
+        texts: list[str] = []
+        for parameter, node in list(zip(self.parameters, self.program.inputs, strict=True))[::-1]:
+            default = defaults.get(node["name"])
+            if default is None or default.op is not LITERAL:
+                defaults = {}
+                texts.append(parameter)
+            else:
+                texts.append(f"{parameter}={number(default['value'].value)}")
+        return texts[::-1]
 
     def _signature(self) -> str:
         parts = []
@@ -239,7 +264,13 @@ class Function(Scribe):
                 late.append((parameter, type))
             call = f"{shape}({parameter!r}, {parameter}, {shape_source(wanted)})"
             used = [t for t in targets if t != "_"]
-            lines.write(f"{shape_source(targets)[1:-1]} = {call}" if used else call)
+            if len(targets) == 1 and used:
+                lines.write(f"{targets[0]} = {call}[0]")
+            else:
+                lines.write(f"{shape_source(targets)[1:-1]} = {call}" if used else call)
+            if late[-1:] == [(parameter, type)] and all(names_of(d) <= bound for d in type.dims):
+                late.pop()
+                lines.write(f"{shape}({parameter!r}, {parameter}, {shape_source([dim_source(d, self.sizes) for d in type.dims])})")
         progress = True
         while progress:
             progress = False
@@ -259,14 +290,15 @@ class Function(Scribe):
                 lines.open(f"if not ({left}) {constraint.relation} ({right}):")
                 lines.write(f"raise ValueError({f'{self.name} needs {text}'!r})")
                 lines.close()
-        first = next((p for p, n in inputs if n.tensor.rank), None)
-        if self.uses_device and first is not None:
-            lines.write(f"device = {first}.device")
-        elif self.uses_device:
-            lines.write("device = None")
-        for parameter, node in inputs:
-            if not node.tensor.rank and not node.tensor.dtype.is_weak and node in self.uses:
-                lines.write(f"{parameter} = {self.dialect.scalar_input(self, parameter, node.tensor.dtype)}")
+        scalars = [(p, n.tensor.dtype) for p, n in inputs if not n.tensor.rank and not n.tensor.dtype.is_weak]
+        placed = bool(open_inputs)
+        texts = [f"{p} = {self.dialect.scalar_input(self, p, d, placed)}" for p, d in scalars]
+        if placed and self.uses_device:
+            lines.write(f"device = {open_inputs[0][0]}.device")
+        for text in texts:
+            lines.write(text)
+        if self.uses_device and not placed:
+            lines.write(f"device = {scalars[0][0]}.device" if scalars else "device = None")
         return lines.lines
 
     def _solve(self, lines: Lines, parameter: str, axis: int, dim: DimLike, bound: set[str]) -> bool:
@@ -368,11 +400,41 @@ class Block:
             case op if op in (REPEAT, SCAN, IF):
                 control.WRITERS[op](self, node)
             case op if op is DERIVATIVE:
-                raise fail("E1001", f"`{node['kind']}` cannot be run yet", help="it is not built yet")
+                raise fail("E1001", f"`{node['steps'][0][0]}` is not built yet")
             case op if op is APPROXIMATE:
-                raise fail("E1001", "`~=` cannot be run yet", help="write `=` for the exact value")
+                raise fail("E1001", "`~=` is not built yet", help="write `=` for the exact value")
+            case op if op is SUBSCRIPT:
+                self.subscript(node)
             case _:
                 self.operation(node)
+
+    def subscript(self, node: Node) -> None:
+        """Slices and positions; one that only the run tells is tested there."""
+        function, type = self.function, node.tensor
+        array, *dynamic = [self.value(a) for a in node.args]
+        items = []
+        for item, dim in zip(node["items"], node.args[0].tensor.dims, strict=True):
+            if isinstance(item, At) and item.position is not None:
+                items.append(function.size(item.position))
+            elif isinstance(item, At):
+                place = dynamic.pop(0).text
+                known = function.counters.get(place) == dim and dim is not None
+                items.append(place if known else f"{function.helper('_at')}({place}, {function.size(dim)})")
+            elif item == Range(0, dim, 1):
+                items.append(":")
+            else:
+                stop = item.start + item.count * item.step if item.step == 1 or item.count == 0 else (
+                    item.start + (item.count - 1) * item.step + 1
+                )
+                low, high = function.size(item.start), function.size(stop)
+                if item.step != 1 and not isinstance(item.count, int):
+                    high = f"max({low}, {high})"
+                step = "" if item.step == 1 else f":{item.step}"
+                items.append(f"{'' if item.start == 0 else low}:{'' if stop == dim else high}{step}")
+        while items and items[-1] == ":":
+            items.pop()
+        text = fill("{0}[{items}]", array.text, items=", ".join(items)) if items else array.text
+        self.assign(node, Value(text, type.dtype, type.rank, depth=array.depth + 1))
 
     def constant(self, node: Node) -> None:
         """A small constant is written out, a larger one is a global."""
@@ -402,8 +464,6 @@ class Block:
         name = node.op.name
         if node.op.group == "elementwise" and name in dialect.functions:
             return dialect.apply(function, name, [self.value(a) for a in node.args], type.rank)
-        if node.op is SUBSCRIPT and all(isinstance(i, At) and i.position is None or not isinstance(i, At) for i in node["items"]):
-            pass
         site = self.site(node)
         entry = dialect.ops.get(name)
         text = entry if isinstance(entry, str) else entry(site) if entry else None
@@ -413,7 +473,7 @@ class Block:
             text = fill(entry, *(a.text for a in site.args))
         if text is not None:
             depth = 1 + max((a.depth for a in site.args), default=0)
-            result = self.given(node, site.args, type.dtype)
+            result = site.given(type.dtype)
             if result is BF16 and name not in _MOVING and dialect.name == "numpy":
                 text = f"{function.helper('_bf16')}({text})"
             return Value(text, result, type.rank, depth=depth)
@@ -423,20 +483,13 @@ class Block:
         operands = [self.atom(a) if self.value(a).rank else self.value(a) for a in node.args]
         return formula_value(function, dialect, formula, operands, [a.tensor.dims for a in node.args])
 
-    def given(self, node: Node, args: Sequence[Value], wanted: DType) -> DType:
-        """The format in which the text of a table entry gives the result of an op."""
-        if node.op.group == "linalg" and node.op.name != "matrix_rank" and wanted in (F16, BF16):
-            return F32
-        return wanted
-
     def site(self, node: Node) -> Site:
         """The op with its operands in the formats in which it works."""
         args = [self.value(a) for a in node.args]
         dtypes = [a.tensor.dtype for a in node.args]
         function = self.function
         if node.op.group in ("products", "linalg") and args:
-            matrices = [d for a, d in zip(args, dtypes, strict=True) if a.rank] or dtypes
-            common = promote_all(matrices)
+            common = promote_all(dtypes)
             if node.op.group == "linalg":
                 common = as_float(common)
                 common = F32 if common in (F16, BF16) else common
@@ -476,7 +529,7 @@ class Block:
                 continue
             name = self.function.names.fresh(self.name_of(item) or f"{node.op.name}_{position + 1}")
             targets.append(name)
-            held = self.given(node, site.args, type.dtype)
+            held = site.given(type.dtype)
             values.append(Value(name, held, type.rank))
         comment = ", ".join(self.function.type_text(t) for n, t in enumerate(node.type) if n in used)
         self.function.lines.write(f"{shape_source(targets)[1:-1]} = {text}", comment)
@@ -516,6 +569,8 @@ class Block:
         (user,) = users
         if user is None:
             return node.op.group != "structure"
+        if user.op is IF:
+            return node is user.args[0]
         if node.op.name in ("transpose", "adjoint") and user.op.group in ("products", "linalg"):
             return True
         inside = node.op.group in _INSIDE or value.python or node.op is SUBSCRIPT
@@ -563,5 +618,3 @@ class Block:
 def _contracts(node: Node) -> bool:
     return node.op.name in ("matmul", "matvec", "vecmat", "dot", "vdot", "trace")
 
-
-_ = number

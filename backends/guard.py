@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,14 +34,14 @@ MODULES = frozenset(
 )
 # Methods and attributes of arrays, in both libraries.
 ARRAY = frozenset(
-    "T mT H astype reshape transpose swapaxes shape size ndim dtype copy sum prod min max real imag conj view item any all "
+    "T mT mH H astype reshape transpose swapaxes shape size ndim dtype copy sum prod min max real imag conj view item any all "
     "to new_zeros new_ones new_full permute flip diagonal clone detach index_add index_select resolve_conj mean clamp "
     "expand contiguous device numel amax amin dim is_complex is_floating_point values indices abs double float type "
     "append join items broadcast_to numpy cpu where finfo eps".split()
 )
 NUMPY = frozenset(
     "abs accumulate add all allclose any arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin argsort "
-    "array array_equal asarray at bool broadcast_shapes broadcast_to cbrt ceil clip complex128 complex64 concatenate conj "
+    "array array_equal asarray at bool bool_ broadcast_shapes broadcast_to cbrt ceil clip complex128 complex64 concatenate conj "
     "cos cosh cross cumprod cumsum diag diagonal divide einsum empty equal errstate exp exp2 expand_dims expm1 eye fft "
     "finfo flip float16 float32 float64 floor floor_divide full greater hypot imag inf int32 int64 int8 iscomplexobj "
     "isfinite isinf isnan isrealobj kron linalg log log10 log1p log2 logaddexp logical_and logical_not logical_or max "
@@ -99,11 +100,19 @@ def check(source: str) -> ast.Module:
 
 def namespace(tree: ast.Module, modules: Mapping[str, Any], constants: Mapping[str, Any]) -> dict[str, Any]:
     """What the checked module defines, run with listed builtins and given modules alone."""
-    given = {"__builtins__": {name: getattr(builtins, name) for name in BUILTINS}, **modules, **constants}
+    allowed = {name: getattr(builtins, name) for name in BUILTINS}
+    given = {"__builtins__": {**allowed, "__import__": _import}, **modules, **constants}
     kept = [s for s in tree.body if not isinstance(s, ast.Import) and not _assigns(s, constants)]
     body = ast.Module(kept, [])
     exec(compile(body, "<tpc>", "exec"), given)  # noqa: S102  (checked above: no other way makes a function of source)
     return given
+
+
+def _import(name: str, *more: Any) -> Any:
+    """What libraries import while they are called from generated code, which cannot name this function itself."""
+    if name.partition(".")[0] not in ("numpy", "scipy", "torch") and name not in sys.modules:
+        raise ImportError(f"generated code does not import {name}")
+    return builtins.__import__(name, *more)
 
 
 def _assigns(statement: ast.stmt, names: Mapping[str, Any]) -> bool:

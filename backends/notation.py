@@ -17,12 +17,14 @@ from tpc.ir.dims import DimLike, product
 from tpc.ir.formula import (
     Access,
     Apply,
+    Composed,
     Formula,
     LetterValue,
     Literal,
     Reduction,
     Scalar,
     SizeValue,
+    children,
     free_letters,
     walk,
 )
@@ -56,15 +58,17 @@ class _Translation:
     ) -> None:
         self.scribe, self.dialect, self.formula = scribe, dialect, formula
         self.operands, self.dims = operands, dims
+        self.extents = dict(formula.extents)
+        self.body = self.renamed(formula.body, {})
         self.reader = Reader(self)
         self.known: dict[tuple[Scalar, tuple[str, ...], bool], Part] = {}
         self.counts: dict[Scalar, int] = {}
-        for scalar in walk(formula.body):
+        for scalar in walk(self.body):
             self.counts[scalar] = self.counts.get(scalar, 0) + 1
 
     def result(self) -> Value:
         """The array with all axes of the formula."""
-        part = self.part(self.formula.body, self.formula.letters, False)
+        part = self.part(self.body, self.formula.letters, False)
         value = part.value
         if not self.formula.axes:
             return value
@@ -80,10 +84,41 @@ class _Translation:
             value = Value(text, value.dtype, len(self.formula.axes), depth=value.depth + 1)
         return replace(value, rank=len(self.formula.axes))
 
+    def renamed(self, scalar: Scalar, names: dict[str, str]) -> Scalar:
+        """The scalar with bound letters named by how deep reductions nest inside, so that equal parts are equal."""
+        match scalar:
+            case LetterValue(name=name):
+                return LetterValue(names.get(name, name))
+            case Access(operand=operand, indices=indices, pad=pad):
+                return Access(
+                    operand,
+                    tuple(
+                        Composed(tuple(names.get(n, n) for n in i.letters))
+                        if isinstance(i, Composed)
+                        else self.renamed(i, names)
+                        for i in indices
+                    ),
+                    None if pad is None else self.renamed(pad, names),
+                )
+            case Apply(function=function, arguments=arguments):
+                return Apply(function, tuple(self.renamed(a, names) for a in arguments))
+            case Reduction(operator=operator, letters=letters, guard=guard, body=body):
+                height = _height(scalar)
+                bound = {n: f"@{height}.{k}.{self.extents[n]}" for k, n in enumerate(letters)}
+                self.extents.update({bound[n]: self.extents[n] for n in letters})
+                inner = {**names, **bound}
+                return Reduction(
+                    operator,
+                    tuple(bound[n] for n in letters),
+                    None if guard is None else self.renamed(guard, inner),
+                    self.renamed(body, inner),
+                )
+        return scalar
+
     # ---- small things
 
     def extent(self, letter: str) -> str:
-        return self.scribe.size(self.formula.extent[letter])
+        return self.scribe.size(self.extents[letter])
 
     def shape(self, dims: Sequence[DimLike]) -> str:
         return shape_source([self.scribe.size(d) for d in dims])
@@ -125,6 +160,8 @@ class _Translation:
 
     def part(self, scalar: Scalar, order: tuple[str, ...], guarded: bool) -> Part:
         """The array of a scalar expression; `guarded` says that indices may leave their axes."""
+        free = free_letters(scalar)
+        order = tuple(n for n in order if n in free)
         key = (scalar, order, guarded)
         if key in self.known:
             return self.known[key]
@@ -183,7 +220,7 @@ class _Translation:
         axes: tuple[int, ...] | None = tuple(wanted.index(n) for n in over)
         if REDUCERS[operator].result == "index" and len(over) > 1:  # the position in row-major order
             moved = [*(wanted.index(n) for n in left), *(wanted.index(n) for n in over)]
-            shape = shape_source([*(self.extent(n) for n in left), self.scribe.size(product(self.formula.extent[n] for n in over))])
+            shape = shape_source([*(self.extent(n) for n in left), self.scribe.size(product(self.extents[n] for n in over))])
             text = self.dialect.reshape(self.dialect.permute(value.text, moved), shape)
             value, axes = Value(text, value.dtype, len(left) + 1), (len(left),)
         elif not left:
@@ -294,6 +331,12 @@ class _Translation:
         if list(part.letters) == [*batch, *wanted[::-1]]:
             return self.dialect.swap(part.value.text) if batch else self.dialect.permute(part.value.text, (1, 0))
         return None
+
+
+def _height(scalar: Scalar) -> int:
+    """How deep reductions nest in a scalar."""
+    inner = max((_height(c) for c in children(scalar)), default=0)
+    return inner + isinstance(scalar, Reduction)
 
 
 def _factors(scalar: Scalar) -> list[Scalar]:

@@ -9,8 +9,9 @@ from typing import Any
 from tpc.backends import emit, guard
 from tpc.backends.contract import Backend, Emitted
 from tpc.backends.dialect import Dialect
+from tpc.backends.numpy_functions import FUNCTIONS
 from tpc.backends.numpy_helpers import HELPERS
-from tpc.backends.numpy_table import FUNCTIONS, OPS, REDUCERS
+from tpc.backends.numpy_table import OPS, REDUCERS
 from tpc.ir.node import Node, Program
 
 DIALECT = Dialect("numpy", FUNCTIONS, REDUCERS, OPS, HELPERS)

@@ -47,6 +47,15 @@ def _inside(places, size):
     return places
 '''
     ),
+    "_at": Helper(
+        '''
+def _at(place, size):
+    """A position on an axis; one outside of it is an error, and none counts from the end."""
+    if not 0 <= place < size:
+        raise IndexError(f"position {place} lies outside of an axis of {size} entries")
+    return place
+'''
+    ),
     "_entries": Helper(
         '''
 def _entries(x, places, outside):

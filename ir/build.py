@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from tpc.ir.dims import DimLike
+from tpc.ir.dims import DimLike, arithmetic
 from tpc.ir.formula import Formula, Literal
 from tpc.ir.node import Node
 from tpc.ir.op import Misfit, Op
@@ -32,6 +32,9 @@ def make(op: Op | str, args: Iterable[Node] = (), **attributes: Any) -> Node:
     if isinstance(op, str):
         op = operation(op)
     operands = give_way(op, list(args))
+    known = simpler(op, operands)
+    if known is not None:
+        return known
     attributes = {**op.options, **attributes}  # in one order, whoever makes the node
     types = op.types([a.tensor for a in operands], attributes)
     return Node(op, operands, attributes.items(), types[0] if len(types) == 1 else tuple(types))
@@ -98,6 +101,43 @@ def items(node: Node) -> list[Node]:
     if isinstance(node.type, TensorType):
         return [node]
     return [Node(ITEM, (node,), (("position", n),), t) for n, t in enumerate(node.type)]
+
+
+def simpler(op: Op, args: Sequence[Node]) -> Node | None:
+    """What an op gives without being run: arithmetic of sizes is a size, that of numbers a number, and `x''` is x."""
+    if op.name == "transpose" and args[0].op is op:
+        return args[0].args[0]
+    if op.operator is None or any(a.op not in (LITERAL, SIZE) for a in args):
+        return None
+    dims = [d for a in args if (d := static_dim(a)) is not None]
+    dim = arithmetic(op.name, dims) if len(dims) == len(args) else None
+    if dim is not None:
+        return size(dim)
+    values = [v for a in args if isinstance(v := literal_value(a), (int, float)) and not isinstance(v, bool)]
+    if len(values) < len(args):
+        return None
+    with suppress(ArithmeticError):
+        match op.name, *values:
+            case "neg", x:
+                return literal(-x)
+            case "add", x, y:
+                return literal(float(x + y))
+            case "sub", x, y:
+                return literal(float(x - y))
+            case "mul", x, y:
+                return literal(float(x * y))
+            case "div", x, y:
+                return literal(x / y)
+    return None
+
+
+def static_dim(node: Node) -> DimLike | None:
+    """The size that a node stands for, if it is a size or an integer literal."""
+    if node.op is SIZE:
+        dim: DimLike = node["dim"]
+        return dim
+    value = literal_value(node)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def index(formula: Formula, operands: Sequence[Node]) -> Node:

@@ -10,7 +10,7 @@ is a nonnegative integer; what cannot be told from that is unknown, never guesse
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -156,6 +156,22 @@ def product(dims: Iterable[DimLike]) -> DimLike:
 
 def power(base: DimLike, exponent: int) -> DimLike:
     return product([base] * exponent)
+
+
+def arithmetic(function: str, dims: Sequence[DimLike]) -> DimLike | None:
+    """The sum, difference, product, negative or small power of sizes, by the name of the op; None for others."""
+    match function, *dims:
+        case "add", a, b:
+            return add(a, b)
+        case "sub", a, b:
+            return add(a, multiply(b, -1))
+        case "mul", a, b:
+            return multiply(a, b)
+        case "neg", a:
+            return multiply(a, -1)
+        case "pow", a, int() as exponent if 0 <= exponent <= 16:
+            return power(a, exponent)
+    return None
 
 
 def divide(a: DimLike, b: DimLike) -> DimLike:

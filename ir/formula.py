@@ -10,11 +10,11 @@ the reference meaning, operation counts, the code of a backend.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from tpc.ir.dims import DimLike, product
+from tpc.ir.dims import DimLike, arithmetic, product
 from tpc.ir.scalar import REDUCERS, SCALARS
 from tpc.ir.types import BOOL, COMPLEX, INT, REAL, DType
 
@@ -153,6 +153,46 @@ def children(scalar: Scalar) -> tuple[Scalar, ...]:
             return (body,) if guard is None else (guard, body)
         case _:
             return ()
+
+
+def mapped(scalar: Scalar, change: Callable[[Scalar], Scalar]) -> Scalar:
+    """The scalar with `change` applied to all scalars in it, the innermost first."""
+    match scalar:
+        case Access(operand=operand, indices=indices, pad=pad):
+            places = tuple(i if isinstance(i, Composed) else mapped(i, change) for i in indices)
+            scalar = Access(operand, places, None if pad is None else mapped(pad, change))
+        case Apply(function=function, arguments=arguments):
+            scalar = applied(function, tuple(mapped(a, change) for a in arguments))
+        case Reduction(operator=operator, letters=letters, guard=guard, body=body):
+            kept = None if guard is None else mapped(guard, change)
+            scalar = Reduction(operator, letters, kept, mapped(body, change))
+    return change(scalar)
+
+
+def size_scalar(dim: DimLike) -> Scalar:
+    """A size as a scalar: a literal if it is an integer."""
+    return Literal(str(dim)) if isinstance(dim, int) else SizeValue(dim)
+
+
+def applied(function: str, arguments: tuple[Scalar, ...]) -> Scalar:
+    """A function of scalars; the negative of a number is a number, and arithmetic of sizes is a size."""
+    first = arguments[0]
+    if function == "neg" and isinstance(first, Literal) and not isinstance(first.value, (bool, complex)):
+        return Literal.of(-first.value)
+    if any(isinstance(a, SizeValue) for a in arguments):
+        dims = [_static(a) for a in arguments]
+        if None not in dims:
+            dim = arithmetic(function, [d for d in dims if d is not None])
+            if dim is not None:
+                return size_scalar(dim)
+    return Apply(function, arguments)
+
+
+def _static(scalar: Scalar) -> DimLike | None:
+    if isinstance(scalar, SizeValue):
+        return scalar.dim
+    value = scalar.value if isinstance(scalar, Literal) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def walk(scalar: Scalar) -> Iterator[Scalar]:

@@ -33,9 +33,10 @@ from tpc.ir.formula import (
     Literal,
     Reduction,
     Scalar,
-    SizeValue,
+    applied,
     children,
     scalar_dtype,
+    size_scalar,
 )
 from tpc.ir.op import Attributes, Op, bind
 from tpc.ir.scalar import OPERATORS, REDUCERS, SCALARS
@@ -185,10 +186,12 @@ class Reader:
                 return self._name(expression)
             case syntax.Unary(operator="+", operand=operand):
                 return self.read(operand)
+            case syntax.Unary(operator="-", operand=operand):
+                return applied("neg", (self.read(operand),))
             case syntax.Unary(operator=operator, operand=operand):
                 return Apply(OPERATORS[operator, 1].name, (self.read(operand),))
             case syntax.Binary(operator=operator, left=left, right=right) if (operator, 2) in OPERATORS:
-                return Apply(OPERATORS[operator, 2].name, (self.read(left), self.read(right)))
+                return applied(OPERATORS[operator, 2].name, (self.read(left), self.read(right)))
             case syntax.Conditional(then=then, condition=condition, other=other):
                 return Apply("select", (self.read(condition), self.read(then), self.read(other)))
             case syntax.Reduce():
@@ -417,11 +420,6 @@ class Reader:
                 case _ if hasattr(item, "__slots__") and not isinstance(item, (Span, str)):
                     stack.extend(getattr(item, slot) for slot in type(item).__slots__ if slot != "span")
         return False
-
-
-def size_scalar(dim: DimLike) -> Scalar:
-    """A size as a scalar: a literal if it is an integer."""
-    return Literal(str(dim)) if isinstance(dim, int) else SizeValue(dim)
 
 
 def fresh(name: str, taken: Iterable[str]) -> str:

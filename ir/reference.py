@@ -7,6 +7,7 @@ and residues modulo a prime. It is slow, and uses memory in proportion to the gr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -422,7 +423,7 @@ def _power(base: Any, exponent: Any) -> Any:
 
 def _reduce_objects(operator: str, body: Any, axes: tuple[int, ...], domain: Domain) -> Any:
     outer = body.shape[: axes[0]]
-    flat = body.reshape((*outer, -1))
+    flat = body.reshape((*outer, math.prod(body.shape[axes[0] :])))
     out = np.empty(outer, dtype=object)
     for position in np.ndindex(outer):
         total = domain.number(1 if operator == "prod" else 0)

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
-from tpc.ir.node import Fact, Node, Program, topological
+from tpc.ir.build import cast, input_node, simpler
+from tpc.ir.formula import Access, Formula, Scalar, SizeValue, mapped
+from tpc.ir.node import Fact, Node, Program, Type, topological
 from tpc.ir.notes import follow
+from tpc.ir.op import Op
+from tpc.ir.ops.structure import IF, INDEX, LITERAL, REPEAT, SCAN, SIZE
+
+Attributes = Iterable[tuple[str, Any]]
 
 
 def replace(outputs: Sequence[Node], mapping: Mapping[Node, Node]) -> list[Node]:
@@ -38,7 +45,7 @@ def rewrite(
         order = topological(outputs)
     for node in order:
         args = tuple(done[a] for a in node.args)
-        same = node if args == node.args else Node(node.op, args, node.attributes, node.type)
+        same = node if args == node.args else rebuilt(node.op, args, node.attributes, node.type)
         done[node] = change(same)
         follow(node, done[node])
     return [done[node] for node in outputs]
@@ -49,7 +56,68 @@ def map_programs(node: Node, change: Callable[[Program], Program]) -> Node:
     if not node.programs:
         return node
     attributes = tuple((k, change(v) if isinstance(v, Program) else v) for k, v in node.attributes)
-    return node if attributes == node.attributes else Node(node.op, node.args, attributes, node.type)
+    return node if attributes == node.attributes else rebuilt(node.op, node.args, attributes, node.type)
+
+
+def rebuilt(op: Op, args: Sequence[Node], attributes: Attributes, type: Type) -> Node:
+    """A node of a changed graph in the form in which its text would be read.
+
+    Numbers are computed, index statements and blocks take an operand once and in order, and hold numbers and sizes
+    themselves.
+    """
+    if op is INDEX:
+        return _index(args, dict(attributes)["formula"], type)
+    if op in (REPEAT, SCAN, IF):
+        return _block(op, args, dict(attributes), type)
+    if op.name == "cast":
+        return cast(args[0], dict(attributes)["dtype"])
+    known = simpler(op, args)
+    return Node(op, args, attributes, type) if known is None else known
+
+
+def _index(args: Sequence[Node], formula: Formula, type: Type) -> Node:
+    kept = list(dict.fromkeys(a for a in args if a.op not in (LITERAL, SIZE)))
+    if len(kept) == len(args):
+        return Node(INDEX, args, (("formula", formula),), type)
+
+    def change(scalar: Scalar) -> Scalar:
+        if not isinstance(scalar, Access):
+            return scalar
+        operand = args[scalar.operand]
+        if operand.op is LITERAL:
+            number: Scalar = operand["value"]
+            return number
+        if operand.op is SIZE:
+            return SizeValue(operand["dim"])
+        return Access(kept.index(operand), scalar.indices, scalar.pad)
+
+    return Node(INDEX, kept, (("formula", Formula(formula.axes, formula.extents, mapped(formula.body, change))),), type)
+
+
+def _block(op: Op, args: Sequence[Node], attributes: dict[str, Any], type: Type) -> Node:
+    """A loop or branch, its captured operands numbered in the order in which its programs meet them."""
+    programs = {name: value for name, value in attributes.items() if isinstance(value, Program)}
+    inputs = next(iter(programs.values())).inputs
+    state = attributes.get("state", 0)
+    first = state + (op is SCAN)  # inputs before the captured ones, and operands before them
+    start = state + (op is IF)
+    end = len(args) - (op is REPEAT and attributes["count"] is None)
+    source = dict(zip(inputs[first:], args[start:end], strict=True))
+    met = topological([n for program in programs.values() for n in program.outputs])
+    order = list(dict.fromkeys(source[n] for n in met if n in source and source[n].op not in (LITERAL, SIZE)))
+    if order == list(args[start:end]):
+        return Node(op, args, attributes.items(), type)
+    own = list(inputs[:first])
+    taken = {operand: input_node(f"c{k}", operand.tensor) for k, operand in enumerate(order)}
+    mapping = {n: taken.get(operand, operand) for n, operand in source.items()}
+    for name, program in programs.items():
+        known = [n for n, _ in program.facts if n not in source or n in met]
+        results = replace([*program.outputs, *known], mapping)
+        outputs = results[: len(program.outputs)]
+        facts = zip(results[len(outputs) :], (f for n, f in program.facts if n in known), strict=True)
+        everything = [*own, *taken.values()]
+        attributes[name] = Program(program.name, everything, outputs, facts=ordered_facts(everything, outputs, facts))
+    return Node(op, [*args[:start], *order, *args[end:]], attributes.items(), type)
 
 
 def everywhere(program: Program, change: Callable[[Node], Node]) -> Program:

@@ -8,21 +8,11 @@ from typing import Any
 
 from tpc.ir.build import size
 from tpc.ir.dims import Dim, DimLike, names_of, substitute
-from tpc.ir.formula import (
-    Access,
-    Apply,
-    Composed,
-    Formula,
-    LetterValue,
-    Literal,
-    Reduction,
-    Scalar,
-    SizeValue,
-)
+from tpc.ir.formula import Formula, Scalar, SizeValue, mapped, size_scalar
 from tpc.ir.node import Constraint, Node, Program, topological
-from tpc.ir.notation import size_scalar
 from tpc.ir.notes import follow
-from tpc.ir.ops.structure import SIZE, At, Range
+from tpc.ir.ops.structure import SIZE, SUBSCRIPT, At, Range
+from tpc.ir.rewrite import rebuilt
 from tpc.ir.types import TensorType
 
 Sizes = Mapping[str, DimLike]
@@ -74,7 +64,9 @@ def _node(node: Node, args: list[Node], sizes: Sizes) -> Node:
     )
     types = node.type
     changed = types.substitute(sizes) if isinstance(types, TensorType) else tuple(t.substitute(sizes) for t in types)
-    return Node(node.op, args, attributes, changed)
+    if node.op is SUBSCRIPT and changed is args[0].type:
+        return args[0]  # what was a part at other sizes is the whole at these
+    return rebuilt(node.op, args, attributes, changed)
 
 
 def _attribute(value: Any, sizes: Sizes) -> Any:
@@ -85,7 +77,7 @@ def _attribute(value: Any, sizes: Sizes) -> Any:
             return Formula(
                 value.axes,
                 tuple((name, substitute(dim, sizes)) for name, dim in value.extents),
-                _scalar(value.body, sizes),
+                mapped(value.body, lambda scalar: _scalar(scalar, sizes)),
             )
         case Program():
             return with_sizes(value, sizes)
@@ -99,18 +91,4 @@ def _attribute(value: Any, sizes: Sizes) -> Any:
 
 
 def _scalar(scalar: Scalar, sizes: Sizes) -> Scalar:
-    match scalar:
-        case SizeValue(dim=dim):
-            return size_scalar(substitute(dim, sizes))
-        case Access(operand=operand, indices=indices, pad=pad):
-            return Access(
-                operand,
-                tuple(i if isinstance(i, Composed) else _scalar(i, sizes) for i in indices),
-                None if pad is None else _scalar(pad, sizes),
-            )
-        case Apply(function=function, arguments=arguments):
-            return Apply(function, tuple(_scalar(a, sizes) for a in arguments))
-        case Reduction(operator=operator, letters=letters, guard=guard, body=body):
-            return Reduction(operator, letters, None if guard is None else _scalar(guard, sizes), _scalar(body, sizes))
-        case LetterValue() | Literal():
-            return scalar
+    return size_scalar(substitute(scalar.dim, sizes)) if isinstance(scalar, SizeValue) else scalar

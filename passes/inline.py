@@ -7,7 +7,7 @@ from tpc.ir.build import items
 from tpc.ir.node import Node, Program
 from tpc.ir.notes import follow
 from tpc.ir.ops.structure import CALL, ITEM
-from tpc.ir.rewrite import map_programs, ordered_facts, replace
+from tpc.ir.rewrite import map_programs, ordered_facts, rebuilt, replace
 from tpc.ir.sizes import with_sizes
 
 MAX_NODES = 200_000
@@ -51,7 +51,7 @@ class _Inliner:
                 continue
             args = [done[a] for a in node.args if a not in parts]
             if node.op is not CALL:
-                same = Node(node.op, args, node.attributes, node.type)
+                same = rebuilt(node.op, args, node.attributes, node.type)
                 done[node] = map_programs(same, self.program) if node.op.name != "derivative" else same
                 follow(node, done[node])
                 continue

@@ -9,11 +9,17 @@ from tpc.ir.build import input_node, make
 from tpc.ir.node import Fact, Node, Program, topological
 from tpc.ir.notes import follow
 from tpc.ir.ops.structure import ITEM, REPEAT, SCAN
-from tpc.ir.rewrite import map_programs, ordered_facts, replace
+from tpc.ir.rewrite import map_programs, ordered_facts, rebuilt, replace
 
 
 def prune(program: Program) -> Program:
     """The program without loop state that no result depends on, and without operands that blocks do not use."""
+    while (smaller := _prune(program)) is not program:  # what only left out state has used is left out next
+        program = smaller
+    return program
+
+
+def _prune(program: Program) -> Program:
     used: dict[Node, set[int]] = {}
     for node in program.nodes:
         for operand in node.args:
@@ -33,7 +39,7 @@ def prune(program: Program) -> Program:
             done[node] = moved[node.args[0]][node["position"]]
             follow(node, done[node])
             continue
-        same = map_programs(Node(node.op, [done[a] for a in node.args], node.attributes, node.type), prune)
+        same = map_programs(rebuilt(node.op, [done[a] for a in node.args], node.attributes, node.type), prune)
         if node.op in (REPEAT, SCAN):
             moved[node] = _loop(same, used.get(node, set()))
             done[node] = moved[node].get(0, same) if not isinstance(node.type, tuple) else same

@@ -231,7 +231,7 @@ class _Program:
 
     def statement(self) -> None:
         makers: list[Callable[[], None]] = [self.assign, self.assign, self.assign, self.assign, self.indexed]
-        makers += [self.indexed, self.pair, self.call, self.repeat, self.scan, self.branch, self.short, self.gathered]
+        makers += [self.indexed, self.pair, self.call, self.repeat, self.scan, self.branch, self.short, self.batch, self.gathered]
         for _ in range(8):
             mark, count, least, depth = len(self.lines), self.count, dict(self.least), self.depth
             values = list(self.scope.values)
@@ -326,7 +326,9 @@ class _Program:
         a = self.number()
         sign = self.pick(("+", "-", "*"))
         others = [v for v in self.like(a)] + [v for v in self.scope.values if v.dtype == a.dtype and not v.dims]
-        b = self.tamed(self.pick(others)) if others and not self.chance(4) else replace(a, text="0.5", dims=())
+        numbers = ("0.5", "2", "-1", *self.sizes, *(f"({n} / 2 + 1)" for n in self.sizes), *(f"(2*{n} - 1)" for n in self.sizes))
+        plain = replace(a, text=self.pick(numbers), dims=(), size=0.9)
+        b = self.tamed(self.pick(others)) if others and not self.chance(3) else plain
         size = a.size + b.size if sign == "*" else max(a.size, b.size) + 0.31
         return Value(f"{a.text} {sign} {b.text}", a.dtype, a.dims, size)
 
@@ -748,8 +750,31 @@ class _Program:
         a = self.number(lambda v: v.dtype in (*PLAIN, "c128"))
         if self.inside is not None or a.size > 1 and not self.exact:
             raise CannotBuild
+        if self.chance(2):
+            by = self.pick(("2", "0.5", self.pick(self.sizes), "(-1)"))
+            self.texts.append(f"def {name}(x, s):\n    y = s * x - 1\n    return y + 0.5 * s")
+            self.define(Value(f"{name}({a.text}, {by})", a.dtype, a.dims, a.size + 1.3))
+            return
         self.texts.append(f"def {name}(x) = {self.pick(forms)}")
         self.define(Value(f"{name}({a.text})", a.dtype, a.dims, 2 * a.size + 0.5))
+
+    def batch(self) -> None:
+        """A function of an array with any number of first axes."""
+        name = self.fresh("b")
+        a = self.number(lambda v: v.rank >= 1)
+        if self.inside is not None:
+            raise CannotBuild
+        form, dims, size = self.pick(
+            (
+                ("-> [...]: sum(X * X, axis=-1)", a.dims[:-1], 2 * a.size + 0.7),
+                ("-> [..., u]: X - 0.5 * cumsum(X, axis=-1)", a.dims, a.size + 1),
+                ("-> [..., u + 1]: pad(X, after=1)", (*a.dims[:-1], a.dims[-1] + 1), a.size),
+            )
+        )
+        result, _, value = form.partition(": ")
+        dtype = self.pick(("", a.dtype))
+        self.texts.append(f"def {name}(X: {dtype}[..., u]) {result}:\n    return {value}")
+        self.define(Value(f"{name}({a.text})", a.dtype, dims, size))
 
     def call(self) -> None:
         if self.inside is not None:

@@ -10,7 +10,7 @@ def reference(x, grid):
 
 
 def tolerance(x, grid):
-    """An exponential turns the rounding of its argument into relative error; the largest counts only where it is all."""
+    """An exponential turns the rounding of its argument into relative error: that of the nearest income."""
     width = reference(x, grid)["width"]
     nearest = (np.abs(x[:, None] - grid).min(0) / width).max() ** 2 / 2
     return np.finfo(float).eps * (100 + 20 * nearest)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tpc.dsl import syntax
 from tpc.dsl.diagnostics import Label, fail
-from tpc.ir.build import make
+from tpc.ir.build import make, static_dim
 from tpc.ir.dims import DimLike, dim_text, divide, is_nonnegative
-from tpc.ir.elaborate.expression import apply, described, evaluate_node, static_dim, try_dim
+from tpc.ir.elaborate.expression import apply, described, evaluate_node, try_dim
 from tpc.ir.elaborate.scope import Frame
 from tpc.ir.node import Constraint, Node
 from tpc.ir.ops.structure import SUBSCRIPT, At, Range

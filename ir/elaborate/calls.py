@@ -55,6 +55,10 @@ def call(frame: Frame, expression: syntax.Call) -> Value | None:
             expression.span,
             help='write `const W: f64[n, m] = load("w.npy")` outside of the functions',
         )
+    if name in ("min", "max", "div"):
+        dim = try_dim(frame, expression)
+        if dim is not None:
+            return size(dim)
     op = _library_op(name, len(expression.arguments))
     if op is None:
         close = suggestion(name, [*frame.module.names(), *frame.module.library()])

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 from tpc.dsl import syntax
 from tpc.dsl.diagnostics import Label, TpcError
-from tpc.ir.build import cast, literal, literal_value, make, size
-from tpc.ir.dims import DimLike, dim_text, power
+from tpc.ir.build import cast, literal, literal_value, make, size, static_dim
+from tpc.ir.dims import DimLike, dim_text
 from tpc.ir.elaborate.scope import Frame, FunctionValue, Value, suggestion
 from tpc.ir.node import Node
 from tpc.ir.notation import CONSTANTS, dim_of_syntax
 from tpc.ir.op import Misfit, Op
-from tpc.ir.ops.structure import LITERAL, SIZE
 from tpc.ir.scalar import OPERATORS
 from tpc.ir.types import TensorType, as_float
 
@@ -176,14 +175,7 @@ def _unary(frame: Frame, expression: syntax.Unary) -> Value | None:
         return None
     if expression.operator == "+":
         return operand
-    value = literal_value(operand)
-    if expression.operator == "-":
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return literal(-value)
-        known = static_dim(operand)
-        if known is not None:
-            return size(-known)
-    elif operand.tensor.dtype.kind != "b":
+    if expression.operator == "not" and operand.tensor.dtype.kind != "b":
         _needs_bool(frame, expression.operand, operand)
         return None
     return apply(frame, OPERATORS[expression.operator, 1].name, [(operand, expression.operand)], expression)
@@ -196,15 +188,6 @@ def _needs_bool(frame: Frame, part: syntax.Expr, node: Node) -> None:
         part.span,
         help="compare it with something, as in `x != 0`",
     )
-
-
-def static_dim(node: Node) -> DimLike | None:
-    """The size that a node stands for, if it is a size or an integer literal."""
-    if node.op is SIZE:
-        dim: DimLike = node["dim"]
-        return dim
-    value = literal_value(node)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 class _Sizes(Mapping[str, DimLike]):
@@ -276,31 +259,12 @@ def _combine(frame: Frame, expression: syntax.Binary, left: Node, right: Node) -
             "E0214", "complex numbers have no order", expression.span, help="compare `abs(x)` or `re(x)`"
         )
         return None
-    folded = _fold(operator, left, right)
-    if folded is not None:
-        return folded
     if operator == "^":
         exponent = literal_value(right)
         if isinstance(exponent, int) and exponent < 0 and left.tensor.dtype.kind in "ib":
             # integers have no negative powers: the result is a float
             left = cast(left, as_float(left.tensor.dtype))  # (a cast to `real` is a product with 1.0)
     return apply(frame, OPERATORS[operator, 2].name, [(left, expression.left), parts[1]], expression)
-
-
-def _fold(operator: str, left: Node, right: Node) -> Node | None:
-    """Arithmetic of sizes and integer literals stays a size; that of literals is done here."""
-    a, b = static_dim(left), static_dim(right)
-    if a is not None and b is not None:
-        if operator in "+-*":
-            return size(a + b if operator == "+" else a - b if operator == "-" else a * b)
-        if operator == "^" and isinstance(b, int) and 0 <= b <= 16:
-            return size(power(a, b))
-    x, y = literal_value(left), literal_value(right)
-    if isinstance(x, (int, float)) and isinstance(y, (int, float)) and operator in "+-*/" and left.op is LITERAL:
-        if operator == "/":
-            return literal(x / y) if y else None
-        return literal(float(x + y if operator == "+" else x - y if operator == "-" else x * y))
-    return None
 
 
 def _matmul(frame: Frame, expression: syntax.Binary, left: Node, right: Node) -> Node | None:

@@ -12,8 +12,8 @@ from tpc.ir import notation
 from tpc.ir.build import index as index_node
 from tpc.ir.dims import DimLike
 from tpc.ir.elaborate.expression import evaluate_node, try_dim
-from tpc.ir.extents import finish
 from tpc.ir.elaborate.scope import Frame
+from tpc.ir.extents import finish
 from tpc.ir.formula import Literal, Scalar, SizeValue
 from tpc.ir.node import Node
 from tpc.ir.ops.structure import LITERAL, SIZE

@@ -76,9 +76,7 @@ def compile(
     >>> f([1, 2, 3])
     array([2., 4., 6.])
     """
-    settings = Settings(
-        backend, dict(dims or {}), mode, tolerance, _bytes(memory), threads, verify, check_facts
-    )
+    settings = Settings(backend, dict(dims or {}), mode, tolerance, _bytes(memory), threads, verify, check_facts)
     source, files = _source(text_or_path, folder)
     checked = check(source, files)
     checked.diagnostics.raise_errors()

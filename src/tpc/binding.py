@@ -45,7 +45,9 @@ class Manner:
 PYTHON = Manner()
 
 
-def match(function: Function, positional: Sequence[object], named: Mapping[str, object], manner: Manner = PYTHON) -> dict[str, object]:
+def match(
+    function: Function, positional: Sequence[object], named: Mapping[str, object], manner: Manner = PYTHON
+) -> dict[str, object]:
     """The value given for each parameter, defaults included.
 
     Raises
@@ -76,7 +78,7 @@ def match(function: Function, positional: Sequence[object], named: Mapping[str, 
         else:
             given[name] = value
     missing = [p for p in parameters if p.name not in given and p.default is None]
-    if missing:
+    if missing and not faults:  # an argument under a wrong name is missing under the right one
         listed = ", ".join(f"`{p.text}`" for p in missing)
         what = "argument is" if len(missing) == 1 else f"{len(missing)} arguments are"
         example = " ".join(manner.argument.format(p.name) for p in missing[:3])
@@ -111,7 +113,7 @@ def bind(
     operands: list[Operand] = []
     for parameter in function.parameters:
         try:
-            operand = _ranked(adopt(values[parameter.name], parameter.name), parameter)
+            operand = ranked(adopt(values[parameter.name], parameter.name), parameter)
             if parameter.dtype is not None:
                 operand = convert(operand, parameter.dtype, parameter.name, manner.note)
             else:
@@ -174,7 +176,7 @@ def _placed(diagnostic: Diagnostic, parameter: Parameter) -> Diagnostic:
     return replace(diagnostic, labels=(Label(parameter.span, "declared here"),))
 
 
-def _ranked(operand: Operand, parameter: Parameter) -> Operand:
+def ranked(operand: Operand, parameter: Parameter) -> Operand:
     """The operand with the rank of its parameter; tables of one column stand for vectors."""
     if parameter.rank is None:
         return operand

@@ -30,9 +30,10 @@ COMMANDS = {
 }
 
 OVERVIEW = """\
-tpc run ridge.tp X=X.csv y=y.csv     run a program on data
+tpc new ridge && tpc run ridge/ridge.tp
 
   tpc new ridge            make a folder with a program and data to begin with
+  tpc run ridge.tp         run a program; its inputs as X=x.npy y=data.csv:price s=0.5
   tpc check ridge.tp       look for errors without running
   tpc explain ridge.tp     what it does, with shapes, facts, operations and bytes
   tpc explain E0203        what an error code means

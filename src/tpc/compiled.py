@@ -6,6 +6,7 @@ from collections import namedtuple
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from tpc.dsl.diagnostics import TpcError, fail
@@ -54,6 +55,7 @@ class Compiled:
         self.__name__ = function.name
         self.__doc__ = function.source_text
         self.verification: str | None = None
+        self.seconds = 0.0  # that the last call computed, without compiling
 
     # ---- calling
 
@@ -75,7 +77,7 @@ class Compiled:
         values = tuple(results.values())
         if len(values) == 1:
             return values[0]
-        return namedtuple(self.__name__, tuple(results), rename=True)(*values)  # type: ignore[misc]
+        return namedtuple(self.__name__, tuple(results), rename=True)(*values)
 
     def run(self, values: Mapping[str, object], manner: Manner | None = None) -> dict[str, Any]:
         """The results by name, for a value for each parameter."""
@@ -127,16 +129,22 @@ class Compiled:
     def _execute(self, special: Specialised, bound: Bound) -> list[Any]:
         sizes = {keyword: bound.solution.sizes[name] for name, keyword in special.emitted.sizes.items()}
         try:
-            with _threads(self._settings.threads, special.backend):
+            with _threads(self._settings.threads):
+                start = perf_counter()
                 returned = special.run(*bound.arrays, **sizes)
-        except (ArithmeticError, IndexError, ValueError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and not isinstance(error, NotImplementedError):
-                if type(error).__name__ not in ("LinAlgError", "_LinAlgError"):
-                    raise
-            raise fail("E0815", f"`{self.__name__}` failed: {error}") from error
+                self.seconds = perf_counter() - start
+        except RuntimeError as error:
+            if type(error).__name__ != "_LinAlgError":  # torch's, which has no public name
+                raise
+            raise self._failed(error) from error
+        except (ArithmeticError, IndexError, ValueError) as error:  # numpy's LinAlgError is a ValueError
+            raise self._failed(error) from error
         except MemoryError:
             raise fail("E0901", f"`{self.__name__}` ran out of memory") from None
         return list(returned) if isinstance(returned, tuple) else [returned]
+
+    def _failed(self, error: Exception) -> TpcError:
+        return fail("E0815", f"`{self.__name__}` failed: {error}")
 
     def _verify(self, special: Specialised, bound: Bound, results: list[Any]) -> None:
         from tpc.verification import verify
@@ -208,7 +216,7 @@ class Compiled:
         return as_html(self._function.signature, self._function.source_text, text)
 
 
-def _threads(count: int | None, backend: str) -> AbstractContextManager[object]:
+def _threads(count: int | None) -> AbstractContextManager[object]:
     if count is None:
         return nullcontext()
     from threadpoolctl import threadpool_limits
@@ -250,7 +258,8 @@ def _write_out(results: Mapping[str, Any], out: Any) -> Any:
         if have != wanted:
             raise fail(
                 "E0811",
-                f"`out` for `{name}` is {have[0]} of shape {have[1]}, but the result is {wanted[0]} of shape {wanted[1]}",
+                f"`out` for `{name}` is {have[0]} {have[1]}, but the result is {wanted[0]} {wanted[1]}",
+                help="make it with `np.empty` of that shape and dtype",
             )
         if getattr(getattr(target, "flags", None), "writeable", True) is False:
             raise fail("E0811", f"`out` for `{name}` is read-only")

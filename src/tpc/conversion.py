@@ -4,6 +4,8 @@
     integers and booleans                 any float; wider integers
     floats                                wider floats, and complex of at least their precision
     all else                              E0803 (on the command line a note, if only precision is lost)
+
+NumPy has no bf16: its float32 arrays are rounded to it, to the nearest and to even on ties.
 """
 
 from __future__ import annotations

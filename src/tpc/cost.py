@@ -56,9 +56,11 @@ def node_flops(node: Node) -> DimLike:
         case "repeat":
             test = node["until"]
             body = _total(node["body"]) + (0 if test is None else _total(test))
-            return body * (node["count"] if node["count"] is not None else 1)
+            count: DimLike = node["count"] if node["count"] is not None else 1
+            return body * count
         case "scan":
-            return _total(node["body"]) * node["extent"]
+            extent: DimLike = node["extent"]
+            return _total(node["body"]) * extent
         case "if":
             return maximum(_total(node["then"]), _total(node["other"]))
     if node.op in (INPUT, CONSTANT, ITEM, LITERAL, SIZE) or any(isinstance(a.type, tuple) for a in node.args):

@@ -9,7 +9,7 @@ from tpc.cost import Cost, cost, node_bytes, node_flops
 from tpc.dsl.source import Source, Span
 from tpc.ir.dims import DimLike, dim_text, substitute
 from tpc.ir.elaborate.module import check
-from tpc.ir.facts import analyse
+from tpc.ir.facts import analyse, closure
 from tpc.ir.node import Fact, Node, Program
 from tpc.ir.ops.structure import CONSTANT, ConstantData
 from tpc.ir.text import program_text
@@ -62,7 +62,17 @@ def table(program: Program, names: Mapping[Node, str], sizes: Mapping[str, int])
 def _worth_showing(node: Node, facts: frozenset[Fact]) -> frozenset[Fact]:
     if node.op.name == "input":
         return frozenset()  # they stand in the declaration
-    return frozenset(f for f in facts if f.name not in HIDDEN)
+    return frozenset(_strongest(node, facts))
+
+
+def _strongest(node: Node, facts: frozenset[Fact]) -> set[Fact]:
+    """The facts without those that follow from the others."""
+    kept = {f for f in facts if f.name not in HIDDEN}
+    reach = {f: closure(node.tensor, frozenset((f,))) for f in kept}
+    for fact in sorted(kept, key=lambda f: (len(reach[f]), str(f))):
+        if fact in closure(node.tensor, frozenset(kept - {fact})):
+            kept.discard(fact)
+    return kept
 
 
 def _count(dim: DimLike) -> str:

@@ -88,9 +88,12 @@ class FolderFiles:
         key = resolved, member
         if key not in self._arrays:
             try:
-                array = shaped(read(resolved, plain, member, follow=False), None)
+                datum = read(resolved, plain, member, follow=False)
             except TpcError as error:
                 raise _at(error, span) from None
+            array = shaped(datum, None)
+            if datum.weak and array.dtype.kind == "i":
+                array = array.astype("float64")  # measurements that happen to be whole
             array.flags.writeable = False
             digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
             digest.update(array.data if array.size else b"")

@@ -77,9 +77,7 @@ class Function:
         fixed = [d for d in type.dims if not isinstance(d, syntax.Dots)]
         dtype = DTYPES[type.dtype.name] if type.dtype is not None else None
         text = f"{name}: {format_type(type)}"
-        return Parameter(
-            name, text, written.span, True, dtype, len(fixed), len(fixed) < len(type.dims), default
-        )
+        return Parameter(name, text, written.span, True, dtype, len(fixed), len(fixed) < len(type.dims), default)
 
     def generic(self, batch_rank: int = 1) -> Program:
         """The program for the declared types.

@@ -79,6 +79,11 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode("utf-8"))
 
 
+def _plain(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The array in C order and in the byte order of the machine."""
+    return array.astype(array.dtype.newbyteorder("="), order="C")
+
+
 def write(outs: Mapping[Path, Mapping[str, np.ndarray[Any, Any]]]) -> None:
     """Write results, by file and name; the suffix says the format. If one file fails, none is replaced.
 
@@ -95,7 +100,7 @@ def write(outs: Mapping[Path, Mapping[str, np.ndarray[Any, Any]]]) -> None:
     with ExitStack() as stack:
         for path, values in outs.items():
             file = stack.enter_context(replacing(path))
-            plain = {name: np.array(value, order="C") for name, value in values.items()}
+            plain = {name: _plain(np.asarray(value)) for name, value in values.items()}
             try:
                 writers[path].write(file, plain)
             except (ValueError, TypeError) as error:

@@ -7,12 +7,14 @@ well conditioned: diagonally dominant, or a Gram matrix plus the identity.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from tpc.dsl.diagnostics import TpcError, fail
 from tpc.ir.dims import DimLike
+from tpc.ir.fact_checks import satisfies
 from tpc.ir.node import Fact
 from tpc.ir.types import DType
 
@@ -25,9 +27,7 @@ def generator(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng([seed & 0xFFFFFFFFFFFFFFFF, int.from_bytes(digest, "little")])
 
 
-def sample(
-    dtype: DType, shape: Sequence[int], facts: Sequence[Fact] = (), *, seed: int = 0, name: str = ""
-) -> Array:
+def sample(dtype: DType, shape: Sequence[int], facts: Sequence[Fact] = (), *, seed: int = 0, name: str = "") -> Array:
     """A random value of this dtype and shape that has the facts.
 
     Floats are standard normal, scalars lie between 0.5 and 1.5, integers between 0 and 9. Facts of matrices hold for
@@ -45,13 +45,16 @@ def sample(
     if len(shape) >= 2 and known.keys() & _STRUCTURE:
         rows, columns = shape[-2:]
         count = int(np.prod(shape[:-2]))
-        made = [_matrix(rng, rows, columns, known) for _ in range(count)]
+        make = _maker(seed, rows, columns, facts)
+        made = [make(rng, rows, columns, known) for _ in range(count)]
         return np.array(made).reshape(shape).astype(dtype.numpy)
     values = rng.standard_normal(shape)
     if known.keys() & {"nonnegative", "positive"}:
         values = np.abs(values) + (0.1 if "positive" in known else 0.0)
     if "sparse" in known:
-        values *= rng.random(shape) < _density(known)
+        if "positive" in known and _density(known) < 1:
+            raise _unknown(shape, facts)
+        values = values * _few(rng, np.ones(shape, bool), int(_density(known) * values.size))
     if dtype.kind == "c":
         return (values + 1j * rng.standard_normal(shape)).astype(dtype.numpy)
     return values.astype(dtype.numpy)
@@ -64,6 +67,9 @@ _STRUCTURE = {
 
 _SHAPED = {"toeplitz", "circulant", "nonnegative", "positive", "unit_diagonal", "row_stochastic"}
 
+# Facts for which the diagonal is filled in last.
+_FILLED = {"spd", "psd", "nonsingular", "full_rank", "unit_diagonal", "row_stochastic"}
+
 Known = dict[str, tuple[DimLike | float, ...]]
 
 
@@ -72,9 +78,52 @@ def _density(known: Known) -> float:
     return float(density) if isinstance(density, (int, float)) else 0.1
 
 
+Maker = Callable[[np.random.Generator, int, int, Known], Array]
+LARGE = 200  # sizes beyond which a way to make a matrix is tried out on a smaller one
+
+
+def _maker(seed: int, rows: int, columns: int, facts: Sequence[Fact]) -> Maker:
+    """A way to make matrices with these facts: at random, or else a plain one of a few.
+
+    Raises
+    ------
+    TpcError
+        E0812 if no way is known.
+    """
+    rows, columns = min(rows, LARGE), min(columns, LARGE)
+    known = {fact.name: fact.arguments for fact in facts}
+    for make in (_matrix, _identity, _even, _projection, _zero):
+        trial = make(generator(seed, "trial"), rows, columns, known)
+        if len(known) == 1 or all(satisfies(np, trial, fact) is None for fact in facts):
+            return make
+    raise _unknown((rows, columns), facts)
+
+
+def _unknown(shape: Sequence[int], facts: Sequence[Fact]) -> TpcError:
+    size, listed = " by ".join(map(str, shape)), " and ".join(map(str, facts))
+    return fail("E0812", f"no random array of {size} is known that is {listed}", help="give the data in a file")
+
+
+def _identity(rng: np.random.Generator, rows: int, columns: int, known: Known) -> Array:
+    return np.eye(rows, columns)
+
+
+def _even(rng: np.random.Generator, rows: int, columns: int, known: Known) -> Array:
+    return np.full((rows, columns), 1 / max(columns, 1) if "row_stochastic" in known else 1.0)
+
+
+def _projection(rng: np.random.Generator, rows: int, columns: int, known: Known) -> Array:
+    return np.eye(rows, columns) * (np.arange(rows)[:, None] < 1)
+
+
+def _zero(rng: np.random.Generator, rows: int, columns: int, known: Known) -> Array:
+    return np.zeros((rows, columns))
+
+
 def _matrix(rng: np.random.Generator, rows: int, columns: int, known: Known) -> Array:
     if "permutation" in known:
-        return np.eye(rows)[rng.permutation(rows) if "symmetric" not in known else np.arange(rows)[::-1]]
+        order = np.arange(rows)[::-1] if "symmetric" in known else rng.permutation(rows)
+        return np.asarray(np.eye(rows)[order])
     if known.keys() & {"orthogonal", "orthonormal"}:
         return _orthogonal(rng, rows, columns, known)
     pattern = _pattern(rng, rows, columns, known)
@@ -83,7 +132,7 @@ def _matrix(rng: np.random.Generator, rows: int, columns: int, known: Known) -> 
     positive = known.keys() & {"spd", "psd"}
     if positive and pattern is None and not known.keys() & _SHAPED:
         factor = rng.standard_normal((rows, columns))
-        return factor @ factor.T / max(columns, 1) + np.eye(rows)
+        return np.asarray(factor @ factor.T / max(columns, 1) + np.eye(rows))
     values = _entries(rng, rows, columns, known)
     if pattern is not None:
         values = values * pattern
@@ -114,10 +163,12 @@ def _low_rank(rng: np.random.Generator, rows: int, columns: int, known: Known) -
     (rank,) = known["low_rank"] or (1,)
     rank = rank if isinstance(rank, int) else 1
     left = rng.standard_normal((rows, rank))
+    if "sparse" in known:
+        left *= np.arange(rows)[:, None] < int(_density(known) * rows)
     right = left if known.keys() & {"symmetric", "psd"} else rng.standard_normal((columns, rank))
     if known.keys() & {"nonnegative", "positive"}:
         left, right = np.abs(left), np.abs(right)
-    return left @ right.T / max(rank, 1) ** 0.5
+    return np.asarray(left @ right.T / max(rank, 1) ** 0.5)
 
 
 def _pattern(rng: np.random.Generator, rows: int, columns: int, known: Known) -> Array | None:
@@ -138,28 +189,38 @@ def _pattern(rng: np.random.Generator, rows: int, columns: int, known: Known) ->
     offset = np.arange(columns)[None, :] - np.arange(rows)[:, None]
     inside = (offset >= -below) & (offset <= above)
     if "sparse" in known and not known.keys() & {"toeplitz", "circulant"}:
-        density = _density(known)
-        if known.keys() & {"spd", "nonsingular", "full_rank", "unit_diagonal"}:
-            density = max(density - 1 / max(columns, 1), 0.0)  # the diagonal is filled
-        chosen = rng.random((rows, columns)) < density
+        budget = int(_density(known) * rows * columns)
+        if known.keys() & _FILLED:
+            budget -= min(rows, columns)  # for the diagonal
+            inside &= offset != 0
         if known.keys() & {"symmetric", "spd", "psd"}:
-            upper = np.triu(chosen)
-            chosen = upper | upper.T
-        inside &= chosen
+            upper = _few(rng, inside & (offset > 0), budget // 2)
+            inside = upper | upper.T
+        else:
+            inside = _few(rng, inside, budget)
     return None if inside.all() else inside.astype(float)
+
+
+def _few(rng: np.random.Generator, allowed: Array, budget: int) -> Array:
+    """True at as many of the allowed places as the budget has, chosen at random."""
+    places = np.flatnonzero(allowed)
+    chosen = np.zeros(allowed.size, bool)
+    chosen[rng.permutation(places)[: max(budget, 0)]] = True
+    return chosen.reshape(allowed.shape)
 
 
 def _entries(rng: np.random.Generator, rows: int, columns: int, known: Known) -> Array:
     if "circulant" in known:
         first = rng.standard_normal(rows)
         if "sparse" in known:
-            first *= rng.random(rows) < _density(known)
-        return first[(np.arange(rows)[:, None] - np.arange(columns)[None, :]) % max(rows, 1)]
+            budget = int(_density(known) * rows) - bool(known.keys() & _FILLED)
+            first *= _few(rng, np.arange(rows) > 0, budget)
+        return np.asarray(first[(np.arange(rows)[:, None] - np.arange(columns)[None, :]) % max(rows, 1)])
     if "toeplitz" in known:
         diagonals = rng.standard_normal(max(rows + columns - 1, 0))
         if "sparse" in known:
-            diagonals *= rng.random(len(diagonals)) < _density(known)
-        return diagonals[np.arange(rows)[:, None] - np.arange(columns)[None, :] + columns - 1]
+            diagonals *= np.arange(len(diagonals)) == len(diagonals) - 1  # the corner alone
+        return np.asarray(diagonals[np.arange(rows)[:, None] - np.arange(columns)[None, :] + columns - 1])
     return rng.standard_normal((rows, columns))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tpc.dsl.diagnostics import Label, TpcError, fail
+from tpc.dsl.diagnostics import Diagnostic, Label, TpcError, diagnostic, fail
 from tpc.dsl.source import Span
 from tpc.ir.dims import Dim, DimLike, dim_text, named, names_of, substitute
 from tpc.ir.node import Constraint
@@ -55,9 +55,9 @@ def solve(
     TpcError
         E0805 where shapes disagree, E0806 where a size remains unknown.
     """
-    found = Solution(dict(given), {name: f"{how} says so" for name in given})
+    found = Solution(dict(given), dict.fromkeys(given, f"{how} says so"))
     pending = [(a, axis) for a in arguments for axis in range(len(a.dims))]
-    faults: list[TpcError] = []
+    faults: dict[str, Diagnostic] = {}  # the first of each argument
     progress = True
     while pending and progress:
         progress = False
@@ -69,19 +69,19 @@ def solve(
                 pending.remove(item)
                 progress = True
                 if dim != size:
-                    faults.append(_clash(argument, axis, dim, found, transposed))
+                    faults.setdefault(argument.name, _clash(argument, axis, dim, found, transposed))
             elif len(names_of(dim)) == 1:
                 pending.remove(item)
                 progress = True
                 (name,) = names_of(dim)
                 value = _solve_one(dim, name, size)
                 if value is None:
-                    faults.append(_unsolvable(argument, axis, found))
+                    faults.setdefault(argument.name, _unsolvable(argument, axis, found))
                     continue
                 found.sizes[name], found.origins[name] = value, argument
                 found.reasons[name] = _because(argument, axis, name)
     if faults:
-        raise TpcError([d for fault in faults for d in fault.diagnostics])
+        raise TpcError(list(faults.values()))
     missing = {n for a, axis in pending for n in names_of(a.dims[axis])} | {n for n in needed if n not in found.sizes}
     if missing:
         name = min(missing)
@@ -139,7 +139,7 @@ def _given(argument: Shaped) -> str:
     return f"given with shape {argument.shape}" if argument.shape else "given as a number"
 
 
-def _clash(argument: Shaped, axis: int, expected: int, found: Solution, transposed: str) -> TpcError:
+def _clash(argument: Shaped, axis: int, expected: int, found: Solution, transposed: str) -> Diagnostic:
     dim = argument.dims[axis]
     title = f"`{argument.name}` has {axis_text(argument.shape, axis)}, but "
     title += f"{dim_text(dim)} is {expected}" if isinstance(dim, Dim) else f"needs {expected}"
@@ -148,19 +148,19 @@ def _clash(argument: Shaped, axis: int, expected: int, found: Solution, transpos
     for name in sorted(names_of(dim)):
         notes.append(f"{name} is {found.sizes[name]} because {found.reasons[name]}")
         origin = found.origins.get(name)
-        if origin is not None and origin.span is not None and origin is not argument:
-            if all(label.span != origin.span for label in labels):
-                labels.append(Label(origin.span, _given(origin)))
-    return fail("E0805", title, *labels, notes=notes, help=_turned(argument, axis, found, transposed))
+        span = origin.span if origin is not None and origin is not argument else None
+        if origin is not None and span is not None and all(label.span != span for label in labels):
+            labels.append(Label(span, _given(origin)))
+    return diagnostic("E0805", title, *labels, notes=notes, help=_turned(argument, axis, found, transposed))
 
 
 def _turned(argument: Shaped, axis: int, found: Solution, transposed: str) -> str | None:
     """A hint where a transpose of this argument, or of the one it was measured by, would fit."""
     turned = argument.shape[::-1]
     wanted = [substitute(d, found.sizes) for d in argument.dims]
-    if len(turned) == 2 and turned != argument.shape:
-        if all(not isinstance(w, int) or w == t for w, t in zip(wanted, turned)):
-            return f"its transpose would fit: {transposed.format(argument.name)}"
+    fits = all(not isinstance(w, int) or w == t for w, t in zip(wanted, turned))
+    if fits and len(turned) == 2 and turned != argument.shape:
+        return f"its transpose would fit: {transposed.format(argument.name)}"
     for name in sorted(names_of(argument.dims[axis])):
         origin = found.origins.get(name)
         if origin is not None and len(origin.shape) == 2 and argument.dims[axis] == named(name):
@@ -170,11 +170,11 @@ def _turned(argument: Shaped, axis: int, found: Solution, transposed: str) -> st
     return None
 
 
-def _unsolvable(argument: Shaped, axis: int, found: Solution) -> TpcError:
+def _unsolvable(argument: Shaped, axis: int, found: Solution) -> Diagnostic:
     dim = argument.dims[axis]
     labels = [Label(argument.span, _given(argument))] if argument.span is not None else []
     notes = [f"{n} is {found.sizes[n]} because {found.reasons[n]}" for n in sorted(names_of(dim)) if n in found.sizes]
-    return fail(
+    return diagnostic(
         "E0805",
         f"`{argument.name}` has {axis_text(argument.shape, axis)}, which is not {dim_text(dim)} for any size",
         *labels,

@@ -134,9 +134,13 @@ class Page:
             try:
                 exec(code, self.names)  # noqa: S102  (a page of this repository)
             except TpcError as error:
-                if not may_raise:
-                    raise
-                print("\n".join(render_text(d) for d in error.diagnostics))
+                said = "\n".join(render_text(d) for d in error.diagnostics)
+                if may_raise:
+                    print(said)
+                else:
+                    self.fault(block, said)
+            except Exception as error:
+                self.fault(block, repr(error))
         return printed.getvalue()
 
     def console(self, block: Block) -> None:
@@ -161,7 +165,7 @@ class Page:
     def command(self, block: Block, command: str) -> str:
         from click.testing import CliRunner
 
-        from tpc.cli import main
+        from tpc.cli import cli
 
         program, *arguments = shlex.split(command, comments=True)
         if program == "cat":
@@ -170,7 +174,7 @@ class Page:
             self.fault(block, f"`{program}` is not run here; is this block no `sh`?")
             return ""
         fails = re.search(r"#\s*exit (\d)", command)
-        outcome = CliRunner().invoke(main, arguments, prog_name="tpc")
+        outcome = CliRunner().invoke(cli, arguments, prog_name="tpc")
         if outcome.exit_code != (int(fails[1]) if fails else 0):
             self.fault(block, f"{command}\nends with {outcome.exit_code}:\n{outcome.output}{outcome.exception!r}")
         return outcome.output
@@ -183,3 +187,14 @@ class Page:
         for start, end, piece in sorted(self.edits, reverse=True):
             text = text[:start] + piece + text[end:]
         return text
+
+
+def faults_of(path: Path, folder: Path, update: bool = False) -> list[str]:
+    """What is not true in a page; with `update`, after what it shows was rewritten by what comes out."""
+    page = Page(path, folder)
+    page.run()
+    if update and page.edits:
+        path.write_text(page.rewritten, encoding="utf-8")
+        page = Page(path, folder)
+        page.run()
+    return page.faults

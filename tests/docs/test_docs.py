@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .pages import Page, blocks_of, matches
+from .pages import Page, blocks_of, faults_of, matches
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
@@ -23,11 +23,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("name", [p for p in PAGES if p != "docs/errors.md"])
 def test_page(name: str, folder: Path, update_docs: bool) -> None:
-    page = Page(ROOT / name, folder)
-    page.run()
-    if update_docs:
-        page.path.write_text(page.rewritten, encoding="utf-8")
-    assert not page.faults, "\n\n".join(page.faults)
+    faults = faults_of(ROOT / name, folder, update_docs)
+    assert not faults, "\n\n".join(faults)
 
 
 def test_links() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .pages import Page
+from .pages import faults_of
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "errors.md"
@@ -50,8 +50,5 @@ def test_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, update_docs: 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "100")
-    page = Page(PAGE, tmp_path)
-    page.run()
-    if update_docs:
-        PAGE.write_text(page.rewritten, encoding="utf-8")
-    assert not page.faults, "\n\n".join(page.faults)
+    faults = faults_of(PAGE, tmp_path, update_docs)
+    assert not faults, "\n\n".join(faults)

@@ -83,7 +83,7 @@ def input_names(context: click.Context, parameter: click.Parameter, incomplete: 
     name, sign, start = incomplete.partition("=")
     if sign:
         folder = Path(start).parent if "/" in start else Path()
-        found = [p for p in sorted(folder.iterdir())] if folder.is_dir() else []
+        found = sorted(folder.iterdir()) if folder.is_dir() else []
         words = [f"{p}/" if p.is_dir() else str(p) for p in found] + ["random", "zeros", "ones"]
         return [CompletionItem(f"{name}={word}") for word in words if word.startswith(start)]
     functions = _parameters(context.params.get("file"))
@@ -110,6 +110,11 @@ function_option = click.option(
     "-f", "--function", metavar="NAME", shell_complete=function_names, help="The function (else `main`, or the last)."
 )
 dims_option = click.option(
-    "--dim", "dims", multiple=True, metavar="n=1000", callback=parse_dims, help="Fix a size; may be given several times."
+    "--dim",
+    "dims",
+    multiple=True,
+    metavar="n=1000",
+    callback=parse_dims,
+    help="Fix a size; may be given several times.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

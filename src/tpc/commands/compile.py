@@ -19,7 +19,9 @@ BACKENDS = {"python": "numpy", "torch": "torch"}
 @click.command("compile")
 @click.argument("file", type=click.Path())
 @function_option
-@click.option("--emit", type=click.Choice(["python", "torch", "ir"]), help="What to write (else by the suffix of -o, or python).")
+@click.option(
+    "--emit", type=click.Choice(["python", "torch", "ir"]), help="What to write (else by the suffix of -o, or python)."
+)
 @click.option("--stop-after", metavar="PASS", help="Stop after this pass and write the program there, as text.")
 @dims_option
 @click.option("-o", "--output", type=click.Path(), help="The file to write; else it is printed.")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 LINES = {
-    "bash": "add to ~/.bashrc:                     eval \"$(tpc completion bash)\"",
-    "zsh": "add to ~/.zshrc:                      eval \"$(tpc completion zsh)\"",
+    "bash": 'add to ~/.bashrc:                     eval "$(tpc completion bash)"',
+    "zsh": 'add to ~/.zshrc:                      eval "$(tpc completion zsh)"',
     "fish": "save in ~/.config/fish/completions:   tpc completion fish > ~/.config/fish/completions/tpc.fish",
 }
 

@@ -1,4 +1,7 @@
-"""Matrix Market's `.mtx`: one matrix as text, with all entries or only those that are not zero."""
+"""Matrix Market's `.mtx`: one matrix as text, with all entries or only those that are not zero.
+
+Read and written here and not by SciPy, whose reader ends the process on some files.
+"""
 
 from __future__ import annotations
 
@@ -12,39 +15,46 @@ from tpc.formats import Datum, damaged
 from tpc.memory import allow_file
 
 MAX_LINE = 4096
-FIELDS = {"real": 8, "double": 8, "integer": 8, "unsigned-integer": 8, "pattern": 8, "complex": 16}
+FIELDS = {"real": "f8", "double": "f8", "integer": "i8", "unsigned-integer": "i8", "pattern": "f8", "complex": "c16"}
 SYMMETRIES = ("general", "symmetric", "skew-symmetric", "hermitian")
+Array = np.ndarray[Any, Any]
 
 
 def read(file: IO[bytes], name: str, member: str | None, wanted: str | None) -> Datum:
-    """The matrix as a dense array; what the file declares is checked before."""
+    """The matrix as a dense array; what the file declares is checked before anything of that size is made."""
     if member is not None:
         raise fail("E0710", f"`{name}` holds a single matrix, so `:{member}` has no meaning", help="leave it out")
     file.seek(0, 2)
     size = file.tell()
     file.seek(0)
-    rows, columns = _checked(file, size, name)
-    file.seek(0)
-    import scipy.io
-
+    layout, field, symmetry = _banner(file, name)
+    shape, stored = _sizes(file, size, layout, field, symmetry, name)
+    words = b" ".join(line for line in file.read().splitlines() if not line.startswith(b"%")).split()
     try:
-        matrix = scipy.io.mmread(file, spmatrix=False)
-    except (ValueError, OverflowError, TypeError, IndexError, EOFError, MemoryError, UnicodeDecodeError) as error:
-        raise damaged(name, str(error).split("\n")[0][:120].lower() or "it cannot be read") from None
-    array = np.asarray(matrix if isinstance(matrix, np.ndarray) else matrix.toarray())
-    if array.shape != (rows, columns):
-        raise damaged(name, f"it has the shape {array.shape}, but declares {(rows, columns)}")
+        if layout == "array":
+            array = _dense(words, shape, stored, field, symmetry)
+        else:
+            array = _sparse(words, shape, stored, field, symmetry)
+    except (ValueError, OverflowError) as error:
+        raise damaged(name, str(error).split("\n")[0][:120]) from None
     return Datum(array, table=True)
 
 
-def _checked(file: IO[bytes], size: int, name: str) -> tuple[int, int]:
-    """Rows and columns by the header, after a check that the file can hold what it declares."""
+def _banner(file: IO[bytes], name: str) -> list[str]:
     words = file.readline(MAX_LINE).decode("ascii", "replace").lower().split()
     if len(words) != 5 or words[:2] != ["%%matrixmarket", "matrix"]:
         raise damaged(name, "its first line is not `%%MatrixMarket matrix ...`")
     layout, field, symmetry = words[2:]
-    if layout not in ("coordinate", "array") or field not in FIELDS or symmetry not in SYMMETRIES:
+    known = layout in ("coordinate", "array") and field in FIELDS and symmetry in SYMMETRIES
+    if not known or (layout == "array" and field == "pattern"):
         raise damaged(name, f"`{layout} {field} {symmetry}` is no kind of matrix")
+    return words[2:]
+
+
+def _sizes(
+    file: IO[bytes], size: int, layout: str, field: str, symmetry: str, name: str
+) -> tuple[tuple[int, int], int]:
+    """Rows and columns, and how many entries are stored, after a check that the file can hold them."""
     line = file.readline(MAX_LINE)
     while line and (line.startswith(b"%") or not line.strip()):
         line = file.readline(MAX_LINE)
@@ -55,19 +65,70 @@ def _checked(file: IO[bytes], size: int, name: str) -> tuple[int, int]:
     if len(numbers) != (3 if layout == "coordinate" else 2) or min(numbers) < 0:
         raise damaged(name, "it has no line with its sizes")
     rows, columns = numbers[:2]
-    allow_file(rows * columns * FIELDS[field], name, f"{rows} by {columns} entries take")
+    if symmetry != "general" and rows != columns:
+        raise damaged(name, f"it is {symmetry}, but {rows} by {columns}")
+    allow_file(rows * columns * np.dtype(FIELDS[field]).itemsize, name, f"{rows} by {columns} entries take")
     stored = numbers[2] if layout == "coordinate" else rows * columns
-    if symmetry != "general" and layout == "array":
-        stored = rows * (rows - 1) // 2
+    if layout == "array" and symmetry != "general":
+        stored = rows * (rows + 1) // 2 - (rows if symmetry == "skew-symmetric" else 0)
     least = stored * (4 if layout == "coordinate" else 2) - 1  # characters: "1 1\n", "1\n"
     if least > size - file.tell():
         raise damaged(name, f"it declares {stored} entries, which do not fit into {size} bytes")
-    return rows, columns
+    return (rows, columns), stored
 
 
-def write(file: IO[bytes], values: Mapping[str, np.ndarray[Any, Any]]) -> None:
-    import scipy.io
+def _values(words: list[bytes], field: str) -> Array:
+    if field == "complex":
+        parts = np.array(words, "f8") if words else np.zeros(0)
+        return np.asarray(parts[0::2] + 1j * parts[1::2])
+    if field in ("integer", "unsigned-integer"):
+        return np.array([int(word) for word in words], "i8")
+    return np.array(words, "f8") if words else np.zeros(0)
 
+
+def _dense(words: list[bytes], shape: tuple[int, int], stored: int, field: str, symmetry: str) -> Array:
+    values = _values(words, field)
+    if len(values) != stored:
+        raise ValueError(f"it has {len(values)} entries, but declares {stored}")
+    if symmetry == "general":
+        return values.reshape(shape[::-1]).T
+    columns, rows = np.triu_indices(shape[0], 1 if symmetry == "skew-symmetric" else 0)
+    return _filled(shape, rows, columns, values, symmetry)
+
+
+def _sparse(words: list[bytes], shape: tuple[int, int], stored: int, field: str, symmetry: str) -> Array:
+    width = 2 + {"pattern": 0, "complex": 2}.get(field, 1)
+    if len(words) != stored * width:
+        raise ValueError(f"it has {len(words)} numbers, but {stored} entries of {width} are declared")
+    rows = np.array([int(word) for word in words[0::width]], "i8") - 1
+    columns = np.array([int(word) for word in words[1::width]], "i8") - 1
+    if stored and not (0 <= rows.min() <= rows.max() < shape[0] and 0 <= columns.min() <= columns.max() < shape[1]):
+        raise ValueError("an entry lies outside of the matrix")
+    if field == "pattern":
+        values = np.ones(stored)
+    elif field == "complex":
+        values = _values([word for pair in zip(words[2::width], words[3::width]) for word in pair], field)
+    else:
+        values = _values(words[2::width], field)
+    return _filled(shape, rows, columns, values, symmetry)
+
+
+def _filled(shape: tuple[int, int], rows: Array, columns: Array, values: Array, symmetry: str) -> Array:
+    """The matrix with these entries; those that are given twice are added."""
+    array = np.zeros(shape, values.dtype)
+    np.add.at(array, (rows, columns), values)
+    if symmetry != "general":
+        below = rows != columns
+        mirrored = values[below].conj() if symmetry == "hermitian" else values[below]
+        np.add.at(array, (columns[below], rows[below]), -mirrored if symmetry == "skew-symmetric" else mirrored)
+    return array
+
+
+# ---- writing
+
+
+def write(file: IO[bytes], values: Mapping[str, Array]) -> None:
+    """All entries, column by column, in decimals that give the same numbers again."""
     if len(values) != 1:
         raise fail(
             "E0712",
@@ -82,9 +143,11 @@ def write(file: IO[bytes], values: Mapping[str, np.ndarray[Any, Any]]) -> None:
             help="write it to a `.npy` or `.npz` file",
         )
     matrix = array.reshape(-1, 1) if array.ndim < 2 else array
-    if matrix.dtype.kind == "b":
-        matrix = matrix.astype(np.int64)
-    elif matrix.dtype == np.float16:
-        matrix = matrix.astype(np.float32)
-    precision = {"f": 17, "c": 17}.get(matrix.dtype.kind)
-    scipy.io.mmwrite(file, matrix, precision=precision, symmetry="general")
+    field = {"c": "complex", "f": "real"}.get(matrix.dtype.kind, "integer")
+    lines = [f"%%MatrixMarket matrix array {field} general", f"{matrix.shape[0]} {matrix.shape[1]}"]
+    for value in matrix.T.reshape(-1).tolist():
+        if isinstance(value, complex):
+            lines.append(f"{value.real!r} {value.imag!r}")
+        else:
+            lines.append(repr(int(value) if field == "integer" else value))
+    file.write("".join(f"{line}\n" for line in lines).encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from math import prod
 from typing import IO, Any
@@ -12,6 +13,8 @@ from numpy.lib import format as npy_format
 from tpc.dsl.diagnostics import fail
 from tpc.formats import Datum, damaged
 from tpc.memory import allow_file
+
+MAX_HEADER = 10_000
 
 
 def read(file: IO[bytes], name: str, member: str | None, wanted: str | None) -> Datum:
@@ -26,14 +29,8 @@ def read(file: IO[bytes], name: str, member: str | None, wanted: str | None) -> 
 def read_array(file: IO[bytes], size: int, name: str) -> np.ndarray[Any, Any]:
     """An array from a stream of `size` bytes in the `.npy` format."""
     try:
-        version = npy_format.read_magic(file)
-        if version == (1, 0):
-            shape, fortran, dtype = npy_format.read_array_header_1_0(file)
-        elif version == (2, 0):
-            shape, fortran, dtype = npy_format.read_array_header_2_0(file)
-        else:
-            raise ValueError(f"version {version[0]}.{version[1]} of the format is not for numbers")
-    except (ValueError, EOFError, SyntaxError, TypeError, KeyError, OverflowError, RecursionError) as error:
+        shape, fortran, dtype = _header(file)
+    except (ValueError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError) as error:
         raise damaged(name, _reason(error)) from None
     if dtype.hasobject:
         raise fail(
@@ -42,8 +39,6 @@ def read_array(file: IO[bytes], size: int, name: str) -> np.ndarray[Any, Any]:
             notes=("such a file can run code when it is read, so tpc never reads it",),
             help='convert it before saving, as in `np.save("x.npy", x.astype("float64"))`',
         )
-    if any(not isinstance(n, int) or n < 0 for n in shape):
-        raise damaged(name, f"{shape} is no shape")
     count = prod(shape)
     declared = count * dtype.itemsize
     allow_file(declared, name, f"{' by '.join(map(str, shape))} entries take")
@@ -55,6 +50,25 @@ def read_array(file: IO[bytes], size: int, name: str) -> np.ndarray[Any, Any]:
         raise damaged(name, "it ends too early")
     array = np.frombuffer(bytearray(content), dtype, count)
     return array.reshape(shape[::-1]).T if fortran else array.reshape(shape)
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether the first axis varies fastest, and dtype. NumPy's own reader repairs what it should refuse."""
+    if file.read(6) != b"\x93NUMPY":
+        raise ValueError("it does not begin as such a file does")
+    version = tuple(file.read(2))
+    if version not in ((1, 0), (2, 0), (3, 0)):
+        raise ValueError("the version of the format is not known")
+    length = int.from_bytes(file.read(2 if version == (1, 0) else 4), "little")
+    if length > MAX_HEADER:
+        raise ValueError("its header is too long for an array of numbers")
+    header = ast.literal_eval(file.read(length).decode("latin-1" if version < (3, 0) else "utf-8").strip())
+    if not isinstance(header, dict) or header.keys() != {"descr", "fortran_order", "shape"}:
+        raise ValueError("its header does not say what it should")
+    shape, fortran = header["shape"], header["fortran_order"]
+    if not isinstance(shape, tuple) or any(type(n) is not int or n < 0 for n in shape):
+        raise ValueError(f"{str(shape)[:60]} is no shape")
+    return shape, fortran is True, np.dtype(header["descr"])
 
 
 def _reason(error: Exception) -> str:

@@ -125,9 +125,7 @@ def _columns(header: list[str] | None, width: int, member: str | None, name: str
     return [header.index(choose(name, header, part.strip(), None)) for part in member.split(",")]
 
 
-def _numbers(
-    cells: list[list[str]], lines: list[int], labels: list[str], name: str
-) -> np.ndarray[Any, Any]:
+def _numbers(cells: list[list[str]], lines: list[int], labels: list[str], name: str) -> np.ndarray[Any, Any]:
     flat = [cell for row in cells for cell in row]
     shape = (len(cells), len(labels))
     if all(map(_INTEGER.fullmatch, flat)):

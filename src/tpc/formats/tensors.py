@@ -81,7 +81,11 @@ def _tensor(
     if not isinstance(shape, list) or any(not isinstance(n, int) or n < 0 for n in shape):
         raise damaged(name, f"`{key}` has no proper shape")
     if written not in DTYPES:
-        raise fail("E0711", f"`{name}:{key}` has the dtype {str(written)[:20]}, which is not known here", help="store it as F32")
+        raise fail(
+            "E0711",
+            f"`{name}:{key}` has the dtype {str(written)[:20]}, which is not known here",
+            help="store it as F32",
+        )
     dtype = np.dtype(DTYPES[written])
     if last - first != prod(shape) * dtype.itemsize:
         raise damaged(name, f"`{key}` has {last - first} bytes, not those of its shape {shape}")
