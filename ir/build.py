@@ -40,13 +40,14 @@ def make(op: Op | str, args: Iterable[Node] = (), **attributes: Any) -> Node:
     return Node(op, operands, attributes.items(), types[0] if len(types) == 1 else tuple(types))
 
 
-# Ops whose operands meet in one format.
-_MEETING = ("elementwise", "products", "linalg", "structure")
+# Ops whose operands meet in one format; the operands of a loop or a call have nothing to do with each other.
+_MEETING = ("elementwise", "products", "linalg")
 
 
 def give_way(op: Op, operands: list[Node]) -> list[Node]:
     """The operands with weakly typed arrays (such as `eye(n)`) cast to the format of the others."""
-    if len(operands) < 2 or not (op.group in _MEETING or op.variadic == "tensors") or op.name in ("call", "if"):
+    meet = op.group in _MEETING or op.variadic == "tensors" or op is INDEX
+    if len(operands) < 2 or not meet:
         return operands
     types = [node.type for node in operands]
     if not any(isinstance(t, TensorType) and t.dtype.is_weak and t.dims for t in types):

@@ -40,7 +40,7 @@ from tpc.ir.formula import (
 )
 from tpc.ir.op import Attributes, Op, bind
 from tpc.ir.scalar import OPERATORS, REDUCERS, SCALARS
-from tpc.ir.types import TensorType
+from tpc.ir.types import DTYPES, TensorType
 
 MAX_DEPTH = 150
 
@@ -256,7 +256,7 @@ class Reader:
                 "E0508",
                 f"`{name or call.function.span.text}` is not a function of scalars",
                 Label(call.function.span, "its arguments have index letters, so they are single entries here"),
-                help="apply it to whole arrays outside of the index notation, or write a sum[k](...) out",
+                help=_WRITTEN_OUT.get(name, "apply it to whole arrays outside of the index notation"),
             )
         if call.keywords:
             raise fail("E0304", f"`{name}` has no option `{call.keywords[0].name}`", call.keywords[0].span)
@@ -420,6 +420,17 @@ class Reader:
                 case _ if hasattr(item, "__slots__") and not isinstance(item, (Span, str)):
                     stack.extend(getattr(item, slot) for slot in type(item).__slots__ if slot != "span")
         return False
+
+
+# What to write with index letters in place of functions of arrays.
+_WRITTEN_OUT = {
+    "dot": "write the sum out, as in `sum[k](X[i, k] * Y[j, k])`",
+    "norm": "write the sum out, as in `sqrt(sum[k](X[i, k]^2))`",
+    "sum": "name the letter that is summed over, as in `sum[k](X[i, k])`",
+    "mean": "name the letter, as in `mean[k](X[i, k])`",
+    "trace": "write the sum out, as in `sum[k](A[i, k, k])`",
+    **dict.fromkeys(DTYPES, "numbers of all formats mix here: write `1.0 * i` for a real number"),
+}
 
 
 def fresh(name: str, taken: Iterable[str]) -> str:

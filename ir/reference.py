@@ -8,6 +8,7 @@ and residues modulo a prime. It is slow, and uses memory in proportion to the gr
 from __future__ import annotations
 
 import math
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -249,7 +250,7 @@ class _Run:
         """The array that a formula means."""
         letters = {name: self.size(dim) for name, dim in formula.extents}
         grid = _Grid(self, operands, letters, list(formula.letters))
-        value = np.broadcast_to(grid.scalar(formula.body), grid.shape)
+        value = np.broadcast_to(grid.scalar(formula.body), grid.needed(0))
         return np.array(value).reshape([self.size(d) for d in formula.dims])
 
 
@@ -259,15 +260,6 @@ class _Grid:
     def __init__(self, run: _Run, operands: Sequence[Any], extents: Mapping[str, int], letters: list[str]) -> None:
         self.run, self.operands, self.extents, self.letters = run, operands, extents, letters
         self.shape = tuple(extents[name] for name in letters)
-        entries = 1
-        for extent in self.shape:
-            entries *= extent
-        if entries > MAX_GRID:
-            raise fail(
-                "E0906",
-                f"the reference interpreter would need a grid of {entries:,} entries",
-                help="it is for small sizes; take another backend",
-            )
 
     def letter(self, name: str) -> Any:
         axis = self.letters.index(name)
@@ -352,10 +344,27 @@ class _Grid:
             inner.guard = self.guard.reshape(self.guard.shape + (1,) * count)
         kept: Any = None
         if reduction.guard is not None:
-            kept = np.broadcast_to(inner.scalar(reduction.guard), inner.shape)
+            kept = inner.scalar(reduction.guard)
             inner.guard = kept if inner.guard is None else kept & inner.guard
-        body = np.broadcast_to(inner.scalar(reduction.body), inner.shape)
-        return self.reduced(reduction.operator, body, axes, kept)
+        body = inner.scalar(reduction.body)
+        shape = inner.needed(len(self.letters), body, *(() if kept is None else (kept,)))
+        body = np.broadcast_to(body, shape)
+        return self.reduced(
+            reduction.operator, body, axes, None if kept is None else np.broadcast_to(kept, shape)
+        )
+
+    def needed(self, outer: int, *values: Any) -> tuple[int, ...]:
+        """The grid over the letters that values depend on, and all of those after the first `outer`."""
+        shape = np.broadcast_shapes((1,) * len(self.letters), *(v.shape for v in values))
+        shape = (*shape[:outer], *self.shape[outer:])
+        entries = math.prod(shape)
+        if entries > MAX_GRID:
+            raise fail(
+                "E0906",
+                f"the reference interpreter would need a grid of {entries:,} entries",
+                help="it is for small sizes; take another backend",
+            )
+        return shape
 
     def reduced(self, operator: str, body: Any, axes: tuple[int, ...], kept: Any) -> Any:
         domain = self.run.domain

@@ -215,6 +215,8 @@ def _option(frame: Frame, op: Op, name: str, part: syntax.Expr) -> Any:
         case syntax.Name(name=word):
             if word in ("true", "false"):
                 return word == "true"
+            if word in ("True", "False", "None"):
+                raise fail("E0301", f"`{word}` is not defined", part.span, help=f"did you mean `{word.lower()}`?")
             if word == "none":
                 return None
             if word in DTYPES and name == "dtype":

@@ -140,7 +140,7 @@ def _unknown_name(frame: Frame, name: syntax.Name) -> None:
             help="statements run from top to bottom; move the definition up",
         )
         return
-    close = suggestion(name.name, [*frame.visible(), *frame.module.names()])
+    close = suggestion(name.name, [*frame.visible(), *frame.module.names(), *CONSTANTS])
     help = f"did you mean `{close}`?" if close else None
     if name.name in frame.module.library():
         help = f"`{name.name}` is a function of the library; call it, as in `{name.name}(x)`"
@@ -300,14 +300,20 @@ def _suggest_transpose(frame: Frame, expression: syntax.Binary, left: Node, righ
     rows = b.dims[-2] if b.rank > 1 else b.dims[0]
     options = []
     if a.rank > 1 and a.dims[-2] == rows:
-        options.append(f"{_wrapped(expression.left)}' @ {expression.right.span.text}")
+        options.append(f"{_transposed(expression.left)} @ {expression.right.span.text}")
     if b.rank > 1 and b.dims[-1] == a.dims[-1]:
-        options.append(f"{expression.left.span.text} @ {_wrapped(expression.right)}'")
+        options.append(f"{expression.left.span.text} @ {_transposed(expression.right)}")
     if not options or len(options[0]) > 60:
         return
     last = frame.diagnostics.items[-1]
     what = "`" + "` or `".join(options) + "` fits"
     frame.diagnostics.items[-1] = replace(last, help=what)
+
+
+def _transposed(expression: syntax.Expr) -> str:
+    if isinstance(expression, syntax.Transpose):
+        return expression.operand.span.text
+    return _wrapped(expression) + "'"
 
 
 def _wrapped(expression: syntax.Expr) -> str:
@@ -322,8 +328,8 @@ def _transpose(frame: Frame, expression: syntax.Transpose, node: Node) -> Node |
             "E0204",
             f"only a matrix can be transposed, and {described(expression.operand)} is {node.tensor}",
             Label(expression.span),
-            help=f"a vector has one axis: write `dot({text}, y)` for an inner product, `outer({text}, y)` for an "
-            f"outer one, and `{text} @ A` as it is",
+            help=f"a vector has one axis, and needs none: `dot({text}, y)` is the inner product, `outer(y, {text})` "
+            f"the outer one, and `{text} @ A` stands as it is",
         )
         return None
     if node.op.name == "transpose" and node.args[0].tensor.rank >= 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -56,12 +57,14 @@ def build(
     for written in definition.where:
         frame.where.extend(constraint_of(written, sizes, diagnostics))
     frame.later.update(control.assigned(definition.body))
+    _poison_broken(frame, definition)
     with assuming(nonnegative_dims(frame.where)):
         returned = _run_body(frame, definition)
         outputs = None if returned is None else _results(frame, definition, returned, batch)
     if outputs is None or diagnostics.errors:
         return None  # and no word on values that are not used: that may be because of the error
-    _warn_unused(frame, definition)
+    if not _is_broken(definition):
+        _warn_unused(frame, definition)
     defaults = []
     for parameter, node in zip(definition.parameters, inputs, strict=True):
         if parameter.default is not None:
@@ -98,6 +101,22 @@ def build(
     return program
 
 
+def _is_broken(definition: syntax.Def) -> bool:
+    """Whether a line of the body could not be read."""
+    return any(isinstance(s, syntax.Broken) for s in definition.body)
+
+
+def _poison_broken(frame: Frame, definition: syntax.Def) -> None:
+    """What a line that could not be read seems to assign is unknown, and no further error."""
+    if not _is_broken(definition):
+        return
+    text = definition.span.text
+    for match in re.finditer(r"(?m)^[ \t]+([^=\n]*?)(?:\[[^\]=]*\])?\s*(?:[-+*/~:]?=)(?!=)", text):
+        for name in re.findall(r"[^\W\d]\w*", match[1]):
+            if name not in frame.later and frame.lookup(name) is None:
+                frame.names[name] = Binding(None, definition.span, True)
+
+
 def _run_body(frame: Frame, definition: syntax.Def) -> syntax.Return | None:
     """Run the statements; the `return` that ends the function."""
     body = definition.body
@@ -112,7 +131,7 @@ def _run_body(frame: Frame, definition: syntax.Def) -> syntax.Return | None:
                 )
             return statement
         run(frame, [statement])
-    if not any(isinstance(s, syntax.Broken) for s in body):
+    if not _is_broken(definition):
         frame.diagnostics.add(
             "E0311",
             f"`{definition.name.name}` has no `return`",

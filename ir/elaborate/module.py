@@ -81,6 +81,7 @@ class ModuleScope:
         self._building: list[syntax.Def] = []
         self._told: set[tuple[str, str, int]] = set()
         self._loaded: set[str] = set()
+        self.called: set[str] = set()
 
     # ---- reading
 
@@ -143,6 +144,8 @@ class ModuleScope:
         return library_names()
 
     def definition(self, name: str) -> syntax.Def | None:
+        """The function that is called by this name in index notation."""
+        self.called.add(name)
         return self.definitions.get(name)
 
     def lookup(self, name: str) -> tuple[bool, Value | None]:
@@ -268,6 +271,7 @@ class ModuleScope:
         call: syntax.Call,
     ) -> tuple[Program, tuple[tuple[str, DimLike], ...], list[Node]] | None:
         """The program for a call, what its sizes are there, and the operands in its formats."""
+        self.called.add(definition.name.name)
         if definition in self._building:
             ring = [d.name.name for d in self._building[self._building.index(definition) :]]
             frame.diagnostics.add(
@@ -346,10 +350,9 @@ def check(source: Source, files: Files | None = None) -> Checked:
         program = module.generic(module.definitions[name])
         if program is not None:
             programs[name] = program
-    called = {key[0] for key in module._instances}
     for name in module.order:
         definition = module.definitions[name]
-        if any(p.type is None for p in definition.parameters) and id(definition) not in called:
+        if any(p.type is None for p in definition.parameters) and name not in module.called:
             module.diagnostics.add(
                 "W0303",
                 f"`{name}` is never called, and its parameters have no types",

@@ -1,6 +1,7 @@
 """The command line.
 
-Exit codes: 0 fine; 1 the program or its data is wrong; 2 the command line is wrong; 3 our fault; 130 interrupted.
+Exit codes: 0 fine; 1 the program or its data is wrong; 2 the command line is wrong; 3 our fault; 130 interrupted;
+141 nobody reads the output any more.
 """
 
 from __future__ import annotations
@@ -44,6 +45,10 @@ tpc new ridge && tpc run ridge/ridge.tp
 tpc --help lists all commands; tpc run --help shows how to give data."""
 
 
+class ReaderGone(Exception):
+    """Nobody reads our output any more."""
+
+
 class Commands(click.Group):
     """The verbs, and what becomes of errors."""
 
@@ -74,6 +79,12 @@ class Commands(click.Group):
             raise click.UsageError(f"There is no command `{name}`.{hint}", context)
         return super().resolve_command(context, args)
 
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except BrokenPipeError:  # click would make it an exit code of 1
+            raise ReaderGone from None
+
     def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
     ) -> NoReturn:
@@ -100,7 +111,7 @@ def _guarded(run: Any, arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort, EOFError):
         talk("interrupted")
         return 130
-    except BrokenPipeError:
+    except (ReaderGone, BrokenPipeError):
         # whoever read our output has gone; nothing more may be written, not even at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
@@ -118,6 +129,7 @@ def _guarded(run: Any, arguments: Sequence[str]) -> int:
 
 
 @click.group(
+    "tpc",
     cls=Commands,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 MAX_PROGRAM = 200_000
@@ -43,4 +44,4 @@ def write_report(error: BaseException, arguments: Sequence[str]) -> str | None:
 def loaded_versions() -> dict[str, str]:
     """The versions of the libraries that this process uses."""
     names = ("numpy", "scipy", "torch", "networkx", "lark", "click")
-    return {n: str(getattr(sys.modules[n], "__version__", "?")) for n in names if n in sys.modules}
+    return {name: version(name) for name in names if name in sys.modules}

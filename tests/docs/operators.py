@@ -67,9 +67,9 @@ def page() -> str:
 
 def _scalars(functions: list[ScalarFunction]) -> str:
     rows = [
-        "They work on entries, with broadcasting: sizes are compared from the right, and a size of 1 stretches. The same "
-        "functions are used in index notation. `exact` ones also work on fractions and modulo a prime in the reference "
-        "interpreter. Operations are counted for one entry.\n\n"
+        "They work on entries, with broadcasting: sizes are compared from the right, and a size of 1 stretches. "
+        "The same functions are used in index notation. `exact` ones also work on fractions and modulo a prime in "
+        "the reference interpreter. Operations are counted for one entry.\n\n"
         "| function | meaning | dtype | operations | exact |\n|---|---|---|---|---|\n"
     ]
     for f in functions:

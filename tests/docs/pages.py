@@ -124,7 +124,7 @@ class Page:
         codes = {d.code for d in found.errors}
         if shown is not None:
             self.compare(shown, said, block)
-        if shown is None and codes != ({wanted} if wanted else set()):
+        if (shown is None or wanted) and codes != ({wanted} if wanted else set()):
             self.fault(block, f"should give {wanted or 'no error'}, but gives {sorted(codes)}:\n{said}")
 
     def python(self, block: Block, may_raise: bool) -> str:

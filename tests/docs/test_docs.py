@@ -74,6 +74,7 @@ def test_what_is_shown_is_compared(shown: str, actual: str, same: bool) -> None:
         "```tp\ndef f(x: f64) -> f64 = y\n```\n",
         "```tp error=E0203\ndef f(x: f64) -> f64 = x\n```\n",
         "```tp error=E0203\ndef f(x: f64) -> f64 = y\n```\n",
+        "```tp error=E0203\ndef f(x: f64) -> f64 = y\n```\n\n```text\n...\n```\n",
         "```tp\ndef f(x: f64) -> f64 = y\n```\n\n```text\nerror[E0301]: something else\n```\n",
         "```python\nprint(1)\n```\n",
         "```python\nprint(1)\n```\n\n```text\n2\n```\n",

@@ -17,14 +17,12 @@ HEADING = re.compile(r"^## ([EW]\d{4}): (.+)$", re.MULTILINE)
 def emitted() -> set[str]:
     """The codes that stand in the source as texts of their own."""
     files = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
-    return {
-        code for path in files for code in re.findall(r'"([EW]\d{4})"', path.read_text(encoding="utf-8"))
-    }
+    return {code for path in files for code in re.findall(r'"([EW]\d{4})"', path.read_text(encoding="utf-8"))}
 
 
 def sections() -> dict[str, str]:
     parts = HEADING.split(PAGE.read_text(encoding="utf-8"))
-    return {code: body for code, body in zip(parts[1::3], parts[3::3], strict=True)}
+    return dict(zip(parts[1::3], parts[3::3], strict=True))
 
 
 def test_every_code_has_a_section_and_every_section_a_code() -> None:

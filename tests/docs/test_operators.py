@@ -22,8 +22,11 @@ def test_every_group_is_on_the_page() -> None:
 
 def test_every_op_is_on_the_page() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    assert not [op.name for op in OPS.values() if op.group != "structure" and f"`{op.name}(" not in text
-                and f"### {op.name}\n" not in text]
+    assert not [
+        op.name
+        for op in OPS.values()
+        if op.group != "structure" and f"`{op.name}(" not in text and f"### {op.name}\n" not in text
+    ]
 
 
 def test_tables_of_the_language_are_up_to_date(update_docs: bool) -> None:

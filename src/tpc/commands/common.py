@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -97,7 +98,10 @@ def _parameters(file: str | None) -> dict[str, list[str]]:
     from tpc.dsl.parser import parse
     from tpc.dsl.syntax import Def
 
-    if file is None or file == "-":
+    if file is None:  # click reads no arguments while an option waits for its value
+        words = os.environ.get("COMP_WORDS", "").split()
+        file = next((word for word in words if word.endswith(".tp")), "-")
+    if file == "-":
         return {}
     try:
         module = parse(read_source(file)[0], Diagnostics())

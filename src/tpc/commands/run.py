@@ -171,7 +171,9 @@ def _shown(compiled: Compiled, results: Mapping[str, Any]) -> str:
     parts = []
     for name, value in results.items():
         array = np.asarray(value)
-        text = np.array2string(array, threshold=SHOWN, edgeitems=3, precision=6, max_line_width=100)
+        text = str(array[()])
+        if array.ndim:
+            text = np.array2string(array, threshold=SHOWN, edgeitems=3, precision=6, max_line_width=100)
         sign = " = " if "\n" not in text and array.ndim < 2 else " =\n"
         parts.append(f"{name}: {_type_text(array)}{sign}{text}\n")
     return "".join(parts)
