@@ -201,4 +201,3 @@ class Reader:
                 part = self.at.apply("mul", [part, factor], order)
             total = part if total is None else self.at.apply("add", [total, part], order)
         return total or Part(Value("0", INT, python=True))
-

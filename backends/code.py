@@ -37,7 +37,7 @@ def fill(template: str, *parts: str, **named: str) -> str:
 
 def repeats(template: str) -> list[int]:
     """The places that occur more than once in a template."""
-    return [n for n in range(4) if template.count("{%d}" % n) > 1]
+    return [n for n in range(4) if template.count(f"{{{n}}}") > 1]
 
 
 def number(value: bool | int | float | complex) -> str:
@@ -77,7 +77,13 @@ def shape_source(dims: tuple[str, ...] | list[str]) -> str:
 
 def tidy(statement: str) -> str:
     """The statement with the parentheses that it needs."""
-    text = ast.unparse(ast.parse(statement))
+    tree = ast.parse(statement)
+    item = tree.body[0]
+    text = ast.unparse(tree)
+    value = item.value if isinstance(item, (ast.Assign, ast.Return)) else None
+    if isinstance(value, ast.Tuple) and len(value.elts) > 1:  # without the parentheses around it
+        start = "return " if isinstance(item, ast.Return) else text.partition(" = ")[0] + " = "
+        text = start + ", ".join(map(ast.unparse, value.elts))
     return re.sub(r"'([^'\"\\]*)'", r'"\1"', text)
 
 
@@ -91,7 +97,7 @@ class Lines:
     def write(self, statement: str, comment: str = "") -> None:
         """Add a statement (one that opens no block)."""
         text = "    " * self.indent + tidy(statement)
-        self.lines.append(f"{text}  # {comment}" if comment else text)
+        self.lines.append(f"{text}  # {comment}" if comment and len(text) + len(comment) < 100 else text)
 
     def open(self, header: str) -> None:
         """Add the header of a block, such as `for i in range(n):`; what follows is indented."""

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from tpc.backends.arguments import type_text
 from tpc.backends.code import Value, shape_source
+from tpc.backends.names import words
 from tpc.ir.formula import Apply, Reduction
 from tpc.ir.node import Node, Program, topological
 from tpc.ir.ops.structure import CALL, CONSTANT, IF, INDEX, INPUT, ITEM, REPEAT, SCAN
 from tpc.ir.types import TensorType
 
 if TYPE_CHECKING:
+    from tpc.backends.block import Block
     from tpc.backends.dialect import Dialect
-    from tpc.backends.emit import Block
 
 # Ops that compute at least one entry anew, so that the result shares no memory with an operand.
 _COPYING = ("products", "reductions", "linalg", "fourier", "layers", "ordering", "random")
-_VIEWS = frozenset(
+_VIEWS = words(
     "transpose adjoint permute diag vec unvec re im conj floor ceil round trunc cast tril triu clip fftshift ifftshift "
-    "lu ldl expm".split()
+    "lu ldl expm"
 )
-_FRESH_SHAPES = frozenset("zeros ones eye arange linspace one_hot concat stack".split())
+_FRESH_SHAPES = words("zeros ones eye arange linspace one_hot concat stack")
 
 
 def types_of(node: Node) -> tuple[TensorType, ...]:
@@ -45,7 +47,7 @@ def result_names(block: Block, node: Node, wanted: Sequence[str] = ()) -> list[s
 
 
 def _enter(block: Block, program: Program, values: Sequence[Value]) -> Block:
-    from tpc.backends.emit import Block
+    from tpc.backends.block import Block
 
     return Block(block.function, dict(zip(program.inputs, values, strict=True)))
 
@@ -68,9 +70,7 @@ def _assign(block: Block, names: Sequence[str], values: Sequence[Value]) -> None
 def _give(block: Block, node: Node, names: Sequence[str]) -> None:
     """The results of a node are under these names."""
     types = types_of(node)
-    values = [
-        Value(n, t.dtype, t.rank, t.dtype.is_weak and not t.rank) for n, t in zip(names, types, strict=True)
-    ]
+    values = [Value(n, t.dtype, t.rank, t.dtype.is_weak and not t.rank) for n, t in zip(names, types, strict=True)]
     if isinstance(node.type, tuple):
         block.results[node] = values
     else:
@@ -116,9 +116,7 @@ def write_repeat(block: Block, node: Node) -> None:
     for operand in captured:
         block.atom(operand)
     _assign(block, names, start)
-    state = [
-        Value(n, t.dtype, t.rank, t.dtype.is_weak and not t.rank) for n, t in zip(names, types, strict=True)
-    ]
+    state = [Value(n, t.dtype, t.rank, t.dtype.is_weak and not t.rank) for n, t in zip(names, types, strict=True)]
     inner = _enter(block, body, [*state, *(block.value(c) for c in captured)])
     tests = until.outputs if until is not None else ()
     _hoist(inner, body, body.inputs[:states], [*tests, *body.outputs])
@@ -156,12 +154,11 @@ def write_scan(block: Block, node: Node) -> None:
     results = types_of(node)
     for name, type in zip(names[states:], results[states:], strict=True):
         shape = shape_source([function.size(d) for d in type.dims])
-        lines.write(f"{name} = {dialect.collector(function, shape, type.dtype)}", function.type_text(type))
+        lines.write(f"{name} = {dialect.collector(function, shape, type.dtype)}", type_text(type))
     letter = function.names.fresh("i")
     function.counters[letter] = node["extent"]
     state = [
-        Value(n, t.dtype, t.rank, t.dtype.is_weak and not t.rank)
-        for n, t in zip(names[:states], types, strict=True)
+        Value(n, t.dtype, t.rank, t.dtype.is_weak and not t.rank) for n, t in zip(names[:states], types, strict=True)
     ]
     counter = body.inputs[0].tensor
     values = [Value(letter, counter.dtype, 0, True), *state, *(block.value(c) for c in captured)]
@@ -183,7 +180,7 @@ def write_scan(block: Block, node: Node) -> None:
         shape = shape_source([function.size(d) for d in type.dims])
         text = dialect.collected(function, name, shape, type.dtype)
         if text != name:
-            lines.write(f"{name} = {text}", function.type_text(type))
+            lines.write(f"{name} = {text}", type_text(type))
     _give(block, node, names)
 
 
@@ -202,9 +199,7 @@ def write_if(block: Block, node: Node) -> None:
             lines.otherwise()
         inner = _enter(block, program, values)
         inner.run(program.outputs)
-        given = [
-            _held(inner, inner.value(o), t) for o, t in zip(program.outputs, types_of(node), strict=True)
-        ]
+        given = [_held(inner, inner.value(o), t) for o, t in zip(program.outputs, types_of(node), strict=True)]
         _assign(block, names, given)
         _pass_if_empty(block)
     lines.close()
@@ -259,7 +254,7 @@ def _item_is_fresh(node: Node, position: int, dialect: Dialect, known: Mapping[N
         skip = 1 if node.op is SCAN else 0
         body = node["body"]
         # assume it of all states that start fresh, and see whether the body keeps it
-        assumed = {i: False for i in body.inputs}
+        assumed = dict.fromkeys(body.inputs, False)
         for n in range(states):
             assumed[body.inputs[n + skip]] = is_fresh(node.args[n], dialect, known)
         for _ in range(states + 1):
@@ -278,4 +273,3 @@ def _item_is_fresh(node: Node, position: int, dialect: Dialect, known: Mapping[N
     if node.op.name in ("lu", "ldl", "split"):
         return False
     return node.op.group in _COPYING
-

@@ -267,8 +267,7 @@ class Dialect:
             return self._of_numbers(scribe, function, list(args), result)
         common = self.working(function, args)
         met = [
-            a if function == "select" and n == 0 else self.meet(scribe, a, common, function)
-            for n, a in enumerate(args)
+            a if function == "select" and n == 0 else self.meet(scribe, a, common, function) for n, a in enumerate(args)
         ]
         text = self.special_case(scribe, function, met, common, result)
         if text is None:

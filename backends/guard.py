@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from tpc.backends.names import words
 from tpc.dsl.diagnostics import InternalError
 
 STATEMENTS = (
@@ -25,54 +26,47 @@ EXPRESSIONS = (
     ast.ListComp, ast.GeneratorExp, ast.comprehension, ast.JoinedStr, ast.FormattedValue,
     ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context,
 )  # fmt: skip
-BUILTINS = frozenset(
-    "range len min max abs int float complex bool tuple list zip enumerate any all sum str divmod reversed sorted slice "
-    "isinstance ValueError IndexError".split()
+BUILTINS = words(
+    "range len min max abs int float complex bool str tuple list dict map zip any all isinstance ValueError IndexError"
 )
-MODULES = frozenset(
-    "pathlib math numpy scipy.fft scipy.linalg scipy.signal scipy.special torch torch.nn.functional".split()
-)
+MODULES = words("pathlib math numpy scipy.fft scipy.linalg scipy.signal scipy.special torch torch.nn.functional")
 # Methods and attributes of arrays, in both libraries.
-ARRAY = frozenset(
-    "T mT mH H astype reshape transpose swapaxes shape size ndim dtype copy sum prod min max real imag conj view item any all "
-    "to new_zeros new_ones new_full permute flip diagonal clone detach index_add index_select resolve_conj mean clamp "
-    "expand contiguous device numel amax amin dim is_complex is_floating_point values indices abs double float type "
-    "append join items broadcast_to numpy cpu where finfo eps".split()
+ARRAY = words(
+    "abs all amax amin any append astype broadcast_to clone conj copy cpu detach device diagonal dtype eps expand "
+    "finfo flip imag index_add indices is_complex item join max mean mH min mT ndim numel numpy permute prod real "
+    "reshape resolve_neg shape size sum swapaxes T to transpose values view where"
 )
-NUMPY = frozenset(
-    "abs accumulate add all allclose any arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin argsort "
-    "array array_equal asarray at bool bool_ broadcast_shapes broadcast_to cbrt ceil clip complex128 complex64 concatenate conj "
-    "cos cosh cross cumprod cumsum diag diagonal divide einsum empty equal errstate exp exp2 expand_dims expm1 eye fft "
-    "finfo flip float16 float32 float64 floor floor_divide full greater hypot imag inf int32 int64 int8 iscomplexobj "
-    "isfinite isinf isnan isrealobj kron linalg log log10 log1p log2 logaddexp logical_and logical_not logical_or max "
-    "maximum mean median min minimum mod multiply nan ndindex negative ones outer pad power prod random real result_type "
-    "rint roll searchsorted sign sinc sin sinh sort split sqrt square squeeze stack std subtract sum take take_along_axis "
-    "tan tanh tile trace tril triu trunc uint32 var vdot where zeros ascontiguousarray load angle "
-    "moveaxis ravel_multi_index "
-    # numpy.linalg, fft, random
-    "LinAlgError cholesky cond det eig eigh eigvals eigvalsh inv lstsq matrix_norm matrix_power matrix_rank norm pinv qr "
-    "slogdet solve svd ifft rfft irfft fft2 ifft2 fftshift ifftshift Generator Philox standard_normal integers".split()
+NUMPY = words(
+    "abs accumulate add all angle any arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin "
+    "argsort array array_equal asarray at bool bool_ broadcast_shapes broadcast_to cbrt ceil cholesky clip "
+    "complex128 complex64 concatenate conj cos cosh cross cumprod cumsum det diag diagonal divide eig eigh "
+    "eigvals eigvalsh einsum empty errstate exp exp2 expand_dims expm1 eye fft fft2 fftshift finfo flip float16 "
+    "float32 float64 floor floor_divide full Generator hypot ifft ifft2 ifftshift imag inf int32 int64 int8 "
+    "integers inv irfft iscomplexobj isfinite isinf isnan isrealobj kron linalg LinAlgError load log log10 log1p "
+    "log2 logaddexp logical_and logical_not logical_or lstsq matrix_power matrix_rank max maximum mean median min "
+    "minimum mod nan ndindex norm ones outer pad Philox pinv power prod qr random real result_type rfft rint roll "
+    "searchsorted sign sin sinc sinh slogdet solve sort split sqrt square stack standard_normal std sum svd "
+    "take_along_axis tan tanh tile trace tril triu trunc uint32 var vdot where zeros"
 )
-SCIPY = frozenset(
-    "linalg special fft signal solve_triangular lu ldl expm logm sqrtm fractional_matrix_power expit logit ndtr log_ndtr "
-    "ndtri erf erfc erfinv gamma gammaln digamma beta betaln xlogy i0 i1 i0e i1e j0 j1 logsumexp softmax log_softmax dct "
-    "idct".split()
+SCIPY = words(
+    "beta betaln dct digamma erf erfc erfinv expit expm fft fractional_matrix_power gamma gammaln i0 i0e i1 i1e "
+    "idct j0 j1 ldl linalg log_ndtr log_softmax logit logm logsumexp lu ndtr ndtri softmax solve_triangular "
+    "special sqrtm xlogy"
 )
-TORCH = frozenset(
-    "Tensor tensor as_tensor from_numpy manual arange zeros ones full eye where maximum minimum remainder floor_divide abs "
-    "sgn sign square sqrt rsqrt exp expm1 exp2 log log1p log2 log10 sin cos tan asin acos atan atan2 sinh cosh tanh asinh "
-    "acosh atanh hypot floor ceil round trunc isnan isinf isfinite conj_physical real imag angle sigmoid logit relu "
-    "logaddexp erf erfc erfinv lgamma digamma special xlogy sinc i0 i1 i0e i1e bessel_j0 bessel_j1 ndtr log_ndtr ndtri "
-    "sum prod amax amin mean any all argmax argmin logsumexp var std median cumsum cumprod cummax linalg outer kron trace "
-    "diag diagonal tril triu cross flip roll cat stack tensor_split chunk searchsorted sort argsort topk softmax "
-    "log_softmax einsum broadcast_to unsqueeze float64 float32 float16 bfloat16 complex128 complex64 int64 int32 int8 "
-    "bool inv inv_ex pinv solve solve_ex solve_triangular lstsq det slogdet cholesky cholesky_ex lu qr svd svdvals eigh "
-    "eigvalsh eig eigvals matrix_exp matrix_power matrix_rank ldl_factor vector_norm matrix_norm fft ifft rfft irfft fft2 "
-    "ifft2 fftshift ifftshift nn functional pad tile gather take_along_dim result_type zeros_like ones_like full_like "
-    "isclose equal logical_and logical_or logical_not pow vdot dot empty nan inf pi dtype no_grad polygamma movedim "
-    "broadcast_shapes broadcast_tensors complex view_as_real lu_factor ldl_solve".split()
+TORCH = words(
+    "abs acos acosh all amax amin angle any arange argmax argmin argsort as_tensor asin asinh atan atan2 atanh "
+    "bessel_j0 bessel_j1 bfloat16 bool broadcast_shapes broadcast_to cat ceil cholesky cholesky_ex complex128 "
+    "complex64 conj_physical cos cosh cross cummax cumprod cumsum det diag diagonal digamma dtype eig eigh "
+    "eigvals eigvalsh einsum empty erf erfc erfinv exp exp2 expm1 eye fft fft2 fftshift flip float16 float32 "
+    "float64 floor floor_divide from_numpy full functional hypot i0 i0e i1 i1e ifft ifft2 ifftshift imag inf "
+    "int32 int64 int8 inv inv_ex irfft isfinite isinf isnan kron lgamma linalg log log10 log1p log2 log_ndtr "
+    "log_softmax logaddexp logical_and logical_not logical_or logit logsumexp lstsq lu matrix_exp matrix_power "
+    "matrix_rank maximum mean median minimum movedim nan ndtr ndtri nn ones outer pad pi pinv prod qr real relu "
+    "remainder result_type rfft roll round rsqrt searchsorted sgn sigmoid sign sin sinc sinh slogdet softmax "
+    "solve solve_ex solve_triangular sort special sqrt square stack std sum svd svdvals tan tanh tensor_split "
+    "tile trace tril triu trunc unsqueeze var vdot vector_norm where xlogy zeros zeros_like"
 )
-OTHER = {"pathlib": frozenset(("Path",)), "math": frozenset("pi inf nan prod".split())}
+OTHER = {"pathlib": frozenset(("Path",)), "math": words("pi inf nan prod")}
 ALLOWED = ARRAY | NUMPY | SCIPY | TORCH | OTHER["pathlib"] | OTHER["math"] | {"parent"}
 ROOTS = {"np": NUMPY, "scipy": SCIPY, "torch": TORCH | ARRAY, **OTHER}
 
@@ -90,8 +84,9 @@ def check(source: str) -> ast.Module:
     except (SyntaxError, ValueError, RecursionError) as error:
         raise InternalError("emit", f"generated source does not parse: {error}") from error
     known = _bound(tree) | BUILTINS
+    reads = {id(part) for statement in tree.body if _reads_constant(statement) for part in ast.walk(statement)}
     for item in ast.walk(tree):
-        problem = _problem(item, known)
+        problem = _problem(item, known, id(item) in reads)
         if problem:
             line = getattr(item, "lineno", "?")
             raise InternalError("emit", f"generated source is refused: {problem} in line {line}")
@@ -130,14 +125,35 @@ def _bound(tree: ast.Module) -> set[str]:
             found.add(item.arg)
         elif isinstance(item, ast.FunctionDef):
             found.add(item.name)
-        elif isinstance(item, ast.ExceptHandler) and item.name:
-            found.add(item.name)
+        elif isinstance(item, ast.ExceptHandler):
+            found.add(item.name or "")
         elif isinstance(item, ast.alias):
-            found.add(item.asname or item.name.split(".")[0])
+            found.add(item.asname or item.name.partition(".")[0])
     return found
 
 
-def _problem(item: ast.AST, known: set[str]) -> str | None:
+def _reads_constant(statement: ast.stmt) -> bool:
+    """Whether this is `HERE = ...`, or `W = np.load(HERE / "file", allow_pickle=False)` with what may stand around it.
+
+    These lines are for the saved module; in this process they are left out and constants are handed in.
+    """
+    if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+        return False
+    if ast.unparse(statement) == "HERE = pathlib.Path(__file__).parent":
+        return True
+    calls = [n for n in ast.walk(statement) if isinstance(n, ast.Call) and ast.unparse(n.func) == "np.load"]
+    match calls:
+        case [
+            ast.Call(
+                args=[ast.BinOp(left=ast.Name(id="HERE"), op=ast.Div(), right=ast.Constant(value=str(path)))],
+                keywords=[ast.keyword(arg="allow_pickle", value=ast.Constant(value=False))],
+            )
+        ]:
+            return not path.startswith(("/", "\\")) and ".." not in path and ":" not in path
+    return False
+
+
+def _problem(item: ast.AST, known: set[str], reads: bool) -> str | None:
     if not isinstance(item, (*STATEMENTS, *EXPRESSIONS)):
         return f"a {type(item).__name__}"
     match item:
@@ -148,27 +164,29 @@ def _problem(item: ast.AST, known: set[str]) -> str | None:
         case ast.FunctionDef(name=name, decorator_list=decorators):
             if decorators or "__" in name or name in BUILTINS or name in ROOTS:
                 return f"the function {name}"
-        case ast.arg(arg=name) | ast.Name(id=name, ctx=ast.Store()) if "__" in name or name in BUILTINS or name in ROOTS:
+        case ast.arg(arg=name) | ast.Name(id=name, ctx=ast.Store()) if (
+            "__" in name or name in BUILTINS or name in ROOTS
+        ):
             return f"the name {name}"
-        case ast.Name(id="__file__"):
+        case ast.Name(id="__file__" | "pathlib") if reads:
             return None
+        case ast.Name(id="pathlib"):
+            return "the name pathlib"
         case ast.Name(id=name) if name not in known or "__" in name:
             return f"the name {name}"
         case ast.Attribute(attr=name, value=value, ctx=context):
             allowed = ROOTS.get(value.id, ALLOWED) if isinstance(value, ast.Name) else ALLOWED
             if name not in allowed or not isinstance(context, ast.Load):
                 return f"the attribute {name}"
-            if name == "load" and not (isinstance(value, ast.Name) and value.id == "np"):
+            if name == "load" and not reads:
                 return "a load"
-        case ast.Call(func=ast.Attribute(attr="load"), keywords=keywords):
-            options = {k.arg: k.value for k in keywords}
-            plain = options.get("allow_pickle")
-            if not (isinstance(plain, ast.Constant) and plain.value is False):
-                return "a load that allows pickles"
         case ast.Call(func=function) if not isinstance(function, (ast.Name, ast.Attribute)):
             return "a call of an expression"
         case ast.Constant(value=value) if isinstance(value, bytes):
             return "bytes"
-        case ast.FormattedValue(conversion=conversion, format_spec=spec) if spec is not None or conversion not in (-1, 114):
+        case ast.FormattedValue(conversion=conversion, format_spec=spec) if spec is not None or conversion not in (
+            -1,
+            114,
+        ):
             return "a format"
     return None

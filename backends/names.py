@@ -34,6 +34,11 @@ def _letter(c: str) -> str:
     return "_"
 
 
+def words(text: str) -> frozenset[str]:
+    """The words of a list."""
+    return frozenset(text.split())
+
+
 class Names:
     """Names of one function; each is given out once."""
 

@@ -220,7 +220,9 @@ class _Translation:
         axes: tuple[int, ...] | None = tuple(wanted.index(n) for n in over)
         if REDUCERS[operator].result == "index" and len(over) > 1:  # the position in row-major order
             moved = [*(wanted.index(n) for n in left), *(wanted.index(n) for n in over)]
-            shape = shape_source([*(self.extent(n) for n in left), self.scribe.size(product(self.extents[n] for n in over))])
+            shape = shape_source(
+                [*(self.extent(n) for n in left), self.scribe.size(product(self.extents[n] for n in over))]
+            )
             text = self.dialect.reshape(self.dialect.permute(value.text, moved), shape)
             value, axes = Value(text, value.dtype, len(left) + 1), (len(left),)
         elif not left:

@@ -1,4 +1,4 @@
-'''Functions that a generated NumPy module may carry with it.'''
+"""Functions that a generated NumPy module may carry with it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from tpc.backends.dialect import Helper
 SHAPE = Helper(
     '''
 def _shape(name, array, wanted):
-    """The shape of an argument, which must be as wanted; None leaves an axis open."""
+    """The shape of an argument, which must be as wanted; a name stands for any size, for the same one throughout."""
     found = tuple(array.shape)
-    if len(found) != len(wanted) or any(w not in (None, d) for w, d in zip(wanted, found)):
-        text = ", ".join("any" if w is None else str(w) for w in wanted)
-        raise ValueError(f"{name} must have the shape ({text}), but has {found}")
+    sizes = dict(zip(wanted, found))
+    if len(found) != len(wanted) or any(d != sizes[w] if isinstance(w, str) else d != w for w, d in zip(wanted, found)):
+        raise ValueError(f"{name} must have the shape ({', '.join(map(str, wanted))}), but has {found}")
     return found
 '''
 )

@@ -198,8 +198,10 @@ def joined(function: str, word: str = "axis") -> Callable[[Site], str]:
     def text(site: Site) -> str:
         common = promote_all(a.dtype for a in site.args)
         parts = [
-            a.text if a.python and function.endswith("stack") and a.dtype is common
-            else site.dialect.cast(site.scribe, a, common).text if a.dtype is not common
+            a.text
+            if a.python and function.endswith("stack") and a.dtype is common
+            else site.dialect.cast(site.scribe, a, common).text
+            if a.dtype is not common
             else a.text
             for a in site.args
         ]
@@ -212,8 +214,11 @@ def simple(template: str) -> Callable[[Site], str]:
     """A template with options in it: `np.flip({0}, {axis})`."""
 
     def text(site: Site) -> str:
-        options = {k: str(v) if isinstance(v, (bool, int, float)) or v is None else site.size(v)
-                   for k, v in site.node.attributes if not isinstance(v, (tuple, DType))}
+        options = {
+            k: str(v) if isinstance(v, (bool, int, float)) or v is None else site.size(v)
+            for k, v in site.node.attributes
+            if not isinstance(v, (tuple, DType))
+        }
         for k, v in site.node.attributes:
             if isinstance(v, tuple) and k == "axis":
                 options[k] = str(v)
@@ -224,6 +229,11 @@ def simple(template: str) -> Callable[[Site], str]:
 
 def _cast(site: Site) -> str:
     return site.dialect.cast(site.scribe, site.args[0], site["dtype"]).text
+
+
+def _segments(site: Site) -> str:
+    start = f"np.zeros({site.shape(site.node.tensor.dims)}, {site.dtype})"
+    return f"{site.help('_scatter_add')}({start}, {site.args[1].text}, {site.args[0].text})"
 
 
 # ---- linear algebra
@@ -303,6 +313,8 @@ def fourier(function: str, *more: str) -> Callable[[Site], str]:
         call = f"{function}({value.text}{options})"
         if not site.may_be_empty:
             return call
+        if function.endswith(("fft.fft", "ifft", "fft2")) and not function.endswith("irfft"):
+            return f"{call} if {value.text}.size else {value.text}.astype({site.dtype})"
         shape = site.shape(site.node.tensor.dims)
         held = site.given(site.node.tensor.dtype)
         return f"{call} if {value.text}.size else np.zeros({shape}, {site.dialect.dtype(held)})"
@@ -343,7 +355,9 @@ def drawn(site: Site) -> str:
     generator = f"np.random.Generator(np.random.Philox({int(site['seed'])}))"
     if name == "sparse_sketch":
         rows, columns = site.node.tensor.dims
-        return f"{site.help('_sparse_sketch')}({site.size(rows)}, {site.size(columns)}, {site['s']}, {int(site['seed'])})"
+        return (
+            f"{site.help('_sparse_sketch')}({site.size(rows)}, {site.size(columns)}, {site['s']}, {int(site['seed'])})"
+        )
     if name == "rademacher":
         return f"2.0 * {generator}.integers(0, 2, {shape}) - 1.0"
     return f"{generator}.{'standard_normal' if name == 'normal' else 'random'}({shape})"
@@ -375,7 +389,7 @@ OPS: dict[str, Entry] = {
     "unvec": reshaped,
     "cross": "np.cross({0}, {1})",
     # reductions
-    **{name: reduce_op for name in REDUCERS},
+    **dict.fromkeys(REDUCERS, reduce_op),
     "var": _variance,
     "std": _variance,
     "norm": _norm,
@@ -402,8 +416,7 @@ OPS: dict[str, Entry] = {
     "split": simple("np.split({0}, {parts}, {axis})"),
     # gathering
     "scatter_add": lambda site: f"{site.help('_scatter_add')}({', '.join(a.text for a in site.args)})",
-    "segment_sum": lambda site: f"{site.help('_scatter_add')}(np.zeros({site.shape(site.node.tensor.dims)}, {site.dtype}), "
-    f"{site.args[1].text}, {site.args[0].text})",
+    "segment_sum": _segments,
     # linear algebra
     "inv": named_error("_inv"),
     "pinv": _pinv,
@@ -411,9 +424,11 @@ OPS: dict[str, Entry] = {
     "solve_triangular": _solve_triangular,
     "lstsq": _lstsq,
     "det": "np.linalg.det({0})",
-    "logdet": lambda site: f"{site.help('_logdet')}({site.args[0].text})"
-    if site.args[0].dtype.kind != "c"
-    else f"np.linalg.slogdet({site.args[0].text})[1]",
+    "logdet": lambda site: (
+        f"{site.help('_logdet')}({site.args[0].text})"
+        if site.args[0].dtype.kind != "c"
+        else f"np.linalg.slogdet({site.args[0].text})[1]"
+    ),
     "slogdet": "np.linalg.slogdet({0})",
     "cholesky": named_error("_cholesky"),
     "lu": each("_lu"),
@@ -451,10 +466,9 @@ OPS: dict[str, Entry] = {
     "softmax": simple("scipy.special.softmax({0}, axis={axis})"),
     "log_softmax": simple("scipy.special.log_softmax({0}, axis={axis})"),
     # random
-    **{name: _random for name in ("normal", "uniform", "rademacher", "sparse_sketch")},
+    **dict.fromkeys(("normal", "uniform", "rademacher", "sparse_sketch"), _random),
 }
 
 
 def _axes(site: Site) -> str:
     return "" if site["axis"] is None else f", {site['axis']}"
-

@@ -71,15 +71,16 @@ def module(
     unknown = [name for name in parameters if name not in inputs]
     if unknown:
         raise ValueError(f"{program.name} has no input {unknown[0]}")
-    learned = [inputs[name] for name in parameters]
+    chosen = tuple(parameters)
+    learned = [inputs[name] for name in chosen]
 
     class ProgramModule(torch.nn.Module):
         """A program with parameters."""
 
         def __init__(self, **tensors: torch.Tensor) -> None:
             super().__init__()
-            if set(tensors) != set(parameters):
-                raise ValueError(f"{program.name} needs values for {', '.join(parameters)}")
+            if set(tensors) != set(chosen):
+                raise ValueError(f"{program.name} needs values for {', '.join(chosen)}")
             for name, tensor in tensors.items():
                 self.register_parameter(inputs[name], torch.nn.Parameter(tensor))
 

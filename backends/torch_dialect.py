@@ -38,8 +38,7 @@ class TorchDialect(Dialect):
         return f"torch.as_tensor({text}, dtype={self.dtype(dtype)}, device={scribe.device})"
 
     def scalar_input(self, scribe: Scribe, name: str, dtype: DType, placed: bool = True) -> str:
-        text = self.tensor(scribe, name, dtype) if placed else f"torch.as_tensor({name}, dtype={self.dtype(dtype)})"
-        return text
+        return self.tensor(scribe, name, dtype) if placed else f"torch.as_tensor({name}, dtype={self.dtype(dtype)})"
 
     # ---- arrays
 
@@ -125,8 +124,10 @@ class TorchDialect(Dialect):
     ) -> str | None:
         if function == "im" and common.kind != "c":
             return f"torch.zeros_like({args[0].text})"
-        if function in ("floor", "ceil", "round", "trunc", "conj", "re") and common.kind != "c" and (
-            common.kind in "bi" or function in ("conj", "re")
+        if (
+            function in ("floor", "ceil", "round", "trunc", "conj", "re")
+            and common.kind != "c"
+            and (common.kind in "bi" or function in ("conj", "re"))
         ):
             return args[0].text
         if function in ("relu", "abs") and common is BOOL:
@@ -134,7 +135,10 @@ class TorchDialect(Dialect):
         if function == "select":
             return self._select(scribe, args, common)
         if common is BOOL and function in ("add", "mul"):
-            return fill("torch.logical_or({0}, {1})" if function == "add" else "torch.logical_and({0}, {1})", *(a.text for a in args))
+            return fill(
+                "torch.logical_or({0}, {1})" if function == "add" else "torch.logical_and({0}, {1})",
+                *(a.text for a in args),
+            )
         if common is BOOL and function in ("pow", "mod", "floor_div", "square"):
             return fill(self.functions[function], *(fill("{0}.to(torch.int8)", a.text) for a in args))
         if function == "pow" and args[0].python:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tpc.backends.names import words
+
 FUNCTIONS: dict[str, str] = {
     "add": "{0} + {1}",
     "sub": "{0} - {1}",
@@ -59,7 +61,7 @@ FUNCTIONS: dict[str, str] = {
     "isfinite": "torch.isfinite({0})",
     "conj": "torch.conj_physical({0})",
     "re": "torch.real({0})",
-    "im": "torch.imag({0})",
+    "im": "torch.imag({0}).resolve_neg()",
     "angle": "torch.angle({0})",
     "sigmoid": "torch.sigmoid({0})",
     "logit": "torch.logit({0})",
@@ -89,9 +91,9 @@ FUNCTIONS: dict[str, str] = {
 }
 
 # Functions that torch does not have in half precision: they work in single.
-SINGLE = frozenset(
+SINGLE = words(
     "gamma lgamma digamma beta lbeta ndtr log_ndtr ndtri gelu xlogy erfinv sinc bessel_i0 bessel_i1 bessel_i0e "
-    "bessel_i1e bessel_j0 bessel_j1 hypot atan2 logit softplus cbrt erf erfc mod floor_div expm1 log1p".split()
+    "bessel_i1e bessel_j0 bessel_j1 hypot atan2 logit softplus cbrt erf erfc mod floor_div expm1 log1p"
 )
 # Functions of two tensors, which take no number of Python.
-TENSORS = frozenset("maximum minimum atan2 hypot xlogy beta lbeta logical_and logical_or mod floor_div".split())
+TENSORS = words("maximum minimum atan2 hypot xlogy beta lbeta logical_and logical_or mod floor_div")

@@ -1,4 +1,4 @@
-'''Functions that a generated torch module may carry with it.'''
+"""Functions that a generated torch module may carry with it."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _cond(A):
         '''
 def _each(function, A):
     """A function of a matrix, for every position of the leading axes."""
-    matrices = A.reshape(-1, *A.shape[-2:]) if A.numel() else torch.zeros_like(A).reshape(A.shape[:-2].numel(), *A.shape[-2:])
+    matrices = A.reshape(A.shape[:-2].numel(), *A.shape[-2:])
     results = [function(matrix) for matrix in matrices]
     if not results:  # one call on an identity tells the shapes
         results = [function(torch.eye(*A.shape[-2:], dtype=A.dtype, device=A.device))]

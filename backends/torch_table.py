@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from tpc.backends.code import Value, fill, number, shape_source
-from tpc.backends.dialect import Dialect, Entry, Scribe, Site
+from tpc.backends.dialect import Entry, Scribe, Site
 from tpc.backends.numpy_table import axis_options, drawn, each, named_error, reduce_op, reduced_axes, reshaped, simple
 from tpc.ir.ops.indexing import checked_axes
-from tpc.ir.types import BF16, BOOL, F16, F32, I64, DType, as_float, promote_all
+from tpc.ir.types import BF16, BOOL, F16, F32, DType, as_float, promote_all
 
 
 def _reduction(name: str) -> Callable[[Scribe, Value, tuple[int, ...] | None, bool, DType], str]:
@@ -89,7 +88,9 @@ def _variance(site: Site) -> str | None:
 
 def _median(site: Site) -> str:
     value = site.dialect.cast(site.scribe, site.args[0], site.node.tensor.dtype)
-    return f"{site.help('_median')}({value.text}, {checked_axes('median', site['axis'], site.rank)}, {site['keepdims']})"
+    return (
+        f"{site.help('_median')}({value.text}, {checked_axes('median', site['axis'], site.rank)}, {site['keepdims']})"
+    )
 
 
 def _cumulative(site: Site) -> str:
@@ -155,6 +156,8 @@ def _eye(site: Site) -> str:
 
 
 def _arange(site: Site) -> str:
+    if site.node.tensor.dtype.kind == "c":
+        return f"torch.arange({site.size(site.node.tensor.dims[0])}, device={site.scribe.device}).to({site.dtype})"
     more = "" if site.dtype == "torch.int64" else f", dtype={site.dtype}"
     return f"torch.arange({site.size(site.node.tensor.dims[0])}{more}, device={site.scribe.device})"
 
@@ -272,6 +275,8 @@ def _fourier(function: str, *more: str) -> Callable[[Site], str]:
         call = f"torch.fft.{function}({value.text}{options})"
         if not site.may_be_empty:
             return call
+        if function in ("fft", "ifft", "fft2", "ifft2"):
+            return f"{call} if {value.text}.numel() else {value.text}.to({site.dtype})"
         shape, held = site.shape(site.node.tensor.dims), site.given(site.node.tensor.dtype)
         empty = f"torch.zeros({shape}, dtype={site.dialect.dtype(held)}, device={value.text}.device)"
         return f"{call} if {value.text}.numel() else {empty}"
@@ -340,7 +345,7 @@ OPS: dict[str, Entry] = {
     "vec": reshaped,
     "unvec": reshaped,
     # reductions
-    **{name: reduce_op for name in REDUCERS},
+    **dict.fromkeys(REDUCERS, reduce_op),
     "var": _variance,
     "std": _variance,
     "norm": _norm,
@@ -413,7 +418,5 @@ OPS: dict[str, Entry] = {
     "softmax": _softmax,
     "log_softmax": _softmax,
     # random
-    **{name: _random for name in ("normal", "uniform", "rademacher", "sparse_sketch")},
+    **dict.fromkeys(("normal", "uniform", "rademacher", "sparse_sketch"), _random),
 }
-
-_: tuple[Any, ...] = (Dialect, I64)

@@ -57,8 +57,10 @@ def finish(
                     raise fail(
                         "E0501",
                         f"index letter `{index.name}` runs over {dim_text(seen.dim)} and over {dim_text(dim)}",
-                        Label(reader.spans.get(access, where), f"`{index.name}` has {dim_text(dim)} values here"),
-                        Label(reader.spans.get(seen.access, where), f"and {dim_text(seen.dim)} values here"),
+                        *(
+                            Label(reader.spans.get(place, where), f"`{index.name}` has {dim_text(size)} values here")
+                            for place, size in ((access, dim), (seen.access, seen.dim))
+                        ),
                         help="the axes that one letter indexes must have one size; is an index transposed?",
                     )
     _solve(uses, types, extents)

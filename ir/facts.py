@@ -264,10 +264,11 @@ def _contradiction(type: TensorType, facts: Sequence[Fact], numbers: Sequence[in
     if len(names) == 1:
         title = f"{names[0]} cannot hold of {type}"
     else:
-        title = f"{', '.join(names[:-1])} and {names[-1]} cannot both hold"
+        title = f"{', '.join(names[:-1])} and {names[-1]} cannot {'both' if len(names) == 2 else 'all'} hold"
     places = []
     for n in numbers:
-        implied = [str(f) for f in used if f != facts[n]] if facts[n] not in used else []
+        stated = [facts[m] for m in numbers]
+        implied = [str(f) for f in used if f not in stated] if facts[n] not in used else []
         places.append(
             (n, f"so it is {' and '.join(implied)}" if implied and len(numbers) == 2 else FACTS[facts[n].name].about)
         )

@@ -311,7 +311,12 @@ class Reader:
         if reducer is None:
             raise fail("E0508", f"`{reduce.operator}` does not reduce over letters", reduce.span)
         if reduce.operator.startswith("arg") and len(reduce.letters) != 1:
-            raise fail("E0509", f"`{reduce.operator}` runs over one letter", reduce.span)
+            raise fail(
+                "E0509",
+                f"`{reduce.operator}` runs over one letter",
+                reduce.span,
+                help=f"give an array a name, and take `{reduce.operator}(vec(A))` for a position in all of it",
+            )
         bound: list[str] = []
         outer, names = set(self.letters), dict(self.renamed)
         for letter in reduce.letters:

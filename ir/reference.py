@@ -8,7 +8,6 @@ and residues modulo a prime. It is slow, and uses memory in proportion to the gr
 from __future__ import annotations
 
 import math
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -393,6 +392,8 @@ class _Grid:
         if kept is not None:
             fill = domain.number(identity) if isinstance(identity, int) else identity
             body = np.where(kept, body, fill)
+        if operator in ("max", "min") and 0 in (body.shape[a] for a in axes):
+            return np.full(body.shape[: axes[0]], identity)
         if body.dtype == object:
             return _reduce_objects(operator, body, axes, domain)
         return np.asarray(reducer.meaning(np, body, axes))

@@ -41,50 +41,50 @@ def _sizes(program: Program) -> set[str]:
     return {name for node in program.inputs for dim in node.tensor.dims for name in names_of(dim)}
 
 
-def _require(truth: bool, stage: str, what: str) -> None:
+def _require(truth: bool, stage: str, what: str, *parts: object) -> None:
     if not truth:
-        raise InternalError(stage, what)
+        raise InternalError(stage, what.format(*parts))
 
 
 def _program(program: Program, sizes: set[str], stage: str) -> None:
     _require(all(n.op is INPUT for n in program.inputs), stage, "an input is no input node")
     names = [node["name"] for node in program.inputs]
-    _require(len(set(names)) == len(names), stage, f"two inputs of {program.name} have one name")
+    _require(len(set(names)) == len(names), stage, "two inputs of {} have one name", program.name)
     _require(len(program.outputs) == len(program.output_names), stage, "outputs and their names differ in number")
     _require(len(set(program.output_names)) == len(program.output_names), stage, "two outputs have one name")
     inputs = set(program.inputs)
     nodes = program.nodes
     reached = inputs | set(nodes)
     for node, _ in program.facts:
-        _require(node in reached, stage, f"a fact of {node} that the program does not hold")
+        _require(node in reached, stage, "a fact of {} that the program does not hold", node)
     for name, value in program.defaults:
-        _require(name in names and value.op is LITERAL, stage, f"a default of {name}, which is no input")
+        _require(name in names and value.op is LITERAL, stage, "a default of {}, which is no input", name)
     for node in program.outputs:
-        _require(isinstance(node.type, TensorType), stage, f"the output {node} has several values")
+        _require(isinstance(node.type, TensorType), stage, "the output {} has several values", node)
     for node in nodes:
-        _require(node.op is not INPUT or node in inputs, stage, f"{node} is not an input of {program.name}")
+        _require(node.op is not INPUT or node in inputs, stage, "{} is not an input of {}", node, program.name)
         _node(node, sizes, stage)
 
 
 def _node(node: Node, sizes: set[str], stage: str) -> None:
     for type in node.type if isinstance(node.type, tuple) else (node.type,):
         for dim in type.dims:
-            _require(not isinstance(dim, int) or dim >= 0, stage, f"{node} has a negative size")
-            _require(names_of(dim) <= sizes, stage, f"{node} has sizes that no input gives")
+            _require(not isinstance(dim, int) or dim >= 0, stage, "{} has a negative size", node)
+            _require(names_of(dim) <= sizes, stage, "{} has sizes that no input gives", node)
     for operand in node.args:
         several = isinstance(operand.type, tuple)
-        _require(several == (node.op is ITEM), stage, f"{node} takes {operand} apart wrongly")
+        _require(several == (node.op is ITEM), stage, "{} takes {} apart wrongly", node, operand)
     if node.op is ITEM:
         types = node.args[0].type
         assert isinstance(types, tuple)
-        _require(node["position"] < len(types) and types[node["position"]] is node.type, stage, f"{node} is no item")
+        _require(node["position"] < len(types) and types[node["position"]] is node.type, stage, "{} is no item", node)
     formula = node.get("formula")
     if formula is not None:
         for access in accesses(formula.body):
-            _require(access.operand < len(node.args), stage, f"{node} has no operand {access.operand}")
+            _require(access.operand < len(node.args), stage, "{} has no operand {}", node, access.operand)
             rank = node.args[access.operand].tensor.rank
-            _require(len(access.indices) == rank, stage, f"{node} indexes {rank} axes with {len(access.indices)}")
-        _require(free_letters(formula.body) <= set(formula.letters), stage, f"{node} has letters that nothing binds")
+            _require(len(access.indices) == rank, stage, "{} indexes {} axes with {}", node, rank, len(access.indices))
+        _require(free_letters(formula.body) <= set(formula.letters), stage, "{} has letters that nothing binds", node)
     _block(node, stage)
     if node.op in _GIVEN:
         return
@@ -93,7 +93,7 @@ def _node(node: Node, sizes: set[str], stage: str) -> None:
     except Misfit as misfit:
         raise InternalError(stage, f"{node}: {misfit.title}") from misfit
     actual = node.type if isinstance(node.type, tuple) else (node.type,)
-    _require(tuple(found) == actual, stage, f"{node} should be {', '.join(map(str, found))}")
+    _require(tuple(found) == actual, stage, "{} should be {}", node, tuple(found))
 
 
 def _block(node: Node, stage: str) -> None:
@@ -102,7 +102,7 @@ def _block(node: Node, stage: str) -> None:
     if name == "if":
         for inner in node.programs:
             _same_types(inner.inputs, node.args[1:], stage, node)
-        _require(node["then"].result_types == node["other"].result_types, stage, f"{node} has unlike branches")
+        _require(node["then"].result_types == node["other"].result_types, stage, "{} has unlike branches", node)
     elif name in ("repeat", "scan"):
         first = 1 if name == "scan" else 0
         dynamic = name == "repeat" and node["count"] is None
@@ -113,10 +113,10 @@ def _block(node: Node, stage: str) -> None:
     elif name == "call":
         wanted = [n.tensor.substitute(dict(node["sizes"])) for n in node["body"].inputs]
         for type, operand in zip(wanted, node.args, strict=True):
-            _require(type is operand.type, stage, f"{node} is given {operand.type} for {type}")
+            _require(type is operand.type, stage, "{} is given {} for {}", node, operand.type, type)
 
 
 def _same_types(inner: tuple[Node, ...], outer: tuple[Node, ...], stage: str, node: Node) -> None:
-    _require(len(inner) == len(outer), stage, f"{node} has {len(outer)} operands for {len(inner)} inputs")
+    _require(len(inner) == len(outer), stage, "{} has {} operands for {} inputs", node, len(outer), len(inner))
     for a, b in zip(inner, outer, strict=True):
-        _require(a.type is b.type, stage, f"{node} holds {a.type} where {b.type} comes in")
+        _require(a.type is b.type, stage, "{} holds {} where {} comes in", node, a.type, b.type)

@@ -65,9 +65,7 @@ class Sample:
     def sizes(self, seed: int, most: int = 4) -> dict[str, int]:
         """Legal sizes, 0 and 1 more often than others."""
         chosen = random.Random(seed)
-        return {
-            name: max(least, chosen.choice((0, 1, 1, *range(2, most + 1)))) for name, least in self.least.items()
-        }
+        return {name: max(least, chosen.choice((0, 1, 1, *range(2, most + 1)))) for name, least in self.least.items()}
 
     def arrays(self, sizes: dict[str, int], seed: int) -> list[Any]:
         """Arguments of these sizes; of floats, multiples of 1/8 from -2 to 2."""
@@ -79,7 +77,9 @@ class Sample:
             return rng.random(shape) < 0.5
         if value.kind == "i":
             most = evaluate(self.high[value.text], sizes) if value.text in self.high else 4
-            return rng.integers(0, max(most, 1), shape).astype({"i64": "int64", "i32": "int32", "i8": "int8"}[value.dtype])
+            return rng.integers(0, max(most, 1), shape).astype(
+                {"i64": "int64", "i32": "int32", "i8": "int8"}[value.dtype]
+            )
         numbers = rng.integers(-16, 17, shape) / 8
         if value.kind == "c":
             return (numbers + 1j * rng.integers(-16, 17, shape) / 8).astype(
@@ -191,7 +191,12 @@ class _Program:
         where = self.where()
         header = f"def main({', '.join(f'{v.text}: {_type(v)}' for v in inputs)}){results[1]}{where}:"
         body = "\n".join(self.lines)
-        text = "\n\n".join([*self.texts, f"{header}\n{body}\n    return {results[0]}\n" if body else f"{header}\n    return {results[0]}\n"])
+        text = "\n\n".join(
+            [
+                *self.texts,
+                f"{header}\n{body}\n    return {results[0]}\n" if body else f"{header}\n    return {results[0]}\n",
+            ]
+        )
         return Sample(text, inputs, self.least, self.high, self.dtype, self.exact, self.kinds)
 
     def input(self) -> Value:
@@ -231,7 +236,17 @@ class _Program:
 
     def statement(self) -> None:
         makers: list[Callable[[], None]] = [self.assign, self.assign, self.assign, self.assign, self.indexed]
-        makers += [self.indexed, self.pair, self.call, self.repeat, self.scan, self.branch, self.short, self.batch, self.gathered]
+        makers += [
+            self.indexed,
+            self.pair,
+            self.call,
+            self.repeat,
+            self.scan,
+            self.branch,
+            self.short,
+            self.batch,
+            self.gathered,
+        ]
         for _ in range(8):
             mark, count, least, depth = len(self.lines), self.count, dict(self.least), self.depth
             values = list(self.scope.values)
@@ -325,8 +340,15 @@ class _Program:
     def arithmetic(self) -> Value:
         a = self.number()
         sign = self.pick(("+", "-", "*"))
-        others = [v for v in self.like(a)] + [v for v in self.scope.values if v.dtype == a.dtype and not v.dims]
-        numbers = ("0.5", "2", "-1", *self.sizes, *(f"({n} / 2 + 1)" for n in self.sizes), *(f"(2*{n} - 1)" for n in self.sizes))
+        others = [*self.like(a), *(v for v in self.scope.values if v.dtype == a.dtype and not v.dims)]
+        numbers = (
+            "0.5",
+            "2",
+            "-1",
+            *self.sizes,
+            *(f"({n} / 2 + 1)" for n in self.sizes),
+            *(f"(2*{n} - 1)" for n in self.sizes),
+        )
         plain = replace(a, text=self.pick(numbers), dims=(), size=0.9)
         b = self.tamed(self.pick(others)) if others and not self.chance(3) else plain
         size = a.size + b.size if sign == "*" else max(a.size, b.size) + 0.31
@@ -347,7 +369,9 @@ class _Program:
     def power(self) -> Value:
         a = self.number()
         exponent = self.pick(("2", "3", "1"))
-        return Value(f"{a.text if a.text.isidentifier() else f'({a.text})'}^{exponent}", a.dtype, a.dims, a.size * int(exponent))
+        return Value(
+            f"{a.text if a.text.isidentifier() else f'({a.text})'}^{exponent}", a.dtype, a.dims, a.size * int(exponent)
+        )
 
     def function(self) -> Value:
         """A scalar function inside of its domain."""
@@ -389,7 +413,9 @@ class _Program:
         comparison = self.pick((">", "<=", "==", "!=", "<", ">="))
         condition = f"{a.text} {comparison} 0.5"
         if self.chance(3):
-            condition = self.pick(("not isnan({a})", "{a} > 0 and {a} < 1", "{a} < 0 or isfinite({a})")).replace("{a}", a.text)
+            condition = self.pick(("not isnan({a})", "{a} > 0 and {a} < 1", "{a} < 0 or isfinite({a})")).replace(
+                "{a}", a.text
+            )
         b, c = self.pick(self.like(a)), self.pick(self.like(a))
         return Value(f"select({condition}, {b.text}, {c.text})", a.dtype, a.dims, max(b.size, c.size))
 
@@ -438,7 +464,9 @@ class _Program:
         return replace(a, text=text, dims=(*a.dims[:-2], a.dims[-1], a.dims[-2]))
 
     def other_products(self) -> Value:
-        name = self.pick(("outer", "kron", "trace", "diag", "tril", "triu", "vec", "dot", "vdot", "khatri_rao", "cross"))
+        name = self.pick(
+            ("outer", "kron", "trace", "diag", "tril", "triu", "vec", "dot", "vdot", "khatri_rao", "cross")
+        )
         matrix = name in ("kron", "trace", "tril", "triu", "vec", "khatri_rao")
         a = self.number(lambda v: v.rank == (2 if matrix else 1))
         rows = a.dims[0]
@@ -475,7 +503,9 @@ class _Program:
     # ---- shapes
 
     def shaped(self) -> Value:
-        name = self.pick(("flip", "roll", "pad", "tile", "unsqueeze", "squeeze", "permute", "broadcast_to", "reshape", "unvec"))
+        name = self.pick(
+            ("flip", "roll", "pad", "tile", "unsqueeze", "squeeze", "permute", "broadcast_to", "reshape", "unvec")
+        )
         a = self.operand(lambda v: v.kind in "fc" and v.rank >= 1 and v.size < 4)
         first, axis = a.dims[0], self.below(a.rank)
         match name:
@@ -566,12 +596,31 @@ class _Program:
         else:
             self.need(first, 1)
             dims = (first - 1,)
-        return replace(a, text=f"{a.text if a.text.isidentifier() else f'({a.text})'}[{item}{rest}]", dims=(*dims, *a.dims[1:]))
+        return replace(
+            a, text=f"{a.text if a.text.isidentifier() else f'({a.text})'}[{item}{rest}]", dims=(*dims, *a.dims[1:])
+        )
 
     # ---- reductions, sorting, layers
 
     def reduced(self) -> Value:
-        name = self.pick(("sum", "mean", "prod", "norm", "var", "std", "logsumexp", "median", "max", "min", "argmax", "argmin", "any", "all"))
+        name = self.pick(
+            (
+                "sum",
+                "mean",
+                "prod",
+                "norm",
+                "var",
+                "std",
+                "logsumexp",
+                "median",
+                "max",
+                "min",
+                "argmax",
+                "argmin",
+                "any",
+                "all",
+            )
+        )
         if self.exact:
             name = self.pick(("sum", "mean", "prod"))
         exactly = name in ("max", "min", "argmax", "argmin", "median", "any", "all")
@@ -592,8 +641,12 @@ class _Program:
         if name in ("any", "all"):
             inner = f"{a.text} > 0"
         options = (f", axis={axis}" if axis is not None else "") + (", keepdims=true" if keep else "")
-        dtype = {"norm": _real(a.dtype), "argmax": "i64", "argmin": "i64", "any": "bool", "all": "bool"}.get(name, a.dtype)
-        size = {"prod": 8 * a.size if self.exact else 0.0, "sum": a.size + 1.3, "norm": a.size + 0.7}.get(name, a.size + 1)
+        dtype = {"norm": _real(a.dtype), "argmax": "i64", "argmin": "i64", "any": "bool", "all": "bool"}.get(
+            name, a.dtype
+        )
+        size = {"prod": 8 * a.size if self.exact else 0.0, "sum": a.size + 1.3, "norm": a.size + 0.7}.get(
+            name, a.size + 1
+        )
         return Value(f"{name}({inner}{options})", dtype, dims, 2 * size if name == "var" else size)
 
     def running(self) -> Value:
@@ -613,14 +666,21 @@ class _Program:
                 (w,) = [self.number(lambda v: v.dtype == a.dtype and v.dims == a.dims[-1:])]
                 return Value(f"{name}({a.text}, {w.text})", a.dtype, a.dims, w.size + 1)
             return Value(f"{name}({a.text}, eps=0.01)", a.dtype, a.dims, 1)
-        return Value(f"{name}({a.text}, axis={self.below(a.rank) - a.rank})" if a.rank == 1 else f"{name}({a.text})", a.dtype, a.dims, a.size + 1)
+        return Value(
+            f"{name}({a.text}, axis={self.below(a.rank) - a.rank})" if a.rank == 1 else f"{name}({a.text})",
+            a.dtype,
+            a.dims,
+            a.size + 1,
+        )
 
     def ordered(self) -> Value:
         name = self.pick(("sort", "argsort", "searchsorted"))
         a = self.raw_value(lambda v: v.rank >= 1)
         if name == "searchsorted":
             b = self.raw_value(lambda v: v.rank == 1 and v.dtype == a.dtype)
-            return Value(f"searchsorted(sort({b.text}), {a.text}, side={self.pick(('left', 'right'))})", "i64", a.dims, 0.7)
+            return Value(
+                f"searchsorted(sort({b.text}), {a.text}, side={self.pick(('left', 'right'))})", "i64", a.dims, 0.7
+            )
         options = self.pick(("", ", descending=true", ", axis=0"))
         return Value(f"{name}({a.text}{options})", a.dtype if name == "sort" else "i64", a.dims, a.size, name == "sort")
 
@@ -666,14 +726,34 @@ class _Program:
         exactly = ("inv({})", "det({})", "matpow({}, 2)", "matpow({}, -1)", "pinv({})", "solve", "lstsq", "lu")
         names = [*exactly]
         if not self.exact:
-            names += ["cholesky({})", "sqrtm({})", "logm({})", "expm(0.1 * {})", "logdet({})", "cond({})", "svdvals({})"]
-            names += ["eigvalsh({})", "triangular", "svd", "qr", "eigh", "slogdet", "ldl", "sum(re(eigvals({})))", "rank"]
+            names += [
+                "cholesky({})",
+                "sqrtm({})",
+                "logm({})",
+                "expm(0.1 * {})",
+                "logdet({})",
+                "cond({})",
+                "svdvals({})",
+            ]
+            names += [
+                "eigvalsh({})",
+                "triangular",
+                "svd",
+                "qr",
+                "eigh",
+                "slogdet",
+                "ldl",
+                "sum(re(eigvals({})))",
+                "rank",
+            ]
         name = self.pick(names)
         if name == "cond({})":
             self.need(n, 1)
         scalars = {"det({})": s.dtype, "logdet({})": real, "cond({})": real, "sum(re(eigvals({})))": real}
         if name in scalars:
-            return Value(name.replace("{}", s.text), scalars[name], (), 5.0 if "det(" in name and "log" not in name else 2.0)
+            return Value(
+                name.replace("{}", s.text), scalars[name], (), 5.0 if "det(" in name and "log" not in name else 2.0
+            )
         if name in ("svdvals({})", "eigvalsh({})"):
             return Value(name.replace("{}", s.text), real, (n,), 2)
         if "{}" in name:
@@ -683,7 +763,9 @@ class _Program:
             if name == "triangular":
                 lower = self.pick(("true", "false"))
                 part = "tril" if lower == "true" else "triu"
-                return Value(f"solve_triangular({part}({s.text}), {b.text}, lower={lower})", s.dtype, b.dims, b.size + 1.5)
+                return Value(
+                    f"solve_triangular({part}({s.text}), {b.text}, lower={lower})", s.dtype, b.dims, b.size + 1.5
+                )
             text = f"{s.text} \\ {b.text}" if name == "solve" and self.chance(2) else f"{name}({s.text}, {b.text})"
             return Value(text, s.dtype, b.dims, b.size + size)
         a, b, c = self.fresh("q"), self.fresh("r"), self.fresh("t")
@@ -727,7 +809,7 @@ class _Program:
 
     def indexed(self) -> None:
         """`K[i, j] = ...` with a random body."""
-        base = self.number(lambda v: v.rank >= 1 and v.text.isidentifier())
+        base = self.number(lambda v: 1 <= v.rank <= 4 and v.text.isidentifier())
         letters = dict(zip("ijkl", base.dims))
         left = list(letters)
         if len(left) > 1 and self.chance(2):
@@ -782,7 +864,8 @@ class _Program:
         helper = self.pick(self.helpers) if self.helpers and self.chance(2) else self.helper()
         arguments, sizes = [], {}
         for parameter in helper.parameters:
-            argument = self.operand(lambda v: v.dtype == parameter.dtype and v.dims == parameter.dims and v.size <= 2)
+            wanted = (parameter.dtype, parameter.dims)
+            argument = self.operand(lambda v, wanted=wanted: (v.dtype, v.dims) == wanted and v.size <= 2)  # type: ignore[misc]
             arguments.append(argument.text)
         for dim, name in helper.names.items():
             sizes[name] = dim
@@ -825,7 +908,9 @@ class _Program:
             where = self.where()
             returned = ", ".join(v.text for v in results)
             arrow = _type(results[0]) if len(results) == 1 else f"({', '.join(map(_type, results))})"
-            text = "\n".join([f"def {name}({', '.join(parameters)}) -> {arrow}{where}:", *self.lines, f"    return {returned}"])
+            text = "\n".join(
+                [f"def {name}({', '.join(parameters)}) -> {arrow}{where}:", *self.lines, f"    return {returned}"]
+            )
             made_helper = _Helper(name, chosen, names, results, self.least, default)
         finally:
             self.scope, self.lines, self.depth, self.least, self.sizes = outer
@@ -900,7 +985,11 @@ class _Program:
             text, a = f"{a.text}[{letter}] * 0.5", replace(a, dims=a.dims[1:])
         stacked = self.fresh()
         if a.rank == 1 and self.chance(2) and text.startswith("0.5"):
-            self.line(f"{stacked}[{letter}, i] = 0.5 * {a.text}[i] + {letter}" if a.text + "[" not in text else f"{stacked}[{letter}] = {text}")
+            self.line(
+                f"{stacked}[{letter}, i] = 0.5 * {a.text}[i] + {letter}"
+                if a.text + "[" not in text
+                else f"{stacked}[{letter}] = {text}"
+            )
         else:
             self.line(f"{stacked}[{letter}] = {text}")
         self.depth -= 1
@@ -965,7 +1054,9 @@ class _Index:
         for letter, dim in self.letters.items():
             by_dim.setdefault(dim, []).append(letter)
         value = program.operand(
-            lambda v: v.dtype == self.dtype and v.size <= 2 and v.text.isidentifier() and all(d in by_dim for d in v.dims)
+            lambda v: (
+                v.dtype == self.dtype and v.size <= 2 and v.text.isidentifier() and all(d in by_dim for d in v.dims)
+            )
         )
         if not value.dims:
             return value.text, value.size
@@ -975,7 +1066,9 @@ class _Index:
         """A neighbour, with a value outside of the bounds."""
         program = self.program
         letter = program.pick(list(self.letters))
-        value = program.operand(lambda v: v.dtype == self.dtype and v.size <= 2 and v.text.isidentifier() and v.rank == 1)
+        value = program.operand(
+            lambda v: v.dtype == self.dtype and v.size <= 2 and v.text.isidentifier() and v.rank == 1
+        )
         index = program.pick((f"{letter} + 1", f"{letter} - 1", f"2 * {letter}", f"2 * {letter} - 1"))
         self.kinds.add("pad")
         return f"{value.text}[{index}, pad={program.pick(('0', '0.5'))}]", value.size
@@ -1008,7 +1101,11 @@ class _Index:
         self.letters[letter] = value.dims[axis]
         inner, size = self.part(depth - 1)
         self.letters = outer
-        operator = "sum" if program.exact or self.dtype not in PLAIN else program.pick(("sum", "sum", "sum", "mean", "logsumexp"))
+        operator = (
+            "sum"
+            if program.exact or self.dtype not in PLAIN
+            else program.pick(("sum", "sum", "sum", "mean", "logsumexp"))
+        )
         if operator != "sum":
             program.need(value.dims[axis], 1)
         guard = ""

@@ -11,10 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
+
 from tpc.dsl.diagnostics import TpcError
 from tpc.dsl.render import render_text
 from tpc.dsl.source import Source
-from tpc.files import Folder
+from tpc.files import FolderFiles
 from tpc.ir.elaborate.module import Checked, check
 from tpc.passes.pipeline import Options, run
 
@@ -29,9 +30,9 @@ EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*/*.tp"))
 
 def checked(text: str, seconds: float = SECONDS) -> Checked:
     """Check a text, and what must hold of every answer: it comes in time, and errors have places in the text."""
-    began = time.perf_counter()
+    began = time.process_time()
     result = check(Source(text))
-    took = time.perf_counter() - began
+    took = time.process_time() - began
     assert took < seconds, f"{took:.1f} s for {text[:2000]!r}"
     for found in result.diagnostics.items:
         assert found.code[0] in "EW" and found.title, found
@@ -63,7 +64,7 @@ def swapped(random: random.Random, text: str) -> str:
 
 def renamed(random: random.Random, text: str) -> str:
     """A name, number or sign replaced everywhere or once by another from the same text."""
-    words = [w for w in text.replace("(", " ").replace(")", " ").replace(",", " ").split() if len(w) < 12]
+    words = [w for w in text.replace("(", " ").replace(")", " ").replace(",", " ").split() if len(w) < 12] or ["x"]
     old, new = random.choice(words), random.choice(words)
     return text.replace(old, new, random.choice((1, 1, 2, -1)))
 
@@ -98,7 +99,9 @@ def _nested(opening: str, inner: str, closing: str, depth: int) -> str:
 
 def _blocks(header: str, depth: int) -> str:
     lines = ["    " * (k + 1) + header.replace("%", str(k)) for k in range(depth)]
-    return "\n".join(["def f(x: f64[n]) -> f64[n]:", "    y = x", *lines, "    " * (depth + 1) + "y = y + 1", "    return y\n"])
+    return "\n".join(
+        ["def f(x: f64[n]) -> f64[n]:", "    y = x", *lines, "    " * (depth + 1) + "y = y + 1", "    return y\n"]
+    )
 
 
 def _one(expression: str, parameters: str = "x: f64") -> str:
@@ -123,33 +126,35 @@ WRONG = {
     "a million minus signs": _one("-" * 1_000_000 + "x"),
     "a hundred thousand transposes": _one("x" + "'" * 100_000, "x: f64[n, n]"),
     "an array of 10^24 entries": "def f(a: f64[10^12, 10^12]) -> f64:\n    return sum(a)\n",
-    "an array of 2^62 entries": "def f(a: f64) -> f64[4611686018427387904]:\n    return ones(4611686018427387904) * a\n",
+    "an array of 2^62 entries": _one("a * ones(k)", "a: f64[4611686018427387904]"),
     "an integer of a million digits": _one("x + " + "9" * 1_000_000),
     "an integer of ten thousand digits": _one("x + " + "9" * 10_000),
     "a size of ten thousand digits": _one("x[0]", f"x: f64[{'9' * 10_000}]"),
     "a float beyond all": _one("x + 1e999999"),
     "recursion": "def f(x: f64) -> f64:\n    return g(x)\n\ndef g(x: f64) -> f64:\n    return f(x)\n",
     "recursion of itself": "def f(x) = f(x)\n\ndef g(x: f64) = f(x)\n",
-    "calls 64 deep": _chain("g(x)", 64),
+    "calls 64 deep, the deepest last": "\n".join(reversed(_chain("g(x)", 64).split("\n\n"))),
     "100 loops in each other": _blocks("repeat 2:", 100),
     "100 branches in each other": _blocks("if n > %:", 100),
     "letters 200 deep": _one("sum[i](" + _nested("exp(", "x[i]", ")", 200) + ")", "x: f64[n]"),
     "an array of 60 axes": _one("x", f"x: f64[{', '.join('n' for _ in LETTERS)}]"),
-    "a product of 60 letters": f"def f(x: f64[n]):\n    y[{', '.join(LETTERS)}] = "
-    + " * ".join(f"x[{a}]" for a in LETTERS)
-    + "\n    return y\n",
     "bidi characters": _one("x \u202e+ y"),
     "a null": _one("x \x00+ y"),
-    "a kron chain": "def f(A: f64[1000, 1000]):\n    "
-    + "\n    ".join(f"a{k} = kron({f'a{k - 1}' if k else 'A'}, A)" for k in range(30))
-    + "\n    return a29\n",
     "a constant that names itself": "const A: f64 = A + 1\n\ndef f(x: f64) = x * A\n",
+    "constants in a circle": "const A: f64 = g(1)\n\ndef g(x: f64) = x * A\n\ndef f(x: f64) = x * A\n",
     "an undefined name of a million letters": _one("y" * 1_000_000),
-    "escapes in a name": _one('x + \x1b[31mred\x1b[0m'),
+    "escapes in a name": _one("x + \x1b[31mred\x1b[0m"),
     "an empty text": "",
     "only a parenthesis": "(",
 }
 RIGHT = {
+    "calls 64 deep": _chain("g(x)", 64),
+    "a product of 60 letters": f"def f(x: f64[n]):\n    y[{', '.join(LETTERS)}] = "
+    + " * ".join(f"x[{a}]" for a in LETTERS)
+    + "\n    return y\n",
+    "a kron chain": "def f(A: f64[1000, 1000]):\n    "
+    + "\n    ".join(f"a{k} = kron({f'a{k - 1}' if k else 'A'}, A)" for k in range(30))
+    + "\n    return a29\n",
     "a name of 1,000 letters": f"def f({'y' * 1000}: f64[n]):\n    return {'y' * 1000}\n",
     "values doubled 64 times": "def f(a0: f64) -> f64:\n"
     + "".join(f"    a{k + 1} = a{k} + a{k}\n" for k in range(64))
@@ -158,7 +163,7 @@ RIGHT = {
     + "".join(f"    k{k + 1} = {f'k{k}' if k else 'n'} + {f'k{k}' if k else 'n'}\n" for k in range(64))
     + "    return x[0] * k64\n",
     "calls doubled 50 times": _chain("g(x) + g(x + 1)", 50),
-    "a sum of 5,000 terms": _one(" + ".join(["x"] * 900)) if False else "def f(x: f64[n]) -> f64[n]:\n    y0 = x\n"
+    "a sum of 5,000 terms": "def f(x: f64[n]) -> f64[n]:\n    y0 = x\n"
     + "".join(f"    y{k + 1} = y{k} + " + " + ".join(["x"] * 500) + "\n" for k in range(10))
     + "    return y10\n",
     "nested squares": "def f(x: f64[n, n]) -> f64[n, n]:\n    return " + _nested("(", "x", ")^2", 60) + "\n",
@@ -169,6 +174,7 @@ RIGHT = {
     + " * ".join(f"(n{k} + 1)" for k in range(12))
     + ")\n",
     "a thousand functions": "\n".join(f"def f{k}(x: f64[n]) -> f64[n] = x + {k}\n" for k in range(1000)),
+    "constants that use each other": "const A: f64 = 2\nconst B: f64 = A + 1\n\ndef f(x: f64) = x * B\n",
     "20 loops in each other": _blocks("repeat 2:", 20),
     "20 branches in each other": _blocks("if n > %:", 20),
     "distribution": "def f(a: f64[n, n], b: f64[n, n]) -> f64[n, n]:\n    c0 = a + b\n"
@@ -179,11 +185,11 @@ RIGHT = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_bombs_end_in_a_message(name: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     result = checked(WRONG[name])
     assert result.diagnostics.errors
     texts = [render_text(error) for error in result.diagnostics.errors]
-    assert time.perf_counter() - began < SECONDS
+    assert time.process_time() - began < SECONDS
     for text in texts:
         assert len(text) < 10_000
         assert "\x1b" not in text and "\u202e" not in text and "\x00" not in text
@@ -195,12 +201,12 @@ def test_large_but_linear_programs_are_fast(name: str) -> None:
     assert not result.diagnostics.errors, render_text(result.diagnostics.errors[0])
     default = result.default()
     assert default is not None
-    began = time.perf_counter()
+    began = time.process_time()
     try:
         run(result.programs[default], Options())
     except TpcError as error:
         assert [d.code for d in error.diagnostics] == ["E0907"]
-    assert time.perf_counter() - began < SECONDS
+    assert time.process_time() - began < SECONDS
 
 
 # ---- files
@@ -210,7 +216,7 @@ def _written(folder: Path, **texts: str) -> Checked:
     for name, text in texts.items():
         (folder / f"{name}.tp").write_text(text)
     path = folder / "main.tp"
-    return check(Source(path.read_text(), str(path)), Folder(folder))
+    return check(Source(path.read_text(), str(path)), FolderFiles(folder, (str(path), path)))
 
 
 MAIN = "def main(x: f64) -> f64:\n    return x\n"
@@ -242,7 +248,7 @@ def test_data_outside_of_the_folder_are_refused(tmp_path: Path, path: str) -> No
 @pytest.mark.parametrize("depth", [30, 300])
 def test_a_long_chain_of_files_is_read_or_refused(tmp_path: Path, depth: int) -> None:
     texts = {f"f{k}": f'use "f{k + 1}.tp"\n' for k in range(depth)} | {f"f{depth}": "def g(x) = x\n"}
-    began = time.perf_counter()
+    began = time.process_time()
     result = _written(tmp_path, main=f'use "f0.tp"\n\n{MAIN}', **texts)
-    assert time.perf_counter() - began < SECONDS
+    assert time.process_time() - began < SECONDS
     assert [d.code for d in result.diagnostics.errors] == ([] if depth == 30 else ["E0904"])

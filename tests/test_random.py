@@ -103,6 +103,36 @@ def test_what_is_printed_reads_back_as_the_same_object() -> None:
     assert COUNT < 500 or not [kind for kind in wanted if kinds[kind] < COUNT // 200], kinds
 
 
+# Programs that once printed as something else, before or after a pass.
+FOUND = {
+    "twice transposed": "def f(A: f64[n, m]) -> f64[n, m]:\n    return transpose(transpose(A))\n",
+    "numbers given to ops by name": "def f(x: f64[n]) -> f64[n]:\n    return neg(2) * add(1, 2) * x * (n / 2)\n",
+    "sizes as values": "def f(x: f64[n], A: f64[m, n]) -> f64[n]:\n    q, r = qr(A)\n    y = rfft(x)\n"
+    "    return x * rows(r) + len(y) * x + min(n, m) * x + div(n, 2) * x\n",
+    "an array of literals given away": "def g(A, B) = A + B\n\ndef f(X: f64[n, n]) -> f64[n, n] = g(eye(n), X)\n",
+    "transposed in a function": "def g(A) = A'\n\ndef f(X: f64[n, m]) -> f64[n, m]:\n    return g(X')\n",
+    "negative numbers and sizes in index notation": "def f(x: f64[n]) -> f64[n]:\n    c = -1.5\n    k = n - 4\n"
+    "    y[i] = x[i] * c * k + -x[i] * -k\n    return y\n",
+    "numbers given into index notation": "def g(x, s):\n    return sum[i](x[i] * s)\n\n"
+    "def f(x: f64[n]) -> f64:\n    return g(x, 2) + g(x, n)\n",
+    "a part that is the whole": "def f(x: f64[n]) -> f64[2] where n >= 2:\n    return x[:2] * 2\n",
+    "one operand given twice": "def g(x: f64[n], y: f64[n]) -> f64[n]:\n    z[i] = x[i] - y[i]\n    return z\n\n"
+    "def f(x: f64[n]) -> f64[n]:\n    return g(x, x)\n",
+    "one operand captured twice": "def g(x: f64[n], y: f64[n], s) -> f64[n]:\n    z = x\n    repeat 2:\n"
+    "        z = z * s + y - x\n    return z\n\ndef f(x: f64[n]) -> f64[n]:\n    return g(x, x, 2) + g(x, x, n)\n",
+    "random numbers in other formats": "def f(x: c128[n]) = x * c128(normal(n)) + i64(uniform(n))\n",
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_was_found_stays_mended(name: str) -> None:
+    before = program(FOUND[name], "f")
+    assert reads_back(before)
+    for _, step in (plan := compile_program(before, Options({"n": 2, "m": 3}))).steps:
+        assert reads_back(step)
+    assert compile_program(plan.program).program is plan.program
+
+
 def test_formatting_is_settled_after_once_and_keeps_the_meaning() -> None:
     for seed, sample in samples(4):
         text = formatted(sample.text)

@@ -143,6 +143,7 @@ def repeat(frame: Frame, statement: syntax.Repeat, run: RunStatements) -> None:
                 "E0603",
                 f"the number of passes must be an integer, but {described(statement.count)} is {count.tensor}",
                 statement.count.span,
+                help="declare it as an integer, or convert it, as in `i64(k)`",
             )
     elif isinstance(count_dim, int) and count_dim < 0:
         raise fail("E0603", "the number of passes cannot be negative", statement.count.span)

@@ -155,6 +155,8 @@ def run(frame: Frame, statements: Sequence[syntax.Statement]) -> None:
 
 def _run(frame: Frame, statement: syntax.Statement) -> None:
     match statement:
+        case syntax.Repeat(body=[syntax.Broken()]) | syntax.Scan(body=[syntax.Broken()]):
+            frame.broken = True
         case syntax.Assign():
             _assign(frame, statement)
         case syntax.Approx():
@@ -173,7 +175,12 @@ def _run(frame: Frame, statement: syntax.Statement) -> None:
                 help="assign to a name in the block, and return it after the block",
             )
         case syntax.Until():
-            raise fail("E0605", "`until` belongs directly into a `repeat`", statement.span)
+            raise fail(
+                "E0605",
+                "`until` belongs directly into a `repeat`",
+                statement.span,
+                help="write `repeat 1000 until condition:`, or put it into the body of a `repeat`",
+            )
 
 
 def _assign(frame: Frame, statement: syntax.Assign) -> None:

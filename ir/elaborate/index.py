@@ -74,7 +74,7 @@ def statement(frame: Frame, letters: Sequence[syntax.Letter], value: syntax.Expr
                 f"index letter `{letter.name}` is bound twice",
                 Label(letter.span, "bound again here"),
                 help="on the left every axis has a letter of its own; a diagonal is written "
-                "`select(i == j, x[i], 0)` or `diag(x)`",
+                "`D[i, j in n] = select(i == j, x[i], 0)` or `diag(x)`",
             )
         names.append(letter.name)
     scope = _FrameScope(frame)

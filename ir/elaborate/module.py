@@ -8,7 +8,7 @@ from functools import cache
 from typing import Protocol
 
 from tpc.dsl import syntax
-from tpc.dsl.diagnostics import Diagnostic, Diagnostics, Label, TpcError, fail
+from tpc.dsl.diagnostics import Diagnostic, Diagnostics, Label, TpcError, diagnostic, fail
 from tpc.dsl.parser import parse
 from tpc.dsl.source import Source, Span
 from tpc.ir.arrays import type_of_array
@@ -22,7 +22,7 @@ from tpc.ir.elaborate.types import facts_of, holds, size_names, type_of
 from tpc.ir.node import Constraint, Fact, Node, Program
 from tpc.ir.notes import Notes
 from tpc.ir.ops.structure import CONSTANT, ConstantData
-from tpc.ir.types import TensorType
+from tpc.ir.types import DTYPES, DType, TensorType
 
 
 class Files(Protocol):
@@ -32,8 +32,8 @@ class Files(Protocol):
         """The text of another program. Raises TpcError."""
         ...
 
-    def array(self, path: str, origin: Source, span: Span) -> ConstantData:
-        """An array from a file. Raises TpcError."""
+    def array(self, path: str, origin: Source, span: Span, wanted: DType | None = None) -> ConstantData:
+        """An array from a file, in the wanted format where the file leaves it open. Raises TpcError."""
         ...
 
 
@@ -43,7 +43,7 @@ class NoFiles:
     def program(self, path: str, origin: Source, span: Span) -> Source:
         raise self._refused(span)
 
-    def array(self, path: str, origin: Source, span: Span) -> ConstantData:
+    def array(self, path: str, origin: Source, span: Span, wanted: DType | None = None) -> ConstantData:
         raise self._refused(span)
 
     def _refused(self, span: Span) -> TpcError:
@@ -76,6 +76,7 @@ class ModuleScope:
         self.notes = Notes()
         self.constant_facts: dict[Node, tuple[Fact, ...]] = {}
         self._constant_values: dict[str, Node | None] = {}
+        self._defining: list[str] = []  # constants whose values are being found
         self._instances: dict[tuple[object, ...], Program | None] = {}
         self._instance_names: dict[str, int] = {}
         self._building: list[syntax.Def] = []
@@ -118,7 +119,9 @@ class ModuleScope:
             )
         elif used.name not in self._loaded:
             if len(self._loaded) > 200:
-                self.diagnostics.add("E0904", "more than 200 files are used", path.span)
+                self.diagnostics.add(
+                    "E0904", "more than 200 files are used", path.span, help="put functions together in fewer files"
+                )
                 return
             self.read(used, chain)
 
@@ -158,19 +161,38 @@ class ModuleScope:
 
     def constant(self, name: str) -> Node | None:
         """The value of a constant, read or computed once."""
+        if name in self._defining:
+            ring = " -> ".join([*self._defining[self._defining.index(name) :], name])
+            self._tell(
+                [
+                    diagnostic(
+                        "E0310",
+                        f"the constant `{name}` is made of itself",
+                        Label(self.constants[name].name.span, ring),
+                        help="a constant is made of numbers, files and other constants",
+                    )
+                ]
+            )
+            return None
         if name not in self._constant_values:
-            self._constant_values[name] = None  # a constant that names itself is unknown
+            self._defining.append(name)
+            value = None
             try:
-                self._constant_values[name] = self._constant(self.constants[name])
+                value = self._constant(self.constants[name])
             except TpcError as error:
                 self.diagnostics.items.extend(error.diagnostics)
+            finally:
+                self._defining.pop()
+            self._constant_values[name] = value
         return self._constant_values[name]
 
     def _constant(self, const: syntax.Const) -> Node | None:
         frame = Frame(self, self.diagnostics)
         match const.value:
             case syntax.Call(function=syntax.Name(name="load"), arguments=[syntax.String() as path], keywords=[]):
-                data = self.files.array(path.value, path.span.source, path.span)
+                declared = const.type.dtype if const.type is not None else None
+                dtype = DTYPES.get(declared.name) if declared is not None else None
+                data = self.files.array(path.value, path.span.source, path.span, dtype)
                 node: Node | None = Node(
                     CONSTANT, (), (("name", const.name.name), ("data", data)), type_of_array(data.array)
                 )
@@ -203,15 +225,18 @@ class ModuleScope:
             return None
         types = [p.type for p in definition.parameters]
         sizes: dict[str, DimLike] = {name: named(name) for name in size_names(types)}
-        return self._declared(definition, sizes, _batch(batch_rank), [None] * len(types))
+        return self.declared(definition, sizes, _batch(batch_rank), [None] * len(types))
 
-    def _declared(
+    def declared(
         self,
         definition: syntax.Def,
         sizes: dict[str, DimLike],
         batch: tuple[DimLike, ...],
         actual: Sequence[TensorType | None],
     ) -> Program | None:
+        """The program of a function at these sizes; `actual` gives the types of parameters that have none, or no
+        dtype, or batch dims.
+        """
         diagnostics = Diagnostics()
         equalities(definition, sizes)
         types: list[TensorType | None] = []
@@ -282,7 +307,12 @@ class ModuleScope:
             )
             return None
         if len(self._building) > 60:
-            frame.diagnostics.add("E0902", "calls are nested more than 60 deep", call.span)
+            frame.diagnostics.add(
+                "E0902",
+                "calls are nested more than 60 deep",
+                call.span,
+                help="write a long chain of functions as a loop",
+            )
             return None
         sizes, ranks = match_arguments(frame, definition, arguments)
         if sizes is None:
@@ -291,7 +321,7 @@ class ModuleScope:
         actual = [
             abstract(n.tensor, p.type, sizes, own) for (n, _), p in zip(arguments, definition.parameters, strict=True)
         ]
-        program = self._declared(definition, own, _batch(ranks), actual)
+        program = self.declared(definition, own, _batch(ranks), actual)
         if program is None:
             return None
         operands = [
@@ -352,7 +382,8 @@ def check(source: Source, files: Files | None = None) -> Checked:
             programs[name] = program
     for name in module.order:
         definition = module.definitions[name]
-        if any(p.type is None for p in definition.parameters) and name not in module.called:
+        untyped = any(p.type is None for p in definition.parameters)
+        if untyped and name not in module.called and not module.diagnostics.errors:
             module.diagnostics.add(
                 "W0303",
                 f"`{name}` is never called, and its parameters have no types",

@@ -62,6 +62,7 @@ class Frame:
     block_locals: dict[str, Span] = field(default_factory=dict)  # names that ended with their block
     later: dict[str, Span] = field(default_factory=dict)  # names that are defined further down
     scan_letter: str | None = None
+    broken: bool = False  # a block could not be read, and what follows may belong to it
     spans: dict[Node, Span] = field(default_factory=dict)
     node_names: dict[Node, str] = field(default_factory=dict)
 
@@ -99,7 +100,7 @@ class Frame:
     def define(self, name: str, value: Value | None, span: Span, kind: str = "value") -> None:
         """Bind a name; a name is bound once (the state of a loop is bound anew in each pass)."""
         previous = self.names.get(name)
-        if previous is not None and previous.kind != "state":
+        if previous is not None and previous.kind != "state" and not self.broken:
             self.diagnostics.add(
                 "E0303",
                 f"`{name}` is already defined",

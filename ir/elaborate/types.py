@@ -43,7 +43,7 @@ def dtype_of(name: syntax.Name, diagnostics: Diagnostics) -> DType:
         if close
         else "the dtypes are " + ", ".join(d for d in DTYPES if d[-1].isdigit()),
     )
-    return F64
+    return DTYPES[close] if close else F64
 
 
 def type_of(

@@ -56,7 +56,7 @@ def _reshaped(operands: list[TensorType], attributes: Attributes) -> tuple[DimLi
     if product(dims) != x.size:
         raise Misfit(
             "E0206",
-            f"`reshape` makes {dim_text(product(dims))} entries of {dim_text(x.size)}",
+            f"`reshape` is asked for {dim_text(product(dims))} entries, but there are {dim_text(x.size)}",
             [(0, f"this is {x}")],
         )
     return dims

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tpc.backends.contract import Emitted
     from tpc.binding import Bound, Manner
     from tpc.cost import Cost
+    from tpc.ir.dims import DimLike
     from tpc.ir.node import Program
     from tpc.passes.pipeline import Plan
 
@@ -31,6 +32,7 @@ class Specialised:
     emitted: Emitted
     backend: str
     run: Callable[..., Any]
+    steps: list[DimLike] = field(default_factory=list)  # bytes held at its steps, once they are counted
 
 
 class Compiled:
@@ -115,10 +117,14 @@ class Compiled:
 
     def _guard(self, special: Specialised, bound: Bound) -> None:
         """Refuse a call that needs more memory than there is, before anything is computed."""
-        from tpc.cost import cost
+        from tpc.cost import peaks
+        from tpc.ir.dims import substitute
 
-        peak = cost(special.plan.program, bound.solution.sizes).peak_bytes
-        if isinstance(peak, int) and peak > limit():
+        if not special.steps:
+            special.steps.extend(dict.fromkeys(peaks(special.plan.program)))
+        held = [substitute(step, bound.solution.sizes) for step in special.steps]
+        peak = max((step for step in held if isinstance(step, int)), default=0)
+        if peak > limit():
             raise fail(
                 "E0901",
                 f"`{self.__name__}` needs {amount(peak)} at these sizes, and the limit is {amount(limit())}",

@@ -43,7 +43,7 @@ def cost(program: Program, sizes: Mapping[str, int] | None = None) -> Cost:
     for node in program.nodes:
         flops += substitute(node_flops(node), known)
         moved += substitute(node_bytes(node), known)
-    peak = [substitute(p, known) for p in _peaks(program)]
+    peak = [substitute(p, known) for p in peaks(program)]
     return Cost(_shown(flops), _shown(moved), _most(peak))
 
 
@@ -93,7 +93,7 @@ def _held(node: Node) -> DimLike:
     return total
 
 
-def _peaks(program: Program) -> list[DimLike]:
+def peaks(program: Program) -> list[DimLike]:
     """What is held at each step, for a program that forgets a value after its last use."""
     nodes = program.nodes
     last = {node: position for position, user in enumerate(nodes) for node in user.args}
@@ -107,7 +107,7 @@ def _peaks(program: Program) -> list[DimLike]:
             continue
         if node.op.name not in VIEWS:
             live += _held(node)
-        inner = max((_peaks(p) for p in node.programs), key=len, default=[])
+        inner = max((peaks(p) for p in node.programs), key=len, default=[])
         steps.append(live)
         steps += [live + step for step in inner if isinstance(step, int)][:1]
         for operand in dict.fromkeys(node.args):

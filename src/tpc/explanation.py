@@ -13,6 +13,7 @@ from tpc.ir.facts import analyse, closure
 from tpc.ir.node import Fact, Node, Program
 from tpc.ir.ops.structure import CONSTANT, ConstantData
 from tpc.ir.text import program_text
+from tpc.ir.types import DType
 from tpc.memory import amount
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class _SameConstants:
     def program(self, path: str, origin: Source, span: Span) -> Source:
         raise AssertionError(path)  # a printed program uses no other
 
-    def array(self, path: str, origin: Source, span: Span) -> ConstantData:
+    def array(self, path: str, origin: Source, span: Span, wanted: DType | None = None) -> ConstantData:
         found: ConstantData = self.constants[path]
         return found
 

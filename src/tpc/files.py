@@ -19,6 +19,7 @@ from tpc.dsl.tokens import MAX_CHARACTERS
 
 if TYPE_CHECKING:
     from tpc.ir.ops.structure import ConstantData
+    from tpc.ir.types import DType
 
 
 def read_program(path: Path, name: str, *, follow: bool = True) -> Source:
@@ -59,7 +60,7 @@ class FolderFiles:
         self._places: dict[str, Path] = {}  # file of each source, by its name in messages
         self._names: dict[Path, str] = {}
         self._shown = str(folder)
-        self._arrays: dict[tuple[Path, str | None], ConstantData] = {}
+        self._arrays: dict[tuple[Path, str | None, DType | None], ConstantData] = {}
         if main is not None:
             name, path = main
             resolved = Path(os.path.realpath(path))
@@ -78,22 +79,26 @@ class FolderFiles:
         except TpcError as error:
             raise _at(error, span) from None
 
-    def array(self, path: str, origin: Source, span: Span) -> ConstantData:
-        """An array from a file. Raises TpcError (E0704 to E0711, E0910)."""
+    def array(self, path: str, origin: Source, span: Span, wanted: DType | None = None) -> ConstantData:
+        """An array from a file. Raises TpcError (E0704 to E0711, E0910).
+
+        Text such as .csv has no dtypes: its numbers are read in the format that is wanted, or else as f64.
+        """
         from tpc.data import read, shaped
         from tpc.ir.ops.structure import ConstantData
 
         plain, member = split_member(path)
         resolved = self._resolve(plain, origin, span)
-        key = resolved, member
+        key = resolved, member, wanted
         if key not in self._arrays:
             try:
                 datum = read(resolved, plain, member, follow=False)
             except TpcError as error:
                 raise _at(error, span) from None
             array = shaped(datum, None)
-            if datum.weak and array.dtype.kind == "i":
-                array = array.astype("float64")  # measurements that happen to be whole
+            if datum.weak and (wanted is None or "bifc".index(array.dtype.kind) <= "bifc".index(wanted.kind)):
+                # without a declared format, whole numbers are measurements that happen to be whole
+                array = array.astype("float64" if wanted is None else wanted.numpy)
             array.flags.writeable = False
             digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
             digest.update(array.data if array.size else b"")

@@ -41,6 +41,7 @@ class Function:
         self.module = module
         self.definition = definition
         self.name = definition.name.name
+        self._instances: dict[tuple[object, ...], Program] = {}
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -105,14 +106,20 @@ class Function:
         TpcError
             If the function does not hold together for these types.
         """
-        if len(types) == len(self.parameters) and self.is_generic:
+        key = tuple((t.dtype, t.rank) if p.typed else t for t, p in zip(types, self.parameters, strict=True))
+        if key not in self._instances:
+            self._instances[key] = self._instance(types)
+        return self._instances[key]
+
+    def _instance(self, types: Sequence[TensorType]) -> Program:
+        if self.is_generic:
             ranks = {t.rank - (p.rank or 0) for t, p in zip(types, self.parameters) if p.batched}
             if all(p.dtype is not None for p in self.parameters) and len(ranks) < 2:
                 return self.generic(max(ranks, default=1))
         sizes = {name: named(name) for name in self.size_names}
         extra = max((t.rank - (p.rank or 0) for t, p in zip(types, self.parameters) if p.batched), default=0)
         batch = tuple(named(f"batch{extra - k}") for k in range(extra))
-        return self._checked(self.module._declared(self.definition, dict(sizes), batch, list(types)))
+        return self._checked(self.module.declared(self.definition, dict(sizes), batch, list(types)))
 
     def _checked(self, program: Program | None) -> Program:
         if program is None:

@@ -81,7 +81,9 @@ def compare(
     for array, copy in zip(arrays, before, strict=True):
         np.testing.assert_array_equal(array, copy)
     assert len(results) == len(expected)
-    used = [EPSILON[t.dtype] for t in (*program.result_types, *(i.tensor for i in program.inputs)) if t.dtype in EPSILON]
+    used = [
+        EPSILON[t.dtype] for t in (*program.result_types, *(i.tensor for i in program.inputs)) if t.dtype in EPSILON
+    ]
     scale = factor * max([1, *(np.size(a) for a in arrays)]) * max(used, default=0.0)
     for value, type, wanted in zip(results, program.result_types, expected, strict=True):
         assert has_dtype(value, type), (str(value.dtype), type)

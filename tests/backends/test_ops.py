@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.ir.op_cases import CASES
 
 from tpc.ir.op import Misfit
 from tpc.ir.ops import OPS
 from tpc.ir.scalar import SCALARS
 from tpc.ir.types import BF16, BOOL, C64, C128, F16, F32, F64, I8, I32, I64, DType, TensorType
 
-from ..ir.op_cases import CASES
 from .contract import BACKENDS, assert_close, compare, compiled, op_program, rounded
 
 WIDE = {"f": (F64, F32, F16, BF16), "c": (C128, C64), "i": (I64, I32, I8), "b": (BOOL,)}
@@ -45,14 +45,20 @@ def gauge_check(name: str) -> Any:
                 whole = whole @ factor
             assert_close(whole, A, tolerance)
             if name == "qr":
-                assert_close(t(exact[0]) @ exact[0], np.broadcast_to(np.eye(exact[0].shape[-1]), (t(exact[0]) @ exact[0]).shape), tolerance)
+                assert_close(
+                    t(exact[0]) @ exact[0],
+                    np.broadcast_to(np.eye(exact[0].shape[-1]), (t(exact[0]) @ exact[0]).shape),
+                    tolerance,
+                )
         elif name == "ldl":
             assert_close(exact[0] @ exact[1] @ t(exact[0]), A, tolerance)
         elif name in ("eigh", "eig"):
             assert_close(A @ exact[1], exact[1] * exact[0][..., None, :], tolerance)
         else:
             every = np.linalg.eigvals(A.astype(complex))
-            for value, wanted in zip(exact[0].reshape(-1, max(A.shape[-1], 1)), every.reshape(-1, max(A.shape[-1], 1)), strict=True):
+            for value, wanted in zip(
+                exact[0].reshape(-1, max(A.shape[-1], 1)), every.reshape(-1, max(A.shape[-1], 1)), strict=True
+            ):
                 assert np.abs(value[:, None] - wanted).min(1).max() <= tolerance * np.abs(wanted).max()
 
     return product if name in ("lu", "qr", "svd", "ldl", "eigh", "eig", "eigvals") else None
@@ -142,7 +148,9 @@ def test_special_values(function: Any, backend: str) -> None:
     from tpc.ir.reference import evaluate
 
     (wanted,) = evaluate(program, grid)
-    assert (np.isnan(value) == np.isnan(wanted)).all(), (np.stack([*grid, value, wanted])[:, np.isnan(value) != np.isnan(wanted)])
+    assert (np.isnan(value) == np.isnan(wanted)).all(), np.stack([*grid, value, wanted])[
+        :, np.isnan(value) != np.isnan(wanted)
+    ]
     np.testing.assert_allclose(value, wanted, rtol=1e-9)
 
 

@@ -100,7 +100,10 @@ class Page:
     def fault(self, block: Block, what: str) -> None:
         self.faults.append(f"{self.path.name}:{block.line}: {what}")
 
-    def compare(self, shown: Block | None, actual: str, block: Block) -> None:
+    def compare(self, shown: Block | None, actual: str | None, block: Block) -> None:
+        """Compare what a block says with what is shown; None if it failed, which is told already."""
+        if actual is None:
+            return
         if shown is None:
             if actual:
                 self.fault(block, f"prints what is not shown:\n{actual}")
@@ -127,7 +130,7 @@ class Page:
         if (shown is None or wanted) and codes != ({wanted} if wanted else set()):
             self.fault(block, f"should give {wanted or 'no error'}, but gives {sorted(codes)}:\n{said}")
 
-    def python(self, block: Block, may_raise: bool) -> str:
+    def python(self, block: Block, may_raise: bool) -> str | None:
         printed = io.StringIO()
         code = compile("\n" * block.line + block.text, str(self.path), "exec")
         with redirect_stdout(printed):
@@ -135,12 +138,13 @@ class Page:
                 exec(code, self.names)  # noqa: S102  (a page of this repository)
             except TpcError as error:
                 said = "\n".join(render_text(d) for d in error.diagnostics)
-                if may_raise:
-                    print(said)
-                else:
+                if not may_raise:
                     self.fault(block, said)
+                    return None
+                print(said)
             except Exception as error:
                 self.fault(block, repr(error))
+                return None
         return printed.getvalue()
 
     def console(self, block: Block) -> None:
@@ -153,16 +157,15 @@ class Page:
                 more, _, shown = shown.partition("\n")
                 command = f"{command[:-1].rstrip()} {more.strip()}"
             actual = self.command(block, command.removeprefix("$ "))
-            if shown.strip() and matches(shown, actual):
+            if actual is None or not shown.strip() or matches(shown, actual):
                 said.append(part)
                 continue
-            if shown.strip():
-                self.fault(block, f"{command}\nshown:\n{shown}\nbut it is:\n{actual}")
-            said.append(part[: len(part) - len(shown)] + (actual.rstrip() + "\n" if shown.strip() else ""))
+            self.fault(block, f"{command}\nshown:\n{shown}\nbut it is:\n{actual}")
+            said.append(part[: len(part) - len(shown)] + actual.rstrip() + "\n")
         if "".join(said) != block.text:
             self.edits.append((block.start, block.end, "".join(said)))
 
-    def command(self, block: Block, command: str) -> str:
+    def command(self, block: Block, command: str) -> str | None:
         from click.testing import CliRunner
 
         from tpc.cli import cli
@@ -172,11 +175,12 @@ class Page:
             return "".join((self.folder / a).read_text(encoding="utf-8") for a in arguments)
         if program != "tpc":
             self.fault(block, f"`{program}` is not run here; is this block no `sh`?")
-            return ""
+            return None
         fails = re.search(r"#\s*exit (\d)", command)
         outcome = CliRunner().invoke(cli, arguments, prog_name="tpc")
         if outcome.exit_code != (int(fails[1]) if fails else 0):
             self.fault(block, f"{command}\nends with {outcome.exit_code}:\n{outcome.output}{outcome.exception!r}")
+            return None
         return outcome.output
 
     # ---- the outcome

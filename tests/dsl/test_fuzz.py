@@ -182,9 +182,9 @@ def test_mutated_programs() -> None:
     seed = random.Random(1)
     for number in range(COUNT):
         text = noise(seed) if number % 10 == 0 else mutated(seed, PROGRAM)
-        began = time.perf_counter()
+        began = time.process_time()
         check(text)
-        assert time.perf_counter() - began < 2, repr(text)
+        assert time.process_time() - began < 2, repr(text)
 
 
 def test_mutated_formulas() -> None:

@@ -273,19 +273,19 @@ def test_limits(text: str, codes: list[str]) -> None:
     ],
 )
 def test_bad_megabytes_end_soon(text: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     diagnostics = Diagnostics()
     parse(Source(text), diagnostics)
     assert diagnostics.errors and len(diagnostics.items) <= 21
-    assert time.perf_counter() - began < 6  # 2 s on an idle machine
+    assert time.process_time() - began < 6  # 2 s on an idle machine
 
 
 def test_long_programs_are_read_in_linear_time() -> None:
     def seconds(count: int) -> float:
         text = "def f(A, b):\n" + "    x, s = x + a * p, r - a * (q @ b)'\n" * count
-        began = time.perf_counter()
+        began = time.process_time()
         read(text)
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     small = min(seconds(500) for _ in range(3))
     assert seconds(5_000) < 30 * small

@@ -1,0 +1,336 @@
+"""The values of one program, written line by line.
+
+The order of work is the order of the graph. A value gets a line of its own and the user's name, unless it is used
+once by an operation that reads well with it inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from tpc.backends import control
+from tpc.backends.arguments import type_text
+from tpc.backends.code import Value, fill, repeats, shape_source
+from tpc.backends.dialect import Site
+from tpc.backends.names import spelled, words
+from tpc.backends.notation import formula_value
+from tpc.dsl.diagnostics import InternalError, fail
+from tpc.ir.node import Node, topological
+from tpc.ir.ops.structure import (
+    APPROXIMATE,
+    CALL,
+    CONSTANT,
+    DERIVATIVE,
+    IF,
+    INPUT,
+    ITEM,
+    LITERAL,
+    REPEAT,
+    SCAN,
+    SIZE,
+    SUBSCRIPT,
+    At,
+    Range,
+)
+from tpc.ir.types import BF16, BOOL, F16, F32, I64, INT, STRONG, TensorType, as_float, promote_all
+
+if TYPE_CHECKING:
+    from tpc.backends.function import Function
+
+# Operations that read well inside of another, and those that read well with another inside.
+_INSIDE = ("elementwise", "products", "fourier")
+_AROUND = ("elementwise", "products", "reductions", "linalg", "fourier", "shapes")
+_LONGEST = 60
+# Ops that move entries: what comes out has the format of what went in.
+_MOVING = words(
+    "cast transpose adjoint permute diag tril triu vec unvec reshape broadcast_to squeeze unsqueeze flip roll tile "
+    "concat stack split take take_along sort pad max min cummax fftshift ifftshift zeros ones eye one_hot"
+)
+
+
+class Block:
+    """The values of one program inside of a function: the whole function, or the body of a loop or branch."""
+
+    def __init__(self, function: Function, env: dict[Node, Value], names: Mapping[Node, str] | None = None) -> None:
+        self.function, self.dialect = function, function.dialect
+        self.env = env
+        self.results: dict[Node, list[Value]] = {}
+        self.names = names or {}
+        self.users: dict[Node, list[Node | None]] = {}
+
+    def run(self, outputs: Sequence[Node], more: Sequence[Node] = ()) -> None:
+        """Write the nodes that the outputs depend on; `more` are further outputs, written later."""
+        if not self.users:
+            self.count([*outputs, *more])
+        for node in topological(outputs):
+            if node not in self.env and node not in self.results:
+                self.node(node)
+
+    def count(self, outputs: Sequence[Node]) -> None:
+        """Who uses each node; None stands for a result of the block."""
+        for node in topological(outputs):
+            for operand in node.args:
+                self.users.setdefault(operand, []).append(node)
+        for node in outputs:
+            self.users.setdefault(node, []).append(None)
+        self.function.used.update(self.users)
+
+    def value(self, node: Node) -> Value:
+        return self.env[node]
+
+    def atom(self, node: Node) -> Value:
+        """The value under a name."""
+        self.env[node] = self.function.named(self.env[node])
+        return self.env[node]
+
+    def output(self, node: Node, position: int) -> str:
+        """A result of the function: of exactly its dtype, and no part of an argument."""
+        value = self.env[node]
+        type = node.tensor
+        if value.python:
+            strong = STRONG.get(type.dtype, type.dtype)
+            return self.dialect.strong(self.function, value, strong).text
+        again = node in self.function.program.outputs[:position]
+        if type.rank and (again or not control.is_fresh(node, self.dialect)):
+            return self.dialect.copy(value.text)
+        return value.text
+
+    # ---- nodes
+
+    def node(self, node: Node) -> None:
+        match node.op:
+            case op if op is INPUT:
+                raise InternalError("emit", f"the input {node['name']} is none of the program's")
+            case op if op is LITERAL:
+                self.env[node] = self.dialect.literal(node["value"])
+            case op if op is SIZE:
+                self.env[node] = Value(self.function.size(node["dim"]), INT, python=True)
+            case op if op is CONSTANT:
+                self.constant(node)
+            case op if op is ITEM:
+                self.env[node] = self.results[node.args[0]][node["position"]]
+            case op if op is CALL:
+                self.call(node)
+            case op if op in (REPEAT, SCAN, IF):
+                control.WRITERS[op](self, node)
+            case op if op is DERIVATIVE:
+                raise fail("E1001", f"`{node['steps'][0][0]}` is not built yet")
+            case op if op is APPROXIMATE:
+                raise fail("E1001", "`~=` is not built yet", help="write `=` for the exact value")
+            case op if op is SUBSCRIPT:
+                self.subscript(node)
+            case _:
+                self.operation(node)
+
+    def subscript(self, node: Node) -> None:
+        """Slices and positions; one that only the run tells is tested there."""
+        function, type = self.function, node.tensor
+        array, *dynamic = [self.value(a) for a in node.args]
+        items = []
+        for item, dim in zip(node["items"], node.args[0].tensor.dims, strict=True):
+            if isinstance(item, At) and item.position is not None:
+                items.append(function.size(item.position))
+            elif isinstance(item, At):
+                place = dynamic.pop(0).text
+                known = function.counters.get(place) == dim and dim is not None
+                items.append(place if known else f"{function.helper('_at')}({place}, {function.size(dim)})")
+            elif item == Range(0, dim, 1):
+                items.append(":")
+            else:
+                stop = (
+                    item.start + item.count * item.step
+                    if item.step == 1 or item.count == 0
+                    else (item.start + (item.count - 1) * item.step + 1)
+                )
+                low, high = function.size(item.start), function.size(stop)
+                if item.step != 1 and not isinstance(item.count, int):
+                    high = f"max({low}, {high})"
+                step = "" if item.step == 1 else f":{item.step}"
+                items.append(f"{'' if item.start == 0 else low}:{'' if stop == dim else high}{step}")
+        while items and items[-1] == ":":
+            items.pop()
+        text = fill("{0}[{items}]", array.text, items=", ".join(items)) if items else array.text
+        self.assign(node, Value(text, type.dtype, type.rank, depth=array.depth + 1))
+
+    def constant(self, node: Node) -> None:
+        """A small constant is written out, a larger one is a global."""
+        array, type = node["data"].array, node.tensor
+        if array.size > 64 or not type.rank:
+            value = Value(self.module_constant(node), type.dtype, type.rank)
+            self.env[node] = value
+            return
+        text = self.dialect.array_literal(self.function, array.tolist(), type.dtype)
+        self.assign(node, Value(text, type.dtype, type.rank, depth=1))
+
+    def module_constant(self, node: Node) -> str:
+        name = self.function.module.constant(node)
+        return self.dialect.constant_use(self.function, name)
+
+    def operation(self, node: Node) -> None:
+        """An op: by its entry in the table, as a scalar function, or by its formula."""
+        if isinstance(node.type, tuple):
+            self.several(node)
+            return
+        value = self.computed(node)
+        self.assign(node, self.fitted(value, node.tensor))
+
+    def computed(self, node: Node) -> Value:
+        """The value of a node with one result, still in the format that its text gives."""
+        function, dialect, type = self.function, self.dialect, node.tensor
+        name = node.op.name
+        if node.op.group == "elementwise" and name in dialect.functions:
+            return dialect.apply(function, name, [self.value(a) for a in node.args], type.rank)
+        site = self.site(node)
+        entry = dialect.ops.get(name)
+        text = entry if isinstance(entry, str) else entry(site) if entry else None
+        if isinstance(entry, str):
+            for n in repeats(entry):
+                site.name(n)
+            text = fill(entry, *(a.text for a in site.args))
+        if text is not None:
+            depth = 1 + max((a.depth for a in site.args), default=0)
+            result = site.given(type.dtype)
+            if result is BF16 and name not in _MOVING and dialect.name == "numpy":
+                text = f"{function.helper('_bf16')}({text})"
+            return Value(text, result, type.rank, depth=depth)
+        formula = node.op.formula([a.tensor for a in node.args], dict(node.attributes))
+        if formula is None:
+            raise InternalError("emit", f"{name} has neither an entry for {dialect.name} nor a formula here")
+        operands = [self.atom(a) if self.value(a).rank else self.value(a) for a in node.args]
+        return formula_value(function, dialect, formula, operands, [a.tensor.dims for a in node.args])
+
+    def site(self, node: Node) -> Site:
+        """The op with its operands in the formats in which it works."""
+        args = [self.value(a) for a in node.args]
+        dtypes = [a.tensor.dtype for a in node.args]
+        function = self.function
+        if node.op.group in ("products", "linalg") and args:
+            common = promote_all(dtypes)
+            if node.op.group == "linalg":
+                common = as_float(common)
+                common = F32 if common in (F16, BF16) else common
+            elif BOOL in dtypes and any(a.rank for a in args) and _contracts(node):
+                common = promote_all([common, I64]) if common is BOOL else common
+            args = [
+                self.dialect.cast(function, a, common)
+                if a.rank and a.dtype is not common and self.dialect.must_meet(a.dtype, common, node.op.group)
+                else a
+                for a in args
+            ]
+        labels = [self.label(a) for a in node.args]
+        return Site(function, self.dialect, node, args, labels)
+
+    def label(self, node: Node) -> str:
+        """What to call an operand in a message."""
+        text = self.env[node].text if node in self.env else ""
+        name = self.function.module.user_names.get(node)
+        if name:
+            return name if name.isidentifier() and name.isascii() else spelled(name)
+        return text if len(text) <= 40 else f"the operand of this {node.op.name}"
+
+    def several(self, node: Node) -> None:
+        """An op with several results, each under its own name."""
+        assert isinstance(node.type, tuple)
+        site = self.site(node)
+        entry = self.dialect.ops[node.op.name]
+        text = fill(entry, *(a.text for a in site.args)) if isinstance(entry, str) else entry(site)
+        assert text is not None, node
+        used = {u["position"]: u for u in self.users.get(node, []) if isinstance(u, Node) and u.op is ITEM}
+        targets, values = [], []
+        for position, type in enumerate(node.type):
+            item = used.get(position)
+            if item is None:
+                targets.append("_")
+                values.append(Value("_", type.dtype, type.rank))
+                continue
+            name = self.function.names.fresh(self.name_of(item) or f"{node.op.name}_{position + 1}")
+            targets.append(name)
+            held = site.given(type.dtype)
+            values.append(Value(name, held, type.rank))
+        comment = ", ".join(type_text(t) for n, t in enumerate(node.type) if n in used)
+        self.function.lines.write(f"{shape_source(targets)[1:-1]} = {text}", comment)
+        for n, (value, type) in enumerate(zip(values, node.type, strict=True)):
+            if value.dtype is not type.dtype and n in used:
+                fitted = self.dialect.cast(self.function, value, type.dtype)
+                self.function.lines.write(f"{value.text} = {fitted.text}")
+                values[n] = Value(value.text, type.dtype, type.rank)
+        self.results[node] = values
+
+    def name_of(self, node: Node) -> str | None:
+        return self.names.get(node) or self.function.module.user_names.get(node)
+
+    def fitted(self, value: Value, type: TensorType) -> Value:
+        """The value in exactly the format of its type."""
+        if value.python and not type.rank:
+            if value.dtype is type.dtype:
+                return value
+            return self.dialect.strong(self.function, value, type.dtype)
+        if value.dtype is type.dtype:
+            return value
+        return self.dialect.cast(self.function, value, type.dtype)
+
+    def assign(self, node: Node, value: Value) -> None:
+        """Remember a value: inside of its only use where that reads well, else on a line of its own."""
+        users = self.users.get(node, [])
+        name = self.name_of(node)
+        cheap = value.is_atom or (value.python and value.depth == 0)
+        if not (cheap and not name) and not (name is None and self.may_stay_inside(node, value, users)):
+            comment = type_text(node.tensor) if node.tensor.rank else ""
+            value = self.function.named(value, name or self.suggested(node) or "", comment)
+        self.env[node] = value
+
+    def may_stay_inside(self, node: Node, value: Value, users: Sequence[Node | None]) -> bool:
+        if len(users) != 1 or value.depth > 3 or len(value.text) > _LONGEST:
+            return False
+        (user,) = users
+        if user is None:
+            return node.op.group != "structure"
+        if user.op is IF:
+            return node is user.args[0]
+        if node.op.name in ("transpose", "adjoint") and user.op.group in ("products", "linalg"):
+            return True
+        inside = node.op.group in _INSIDE or value.python or node.op is SUBSCRIPT
+        return inside and user.op.group in _AROUND
+
+    def suggested(self, node: Node) -> str | None:
+        """A name for a value that the user gave none: by the op, where it has one short operand."""
+        if len(node.args) != 1 or node.op.group not in ("linalg", "reductions"):
+            return None
+        text = self.env[node.args[0]].text
+        return f"{node.op.name}_{text}" if text.isidentifier() and len(text) <= 8 and not text.startswith("t") else None
+
+    def call(self, node: Node) -> None:
+        """A call of another function of the program."""
+        made = self.function.module.function(node["body"])
+        sizes = dict(node["sizes"])
+        args = []
+        for operand, parameter in zip(node.args, node["body"].inputs, strict=True):
+            args.append(self.fitted(self.strong(self.value(operand)), parameter.tensor).text)
+        for size, keyword in made.keyword_sizes.items():
+            args.append(f"{keyword}={self.function.size(sizes[size])}")
+        if made.uses_device:
+            args.append(f"device={self.function.device}")
+        text = f"{made.name}({', '.join(args)})"
+        if not isinstance(node.type, tuple):
+            self.assign(node, Value(text, node.tensor.dtype, node.tensor.rank, depth=4))
+            return
+        self.bind(node, text)
+
+    def strong(self, value: Value) -> Value:
+        """A truth value of Python as one of the backend."""
+        if value.python and value.dtype is BOOL:
+            return self.dialect.strong(self.function, value, BOOL)
+        return value
+
+    def bind(self, node: Node, text: str) -> None:
+        """Write `a, b = text` for the results of a node."""
+        assert isinstance(node.type, tuple)
+        names = control.result_names(self, node)
+        comment = ", ".join(type_text(t) for t in node.type)
+        self.function.lines.write(f"{shape_source(names)[1:-1]} = {text}", comment)
+        self.results[node] = [Value(n, t.dtype, t.rank) for n, t in zip(names, node.type, strict=True)]
+
+
+def _contracts(node: Node) -> bool:
+    return node.op.name in ("matmul", "matvec", "vecmat", "dot", "vdot", "trace")
