@@ -221,6 +221,13 @@ def _bare_expression(p: _Place) -> Diagnostic | None:
             return None
     text = p.line.span.text
     shown = len(text) < 80 and "\n" not in text
+    if p.head.type == "STRING":
+        return diagnostic(
+            "E0115",
+            "a text is not a statement",
+            Label(p.line.span, "it does nothing here"),
+            help="a comment begins with `#`",
+        )
     return diagnostic(
         "E0115",
         "an expression is not a statement",

@@ -701,6 +701,28 @@ class _Program:
             return Value(f"abs(rfft({a.text}))", a.dtype, (*a.dims[:-1], half), a.size + 1)
         return Value(f"{self.pick(('re', 'im', 'abs'))}({name}({a.text}))", a.dtype, a.dims, a.size + 1.4)
 
+    def parts(self) -> Value:
+        """Ops with several results, and others of their own kind."""
+        name = self.pick(("clip", "split", "topk", "cross_entropy"))
+        if name == "clip":
+            a = self.plain()
+            return Value(f"clip({a.text}, -0.75, 1.5)", a.dtype, a.dims, 0.3)
+        p, q = self.fresh("p"), self.fresh("q")
+        if name == "split":
+            a = self.number(lambda v: v.rank >= 1)
+            self.line(f"{p}, {q} = split(concat({a.text}, 2 * {a.text}), parts=2)")
+            return Value(f"{p} - 0.5 * {q}", a.dtype, a.dims, a.size + 0.5)
+        if name == "topk":
+            a = self.raw_value(lambda v: v.rank >= 1)
+            self.need(a.dims[-1], 2)
+            self.line(f"{p}, {q} = topk({a.text}, 2)")
+            return Value(self.pick((p, f"{a.dtype}({q})")), a.dtype, (*a.dims[:-1], 2), 0.7)
+        (at,) = [v for v in self.scope.values if v.text == "at"] or [None]
+        a = self.plain(lambda v: v.dims == (named("n"),))
+        if at is None:
+            raise CannotBuild
+        return Value(f"cross_entropy(take(outer({a.text}, {a.text}), at), at)", a.dtype, at.dims, 2 * a.size + 1)
+
     # ---- linear algebra, on matrices that are well conditioned by construction
 
     def definite(self) -> Value:
@@ -1186,6 +1208,7 @@ RULES: tuple[Callable[[_Program], Value], ...] = (
     _Program.layer,
     _Program.ordered,
     _Program.fourier,
+    _Program.parts,
     _Program.linear,
     _Program.linear,
 )

@@ -6,7 +6,7 @@ from tpc.dsl import syntax
 from tpc.dsl.diagnostics import Label, fail
 from tpc.ir.build import make, static_dim
 from tpc.ir.dims import DimLike, dim_text, divide, is_nonnegative
-from tpc.ir.elaborate.expression import apply, described, evaluate_node, try_dim
+from tpc.ir.elaborate.expression import apply, described, evaluate_node, is_known, try_dim
 from tpc.ir.elaborate.scope import Frame
 from tpc.ir.node import Constraint, Node
 from tpc.ir.ops.structure import SUBSCRIPT, At, Range
@@ -49,6 +49,14 @@ def subscript(frame: Frame, expression: syntax.Subscript) -> Node | None:
                 if known is not None:
                     items.append(At(_position(frame, item, known, type.dims[axis])))
                     continue
+                if isinstance(item, syntax.Name) and not is_known(frame, item.name):
+                    raise fail(
+                        "E0301",
+                        f"`{item.name}` is not defined",
+                        item.span,
+                        help=f"an index letter is bound on the left, as in `y[{item.name}] = {expression.span.text}`, or "
+                        f"by a sum, as in `sum[{item.name}]({expression.span.text})`",
+                    )
                 node = evaluate_node(frame, item)
                 if node is None:
                     return None

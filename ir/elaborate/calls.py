@@ -178,7 +178,7 @@ def _dim_argument(frame: Frame, op: Op, part: syntax.Expr, minus_one: bool = Fal
     if dim is None:
         raise fail(
             "E0216",
-            f"`{op.name}` needs a size here, but {described(part)} is none",
+            f"`{op.name}` needs a size here, and {described(part)} is not one",
             part.span,
             help="sizes are integers, the names in parameter types, and what `+ - *` makes of them",
         )

@@ -112,6 +112,14 @@ def name_value(frame: Frame, name: syntax.Name) -> Value | None:
     return None
 
 
+def is_known(frame: Frame, name: str) -> bool:
+    """Whether a name stands for anything here, or did or will further up or down."""
+    root = frame.root()
+    if frame.lookup(name) is not None or name in frame.dims or name in CONSTANTS or name in frame.module.names():
+        return True
+    return len(name) > 1 or name in root.block_locals or name in root.later
+
+
 def _mark_used(frame: Frame | None, name: str) -> None:
     while frame is not None:
         if name in frame.names:

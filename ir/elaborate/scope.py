@@ -146,5 +146,7 @@ def suggestion(name: str, candidates: Iterable[str]) -> str | None:
     folded = {option.lower(): option for option in options}
     if name.lower() in folded:
         return folded[name.lower()]
+    if len(name) < 2:
+        return None  # every other letter is like it
     close = difflib.get_close_matches(name, options, 1, 0.6)
     return close[0] if close else None

@@ -21,6 +21,8 @@ from tpc.ir.node import Node, Program
 from tpc.ir.ops.structure import CONSTANT, ConstantData
 from tpc.ir.types import F64, TensorType
 
+HERE = "import numpy as np\nimport pathlib\nHERE = pathlib.Path(__file__).parent\n"
+
 MALICIOUS = [
     "import os",
     "import os as np",
@@ -40,9 +42,9 @@ MALICIOUS = [
     "import numpy as np\ndef f(x):\n    return np.load('x', allow_pickle=True)",
     "import numpy as np\ndef f(x):\n    return np.load('x', allow_pickle=False)",
     "import numpy as np\nW = np.load('x', allow_pickle=False)",
-    "import numpy as np\nimport pathlib\nHERE = pathlib.Path(__file__).parent\nW = np.load(HERE / 'x', allow_pickle=True)",
-    "import numpy as np\nimport pathlib\nHERE = pathlib.Path(__file__).parent\nW = np.load(HERE / '../x', allow_pickle=False)",
-    "import numpy as np\nimport pathlib\nHERE = pathlib.Path(__file__).parent\nW = np.load(HERE / '/x', allow_pickle=False)",
+    HERE + "W = np.load(HERE / 'x', allow_pickle=True)",
+    HERE + "W = np.load(HERE / '../x', allow_pickle=False)",
+    HERE + "W = np.load(HERE / '/x', allow_pickle=False)",
     "import pathlib\ndef f(x):\n    return pathlib.Path('x').read_text()",
     "import pathlib\nHERE = pathlib.Path('/etc').parent",
     "import torch\ndef f(x):\n    return torch.load('x')",

@@ -34,19 +34,23 @@ def by_formula(name: str, program: Program, arrays: list[Any]) -> Any:
     return plain(chosen.load(emitted)(*values))
 
 
+def has_formula(case: tuple[Any, ...]) -> bool:
+    """Whether index notation says what a call means."""
+    op = OPS[case[0]]
+    types = [TensorType(KINDS[np.asarray(o).dtype.kind], np.shape(o)) for o in case[1]]
+    return op.name != "cast" and op.formula(types, {**op.options, **case[2]}) is not None
+
+
 @pytest.mark.parametrize("name", BACKENDS)
-@pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c[0]} {[np.shape(o) for o in c[1]]} {c[2]}")
+@pytest.mark.parametrize(
+    "case", filter(has_formula, CASES), ids=lambda c: f"{c[0]} {[np.shape(o) for o in c[1]]} {c[2]}"
+)
 def test_entry_is_formula(case: tuple[Any, ...], name: str) -> None:
     """Where an op has both, its entry in the table and its formula are one."""
     op, operands, attributes, _ = case
     arrays = [np.asarray(o) for o in operands]
     types = [TensorType(KINDS[a.dtype.kind], a.shape) for a in arrays]
-    options = {**OPS[op].options, **attributes}
-    if OPS[op].formula(types, options) is None or op == "cast":
-        pytest.skip("no formula")
     program = op_program(op, types, attributes)
-    if op in ("zeros", "ones", "eye", "arange", "one_hot", "full"):
-        value = by_formula(name, program, arrays)
     value = by_formula(name, program, arrays)
     expected = backend(name).load(backend(name).emit(program))(
         *[given(name, a, t.dtype) for a, t in zip(arrays, types, strict=True)]
@@ -72,7 +76,7 @@ FORMS = {
         "torch.sum(torch.diagonal(S, dim1=-2, dim2=-1))",
     ),
     "y[i in n - 1] = z[i + 1] - z[i]": ("z[1:] - z[:n - 1]", "z[1:] - z[:n - 1]"),
-    "y[i] = z[n - 1 - i]": ("np.flip(z, 0)", "torch.flip(z, (0,))"),
+    "y[i in n] = z[n - 1 - i]": ("np.flip(z, 0)", "torch.flip(z, (0,))"),
     "y[i] = max[j](A[i, j])": ("np.max(A, axis=1)", "torch.amax(A, dim=1)"),
     "y[i, j] = exp(A[i, j]) + 1": ("np.exp(A) + 1", "torch.exp(A) + 1"),
     "y[i, j] = S[at[i], j]": ("S[", "S["),
@@ -100,27 +104,27 @@ def test_forms(form: str, name: str) -> None:
 
 HARD = [
     "y[i] = sum[k where k <= i](z[i - k] * z[k])",
-    "y[i] = max[k where k <= i](z[k])",
-    "y[i] = mean[k where k <= i](z[k])",
-    "y[i] = prod[k where k != i](z[k])",
-    "y[i] = logsumexp[k where k >= i](z[k])",
-    "y[i] = min[k where k >= i](z[k] * k)",
+    "y[i in n] = max[k where k <= i](z[k])",
+    "y[i in n] = mean[k where k <= i](z[k])",
+    "y[i in n] = prod[k where k != i](z[k])",
+    "y[i in n] = logsumexp[k where k >= i](z[k])",
+    "y[i in n] = min[k where k >= i](z[k] * k)",
     "y[i] = argmax[k](S[k, i])",
-    "y[i] = sum[k](z[i + k - 1, pad=0] * S[k, 0])",
-    "y[i, j] = S[i + j - 1, j, pad=2.5]",
+    "y[i in n] = sum[k](z[i + k - 1, pad=0] * S[k, 0])",
+    "y[i in n, j in n] = S[i + j - 1, j, pad=2.5]",
     "y[i, j] = i * 10 + j + 0 * S[i, j]",
-    "y[i, j] = select(i == j, z[i], 0)",
+    "y[i, j in n] = select(i == j, z[i], 0)",
     "y[i, j] = S[at[i], at[j]]",
     "y[i] = S[i, at[i]]",
     "y[i] = S[at[i], i] * S[at[at[i]], i]",
     "y[i, j] = select(any[k](S[i, k] > 1), 1, 0) + S[i, j]",
     "y[i] = sum[k](sum[l](S[k, l] * z[l]) * S[i, k])",
-    "y[i] = sum[k](2)",
-    "y[i, j] = 1",
+    "y[i in n] = sum[k in m](2)",
+    "y[i in n, j in m] = 1",
     "y[i] = mean[k](S[i, k] - mean[l](S[i, l]))",
     "y = sum[i, j](S[i, j] * S[j, i])",
     "y[i] = sum[j](S[i, j] * 2 * z[j] * z[i])",
-    "y[i] = z[(i + 1) mod n]" if False else "y[i] = z[mod(i + 1, n)]",
+    "y[i in n] = z[mod(i + 1, n)]",
     "y[i, j in 2] = z[i] ^ j",
     "y[i in div(n, 2)] = z[2 * i + 1] - z[2 * i]",
     "y[i in div(n, 2)] = z[n - 1 - 2 * i]",

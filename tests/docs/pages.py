@@ -64,6 +64,21 @@ def matches(shown: str, actual: str) -> bool:
     return re.fullmatch("".join(lines), text) is not None
 
 
+def elided(shown: str, actual: str) -> str:
+    """What comes out, with `...` for the parts that were left out of what was shown, where they can still be told."""
+    wanted, lines = shown.rstrip().split("\n"), actual.rstrip().split("\n")
+    for line in wanted:
+        if "..." in line and line.strip() != "...":
+            lines = [line if matches(line, other) else other for other in lines]
+    for number, line in enumerate(wanted):
+        before, after = wanted[:number][-1:], wanted[number + 1 :][:1]
+        if line.strip() == "..." and all(part in lines for part in (*before, *after)):
+            start = lines.index(before[0]) + 1 if before else 0
+            end = lines.index(after[0], start) if after and after[0] in lines[start:] else len(lines)
+            lines[start:end] = [line]
+    return "\n".join(lines) + "\n"
+
+
 def checked(text: str, name: str, folder: Path) -> Checked:
     """The program with its diagnostics; `use` and `load` reach into the folder."""
     from tpc.files import FolderFiles
@@ -108,7 +123,7 @@ class Page:
             if actual:
                 self.fault(block, f"prints what is not shown:\n{actual}")
         elif not matches(shown.text, actual):
-            self.edits.append((shown.start, shown.end, actual.rstrip() + "\n"))
+            self.edits.append((shown.start, shown.end, elided(shown.text, actual)))
             self.fault(shown, f"shown:\n{shown.text}\nbut it is:\n{actual}")
 
     # ---- kinds of blocks
@@ -161,7 +176,7 @@ class Page:
                 said.append(part)
                 continue
             self.fault(block, f"{command}\nshown:\n{shown}\nbut it is:\n{actual}")
-            said.append(part[: len(part) - len(shown)] + actual.rstrip() + "\n")
+            said.append(part[: len(part) - len(shown)] + elided(shown, actual))
         if "".join(said) != block.text:
             self.edits.append((block.start, block.end, "".join(said)))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .pages import Page, blocks_of, faults_of, matches
+from .pages import Page, blocks_of, elided, faults_of, matches
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
@@ -97,3 +97,16 @@ def test_update_rewrites_what_comes_out_and_nothing_else(folder: Path) -> None:
     page.run()
     assert page.rewritten == text.replace("\n3\n", "\n2\n")
     assert [b.kind for b in blocks_of(page.rewritten)] == ["python", "text"]
+
+
+@pytest.mark.parametrize(
+    ("shown", "actual", "new"),
+    [
+        ("a\n...\nd\n1\n", "a\nb\nc\nd\n2\n", "a\n...\nd\n2\n"),
+        ("a\n...\n", "a\nb\nc\n", "a\n...\n"),
+        ("took ... s\n1\n", "took 3 s\n2\n", "took ... s\n2\n"),
+        ("a\n...\nd\n", "x\nb\nd\n", "x\nb\nd\n"),
+    ],
+)
+def test_update_leaves_out_what_was_left_out(shown: str, actual: str, new: str) -> None:
+    assert elided(shown, actual) == new

@@ -54,6 +54,12 @@ def test_respell_shares_equal_things() -> None:
     assert sorted(ops(done)) == ["add", "add", "square"]
 
 
+def test_respell_leaves_numbers_to_take_the_format_of_what_they_meet() -> None:
+    done = run(program("def f(x: f32[n]) = f32(0.1) * x, f32(0.1) + f32(2), f64(0.1) * x")).program
+    assert ops(done).count("cast") == 3
+    assert [str(t) for t in done.result_types] == ["f32[n]", "f32", "f64[n]"]
+
+
 def test_prune_drops_state_that_nothing_needs() -> None:
     text = """
 def f(x: f64, z: f64) -> f64:
