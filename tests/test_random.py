@@ -143,7 +143,7 @@ def test_formatting_is_settled_after_once_and_keeps_the_meaning() -> None:
 def test_the_programs_use_most_ops() -> None:
     used = {node.op.name for _, sample in samples(2) for node in program(sample.text).walk()}
     missing = set(OPS) - used - {"constant", "derivative", "approximate", "input"}
-    assert COUNT < 2000 or len(missing) < 30, sorted(missing)
+    assert COUNT < 2000 or len(missing) < 50, sorted(missing)
 
 
 # ---- passes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tpc.dsl import syntax
-from tpc.dsl.diagnostics import Label, fail
+from tpc.dsl.diagnostics import Label, TpcError, fail
 from tpc.ir.build import make, static_dim
 from tpc.ir.dims import DimLike, dim_text, divide, is_nonnegative
 from tpc.ir.elaborate.expression import apply, described, evaluate_node, is_known, try_dim
@@ -114,6 +114,8 @@ def _range(frame: Frame, item: syntax.Slice, dim: DimLike) -> Range:
             return default
         known = try_dim(frame, part)
         if known is None:
+            if evaluate_node(frame, part) is None:
+                raise TpcError(())  # what is wrong with it is told already
             raise fail(
                 "E0511",
                 "the bounds of a slice must be sizes",

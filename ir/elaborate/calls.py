@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tpc.dsl import syntax
-from tpc.dsl.diagnostics import Label, fail
+from tpc.dsl.diagnostics import Label, TpcError, fail
 from tpc.ir.build import cast, items, make, operation, size
 from tpc.ir.dims import DimLike, product
 from tpc.ir.elaborate import derivatives
@@ -176,6 +176,8 @@ def _too_many(expression: syntax.Call, op: Op, order: list[str]) -> Exception:
 def _dim_argument(frame: Frame, op: Op, part: syntax.Expr, minus_one: bool = False) -> DimLike:
     dim = try_dim(frame, part)
     if dim is None:
+        if evaluate(frame, part) is None:
+            raise TpcError(())  # what is wrong with it is told already
         raise fail(
             "E0216",
             f"`{op.name}` needs a size here, and {described(part)} is not one",
@@ -208,6 +210,8 @@ def _option(frame: Frame, op: Op, name: str, part: syntax.Expr) -> Any:
     match part:
         case syntax.Number(value=value):
             return value
+        case syntax.String(value=word):
+            raise fail("E0217", "options are words without quotes", part.span, help=f"write `{name}={word}`")
         case syntax.Unary(operator="-", operand=syntax.Number(value=value)):
             return -value
         case syntax.Tuple(items=parts):
@@ -222,7 +226,8 @@ def _option(frame: Frame, op: Op, name: str, part: syntax.Expr) -> Any:
             if word in DTYPES and name == "dtype":
                 return DTYPES[word]
             default = op.options[name]
-            if isinstance(default, str) or default is None:
+            known = frame.lookup(word) is not None or frame.module.lookup(word)[0]
+            if not known and (isinstance(default, str) or default is None):
                 dim = try_dim(frame, part)
                 return word if dim is None else dim
     dim = try_dim(frame, part)

@@ -354,6 +354,9 @@ def fits(frame: Frame, node: Node, wanted: TensorType, what: str, part: syntax.E
             f"{what} is {_shape(actual)}, but is declared {_shape(wanted)}",
             Label(part.span, f"this is {actual}"),
             declared,
+            help="transpose it with `'`, or declare it the other way round"
+            if actual.rank == 2 and actual.dims == wanted.dims[::-1]
+            else f"declare it {actual}, if that is what is meant",
         )
         return None
     if actual.dtype is wanted.dtype:

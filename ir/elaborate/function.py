@@ -108,13 +108,20 @@ def _is_broken(definition: syntax.Def) -> bool:
 
 def _poison_broken(frame: Frame, definition: syntax.Def) -> None:
     """What a line that could not be read seems to assign is unknown, and no further error."""
-    if not _is_broken(definition):
-        return
-    text = definition.span.text
-    for match in re.finditer(r"(?m)^[ \t]+([^=\n]*?)(?:\[[^\]=]*\])?\s*(?:[-+*/~:]?=)(?!=)", text):
-        for name in re.findall(r"[^\W\d]\w*", match[1]):
+    if _is_broken(definition):
+        for name in assigned_in_text(definition.span.text):
             if name not in frame.later and frame.lookup(name) is None:
                 frame.names[name] = Binding(None, definition.span, True)
+
+
+def assigned_in_text(text: str) -> list[str]:
+    """The names that lines of a text seem to assign."""
+    names: list[str] = []
+    for line in text.split("\n"):
+        target, sign, value = line.partition("=")
+        if sign and target[-1:] not in "<>!" and not value.startswith("="):
+            names += re.findall(r"[^\W\d]\w*", re.sub(r"\[[^\]]*\]", "", target))
+    return names
 
 
 def _run_body(frame: Frame, definition: syntax.Def) -> syntax.Return | None:
@@ -148,8 +155,9 @@ def run(frame: Frame, statements: Sequence[syntax.Statement]) -> None:
             _run(frame, statement)
         except TpcError as error:
             frame.diagnostics.items.extend(error.diagnostics)
+            block = isinstance(statement, syntax.Repeat | syntax.Scan | syntax.If)
             for name, span in control.assigned([statement]).items():
-                if frame.lookup(name) is None:
+                if block or frame.lookup(name) is None:
                     frame.names[name] = Binding(None, span, True)
 
 

@@ -15,7 +15,7 @@ from tpc.ir.arrays import type_of_array
 from tpc.ir.build import cast
 from tpc.ir.dims import DimLike, named, substitute
 from tpc.ir.elaborate.expression import evaluate_node, fits
-from tpc.ir.elaborate.function import build
+from tpc.ir.elaborate.function import assigned_in_text, build
 from tpc.ir.elaborate.match import abstract, equalities, match_arguments
 from tpc.ir.elaborate.scope import Frame, FunctionValue, Value
 from tpc.ir.elaborate.types import facts_of, holds, size_names, type_of
@@ -83,6 +83,7 @@ class ModuleScope:
         self._told: set[tuple[str, str, int]] = set()
         self._loaded: set[str] = set()
         self.called: set[str] = set()
+        self.broken: set[str] = set()  # names in lines that could not be read
 
     # ---- reading
 
@@ -102,6 +103,8 @@ class ModuleScope:
                         self.definitions[name.name] = item
                         if not chain:
                             self.order.append(name.name)
+                case syntax.Broken(span=span):
+                    self.broken.update(assigned_in_text(span.text))
 
     def _use(self, source: Source, path: syntax.String, chain: tuple[str, ...]) -> None:
         try:
@@ -157,7 +160,7 @@ class ModuleScope:
             return True, FunctionValue(self.definitions[name])
         if name in self.constants:
             return True, self.constant(name)
-        return False, None
+        return name in self.broken, None
 
     def constant(self, name: str) -> Node | None:
         """The value of a constant, read or computed once."""
