@@ -13,7 +13,7 @@ from tpc.ir.formula import Access, Composed, LetterValue, Scalar, free_letters
 from tpc.ir.types import INT
 
 if TYPE_CHECKING:
-    from tpc.backends.notation import Part, _Translation
+    from tpc.backends.notation import Guards, Part, _Translation
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Reader:
             return None
         return Part(self.at.operands[access.operand], tuple(letters))
 
-    def read(self, access: Access, order: tuple[str, ...], guarded: bool) -> Part:
+    def read(self, access: Access, order: tuple[str, ...], guards: Guards) -> Part:
         """The array of an access over its letters in the given order."""
         from tpc.backends.notation import Part
 
@@ -55,7 +55,7 @@ class Reader:
         value = self.at.operands[access.operand]
         if not access.indices:
             return Part(value)
-        axes = [self.axis(i, d, access, guarded) for i, d in zip(access.indices, dims, strict=True)]
+        axes = [self.axis(i, d, access, guards) for i, d in zip(access.indices, dims, strict=True)]
         gathers = [a for a in axes if a.scalar is not None]
         simple = [n for a in axes if a.scalar is None for n in a.letters]
         taken = {n for a in gathers if a.scalar is not None for n in free_letters(a.scalar)}
@@ -63,11 +63,11 @@ class Reader:
             return self.slices(value, axes, order)
         whole = all(a == _Axis(a.letters) and len(a.letters) == 1 for a in axes if a.scalar is None)
         alone = len(gathers) == 1 and not taken & set(simple) and len(set(simple)) == len(simple)
-        if whole and alone and not guarded and access.pad is None:
+        if whole and alone and not guards and access.pad is None:
             return self.gather_one(value, axes, order, dims)
-        return self.gather_all(access, order, guarded)
+        return self.gather_all(access, order, guards)
 
-    def axis(self, index: Scalar | Composed, dim: DimLike, access: Access, guarded: bool) -> _Axis:
+    def axis(self, index: Scalar | Composed, dim: DimLike, access: Access, guards: Guards) -> _Axis:
         extent = self.at.extents
         if isinstance(index, Composed):
             letters = tuple(n for n in index.letters)
@@ -75,7 +75,7 @@ class Reader:
         form = affine(index)
         if form is None or len(form.slopes) > 1:
             return _Axis(scalar=index)
-        if guarded or access.pad is not None:
+        if guards or access.pad is not None:
             limits = bounds(form, extent)
             if limits is None or not (is_nonnegative(limits[0]) and is_nonnegative(dim - 1 - limits[1])):
                 return _Axis(scalar=index)
@@ -130,11 +130,11 @@ class Reader:
             depth += 1
         return Part(Value(text, value.dtype, len(wanted), value.python, depth), tuple(wanted))
 
-    def positions(self, scalar: Scalar, dim: DimLike, order: tuple[str, ...], guarded: bool, checked: bool) -> Part:
+    def positions(self, scalar: Scalar, dim: DimLike, order: tuple[str, ...], guards: Guards, checked: bool) -> Part:
         """The positions that an index gives, tested where only the run can tell that they fit."""
         from tpc.backends.notation import Part
 
-        part = self.at.part(scalar, order, guarded)
+        part = self.at.part(scalar, order, guards)
         if not checked or affine(scalar) is not None:
             return part
         text = f"{self.at.scribe.helper('_inside')}({part.value.text}, {self.at.scribe.size(dim)})"
@@ -151,7 +151,7 @@ class Reader:
                 items.append(":")
                 letters += a.letters
             else:
-                found = self.positions(a.scalar, dim, order, False, True)
+                found = self.positions(a.scalar, dim, order, (), True)
                 items.append(self.at.scribe.named(found.value).text)
                 letters += found.letters
         while items[-1] == ":":
@@ -162,31 +162,42 @@ class Reader:
             text = self.at.dialect.permute(text, [letters.index(n) for n in wanted])
         return Part(Value(text, value.dtype, len(wanted), depth=value.depth + 1), tuple(wanted))
 
-    def gather_all(self, access: Access, order: tuple[str, ...], guarded: bool) -> Part:
+    def gather_all(self, access: Access, order: tuple[str, ...], guards: Guards) -> Part:
         """Every axis is read at positions that broadcast against each other."""
         from tpc.backends.notation import Part
 
         at = self.at
         dims = at.dims[access.operand]
-        safe = guarded or access.pad is not None
+        safe = bool(guards) or access.pad is not None
         parts = []
         for index, dim in zip(access.indices, dims, strict=True):
             if isinstance(index, Composed):
                 parts.append(self.composed(index, order))
             else:
-                parts.append(self.positions(index, dim, order, guarded, not safe))
-        pad = at.part(access.pad, order, guarded) if access.pad is not None else None
-        letters = at.union([*parts, *([pad] if pad else [])], order)
+                parts.append(self.positions(index, dim, order, guards, not safe))
+        pad = at.part(access.pad, order, guards) if access.pad is not None else None
+        tested = guards if any(not isinstance(i, Composed) and affine(i) is None for i in access.indices) else ()
+        guard = None if pad else self.guard(tested, order)
+        letters = at.union([*parts, *(p for p in (pad, guard) if p)], order)
         texts = [at.aligned(p, letters) for p in parts]
         value = at.operands[access.operand]
         if safe:
             outside = at.aligned(pad, letters) if pad else "0"
-            text = f"{at.scribe.helper('_entries')}({value.text}, {shape_source(texts)}, {outside})"
+            more = f", {at.aligned(guard, letters)}" if guard else ""
+            text = f"{at.scribe.helper('_entries')}({value.text}, {shape_source(texts)}, {outside}{more})"
         else:
             text = fill("{0}[{items}]", value.text, items=", ".join(texts))
         depth = 1 + max(p.value.depth for p in parts)
         letters = at.union(parts, order) if not safe else letters
         return Part(Value(text, value.dtype, len(letters), depth=depth + 1), letters)
+
+    def guard(self, guards: Guards, order: tuple[str, ...]) -> Part | None:
+        """Where all guards hold: only there must a position that the run tells lie inside of its axis."""
+        total: Part | None = None
+        for guard in guards:
+            part = self.at.part(guard, order, ())
+            total = part if total is None else self.at.apply("logical_and", [total, part], order)
+        return total
 
     def composed(self, index: Composed, order: tuple[str, ...]) -> Part:
         """The position in an axis made of several letters."""
@@ -195,7 +206,7 @@ class Reader:
         total: Part | None = None
         for n, letter in enumerate(index.letters):
             rest = product(self.at.extents[x] for x in index.letters[n + 1 :])
-            part = self.at.part(LetterValue(letter), order, False)
+            part = self.at.part(LetterValue(letter), order, ())
             if rest != 1:
                 factor = Part(Value(self.at.scribe.size(rest), INT, python=True))
                 part = self.at.apply("mul", [part, factor], order)

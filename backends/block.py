@@ -7,7 +7,7 @@ once by an operation that reads well with it inside.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tpc.backends import control
 from tpc.backends.arguments import type_text
@@ -33,7 +33,7 @@ from tpc.ir.ops.structure import (
     At,
     Range,
 )
-from tpc.ir.types import BF16, BOOL, F16, F32, I64, INT, STRONG, TensorType, as_float, promote_all
+from tpc.ir.types import BF16, BOOL, F16, F32, I64, INT, STRONG, DType, TensorType, as_float, promote_all
 
 if TYPE_CHECKING:
     from tpc.backends.function import Function
@@ -120,8 +120,23 @@ class Block:
                 raise fail("E1001", "`~=` is not built yet", help="write `=` for the exact value")
             case op if op is SUBSCRIPT:
                 self.subscript(node)
+            case op if op.name == "stack" and self.rows(node, node.tensor.dtype) is not None:
+                values = self.rows(node, node.tensor.dtype)
+                assert isinstance(values, list)
+                text = self.dialect.array_literal(self.function, values, node.tensor.dtype)
+                self.assign(node, Value(text, node.tensor.dtype, node.tensor.rank, depth=1))
             case _:
                 self.operation(node)
+
+    def rows(self, node: Node, dtype: DType) -> Any:
+        """A block of numbers as nested lists, or None if not all of it is written out."""
+        if node.op is LITERAL:
+            value = node["value"].value
+            return {"b": bool, "i": int, "f": float, "c": complex}[dtype.kind](value)
+        if node.op.name != "stack" or node["axis"] != 0:
+            return None
+        parts = [self.rows(a, dtype) for a in node.args]
+        return None if any(p is None for p in parts) else parts
 
     def subscript(self, node: Node) -> None:
         """Slices and positions; one that only the run tells is tested there."""
@@ -273,23 +288,34 @@ class Block:
     def assign(self, node: Node, value: Value) -> None:
         """Remember a value: inside of its only use where that reads well, else on a line of its own."""
         users = self.users.get(node, [])
-        name = self.name_of(node)
+        name = None if self.starts_a_loop(node, value, users) else self.name_of(node)
         cheap = value.is_atom or (value.python and value.depth == 0)
         if not (cheap and not name) and not (name is None and self.may_stay_inside(node, value, users)):
             comment = type_text(node.tensor) if node.tensor.rank else ""
             value = self.function.named(value, name or self.suggested(node) or "", comment)
         self.env[node] = value
 
+    def starts_a_loop(self, node: Node, value: Value, users: Sequence[Node | None]) -> bool:
+        """Whether a value is only the state that a loop starts with: the state has its name."""
+        if len(users) != 1 or users[0] is None or users[0].op not in (REPEAT, SCAN):
+            return False
+        loop = users[0]
+        return node in loop.args[: loop["state"]] and value.depth <= 2 and len(value.text) <= _LONGEST
+
     def may_stay_inside(self, node: Node, value: Value, users: Sequence[Node | None]) -> bool:
         if len(users) != 1 or value.depth > 3 or len(value.text) > _LONGEST:
             return False
         (user,) = users
+        if self.starts_a_loop(node, value, users):
+            return True
         if user is None:
             return node.op.group != "structure"
         if user.op is IF:
             return node is user.args[0]
         if node.op.name in ("transpose", "adjoint") and user.op.group in ("products", "linalg"):
             return True
+        if node.op.name == "stack" and user.op.name == "stack":
+            return self.rows(user, user.tensor.dtype) is not None
         inside = node.op.group in _INSIDE or value.python or node.op is SUBSCRIPT
         return inside and user.op.group in _AROUND
 

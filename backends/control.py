@@ -23,7 +23,7 @@ _VIEWS = words(
     "transpose adjoint permute diag vec unvec re im conj floor ceil round trunc cast tril triu clip fftshift ifftshift "
     "lu ldl expm"
 )
-_FRESH_SHAPES = words("zeros ones eye arange linspace one_hot concat stack")
+_FRESH_SHAPES = words("zeros ones full eye arange linspace one_hot concat stack")
 
 
 def types_of(node: Node) -> tuple[TensorType, ...]:
@@ -31,7 +31,7 @@ def types_of(node: Node) -> tuple[TensorType, ...]:
     return node.type if isinstance(node.type, tuple) else (node.type,)
 
 
-def result_names(block: Block, node: Node, wanted: Sequence[str] = ()) -> list[str]:
+def result_names(block: Block, node: Node, wanted: Sequence[str | None] = ()) -> list[str]:
     """A fresh name for each result of a node, the user's where there is one."""
     items = {u["position"]: u for u in block.users.get(node, []) if isinstance(u, Node) and u.op is ITEM}
     names = []
@@ -111,7 +111,7 @@ def write_repeat(block: Block, node: Node) -> None:
     captured = list(node.args[states:])
     limit = function.size(count) if count is not None else block.value(captured.pop()).text
     types = [i.tensor for i in body.inputs[:states]]
-    names = result_names(block, node)
+    names = result_names(block, node, [None if a.op is INPUT else block.name_of(a) for a in node.args[:states]])
     start = [_held(block, block.value(a), t) for a, t in zip(node.args[:states], types, strict=True)]
     for operand in captured:
         block.atom(operand)
@@ -145,7 +145,7 @@ def write_scan(block: Block, node: Node) -> None:
     body, states = node["body"], node["state"]
     extent = function.size(node["extent"])
     types = [i.tensor for i in body.inputs[1 : states + 1]]
-    names = result_names(block, node)
+    names = result_names(block, node, [None if a.op is INPUT else block.name_of(a) for a in node.args[:states]])
     start = [_held(block, block.value(a), t) for a, t in zip(node.args[:states], types, strict=True)]
     captured = node.args[states:]
     for operand in captured:

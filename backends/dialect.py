@@ -29,7 +29,7 @@ class Helper:
 class Scribe(Protocol):
     """The function that is being written, as tables see it."""
 
-    def named(self, value: Value) -> Value:
+    def named(self, value: Value, wanted: str = "") -> Value:
         """The value under a name, so that it may be used more than once."""
         ...
 
@@ -238,7 +238,9 @@ class Dialect:
 
     def array_literal(self, scribe: Scribe, values: list[Any], dtype: DType) -> str:
         """A small constant, written out."""
-        text = f"np.array({literal_list(values)}, {self.dtype(dtype)})"
+        usual = {"f": "np.float64", "i": "np.int64", "b": "bool", "c": "np.complex128"}[dtype.kind]
+        more = f", {self.dtype(dtype)}" if self.dtype(dtype) != usual else ""
+        text = f"np.array({literal_list(values)}{more})"
         return f"{scribe.helper('_bf16')}({text})" if dtype is BF16 else text
 
     def constant_line(self, name: str, load: str, dtype: DType) -> str:

@@ -36,7 +36,7 @@ class Function(Scribe):
     # ---- what tables ask for
 
     def named(self, value: Value, wanted: str = "", comment: str = "") -> Value:
-        if value.is_atom and not wanted and not comment:
+        if value.text.isidentifier() and not comment or value.is_atom and not wanted:
             return value
         name = self.names.fresh(wanted) if wanted else self.names.temporary()
         self.lines.write(f"{name} = {value.text}", comment)

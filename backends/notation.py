@@ -31,6 +31,9 @@ from tpc.ir.formula import (
 from tpc.ir.scalar import REDUCERS
 from tpc.ir.types import BF16, BOOL, F32, I64, INT, DType, as_float, promote_all
 
+Guards = tuple[Scalar, ...]
+"""The guards of the reductions around a scalar: only where all hold does it count."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -59,16 +62,17 @@ class _Translation:
         self.scribe, self.dialect, self.formula = scribe, dialect, formula
         self.operands, self.dims = operands, dims
         self.extents = dict(formula.extents)
+        self.spelled: dict[str, str] = {}  # letters as they were written, by their new names
         self.body = self.renamed(formula.body, {})
         self.reader = Reader(self)
-        self.known: dict[tuple[Scalar, tuple[str, ...], bool], Part] = {}
+        self.known: dict[tuple[Scalar, tuple[str, ...], Guards], Part] = {}
         self.counts: dict[Scalar, int] = {}
         for scalar in walk(self.body):
             self.counts[scalar] = self.counts.get(scalar, 0) + 1
 
     def result(self) -> Value:
         """The array with all axes of the formula."""
-        part = self.part(self.body, self.formula.letters, False)
+        part = self._part(self.body, self.formula.letters, ())
         value = part.value
         if not self.formula.axes:
             return value
@@ -106,6 +110,7 @@ class _Translation:
                 height = _height(scalar)
                 bound = {n: f"@{height}.{k}.{self.extents[n]}" for k, n in enumerate(letters)}
                 self.extents.update({bound[n]: self.extents[n] for n in letters})
+                self.spelled.update({bound[n]: n for n in letters})
                 inner = {**names, **bound}
                 return Reduction(
                     operator,
@@ -158,20 +163,21 @@ class _Translation:
 
     # ---- expressions
 
-    def part(self, scalar: Scalar, order: tuple[str, ...], guarded: bool) -> Part:
-        """The array of a scalar expression; `guarded` says that indices may leave their axes."""
-        free = free_letters(scalar)
+    def part(self, scalar: Scalar, order: tuple[str, ...], guards: Guards) -> Part:
+        """The array of a scalar expression; where `guards` do not hold, indices may leave their axes."""
+        free = free_letters(scalar).union(*map(free_letters, guards))
         order = tuple(n for n in order if n in free)
-        key = (scalar, order, guarded)
+        key = (scalar, order, guards)
         if key in self.known:
             return self.known[key]
-        part = self.settled(self._part(scalar, order, guarded))
+        part = self.settled(self._part(scalar, order, guards))
         if self.counts.get(scalar, 0) > 1 and not part.value.is_atom and not part.value.python:
-            part = Part(self.scribe.named(part.value), part.letters)
+            wanted = self.spelled.get(scalar.name, scalar.name) if isinstance(scalar, LetterValue) else ""
+            part = Part(self.scribe.named(part.value, wanted), part.letters)
         self.known[key] = part
         return part
 
-    def _part(self, scalar: Scalar, order: tuple[str, ...], guarded: bool) -> Part:
+    def _part(self, scalar: Scalar, order: tuple[str, ...], guards: Guards) -> Part:
         match scalar:
             case Literal():
                 return Part(self.dialect.literal(scalar))
@@ -181,12 +187,12 @@ class _Translation:
                 text = self.dialect.arange(self.scribe, self.extent(name))
                 return Part(Value(text, INT, 1, depth=1), (name,))
             case Access():
-                return self.reader.read(scalar, order, guarded)
+                return self.reader.read(scalar, order, guards)
             case Apply():
-                parts = [self.part(a, order, guarded) for a in scalar.arguments]
+                parts = [self.part(a, order, guards) for a in scalar.arguments]
                 return self.apply(scalar.function, parts, order)
             case Reduction():
-                return self.reduce(scalar, order, guarded)
+                return self.reduce(scalar, order, guards)
 
     def apply(self, function: str, parts: Sequence[Part], order: Sequence[str]) -> Part:
         """A scalar function of parts that meet by broadcasting."""
@@ -199,15 +205,15 @@ class _Translation:
 
     # ---- reductions
 
-    def reduce(self, scalar: Reduction, order: tuple[str, ...], guarded: bool) -> Part:
+    def reduce(self, scalar: Reduction, order: tuple[str, ...], guards: Guards) -> Part:
         inner = (*order, *(n for n in scalar.letters if n not in order))
         if scalar.operator == "sum" and scalar.guard is None:
-            found = self.contraction(scalar, inner, guarded)
+            found = self.contraction(scalar, inner, guards)
             if found is not None:
                 return found
         if scalar.guard is not None:
-            return self.guarded_reduction(scalar, inner, guarded)
-        return self.reduced(scalar.operator, self.part(scalar.body, inner, guarded), scalar.letters, inner)
+            return self.guarded_reduction(scalar, inner, guards)
+        return self.reduced(scalar.operator, self.part(scalar.body, inner, guards), scalar.letters, inner)
 
     def reduced(self, operator: str, part: Part, over: Sequence[str], order: Sequence[str]) -> Part:
         """A part reduced over letters."""
@@ -232,12 +238,12 @@ class _Translation:
         text = self.dialect.reducers[operator](self.scribe, value, axes, False, result)
         return Part(Value(text, result, len(left), depth=value.depth + 1), left)
 
-    def guarded_reduction(self, scalar: Reduction, order: tuple[str, ...], guarded: bool) -> Part:
+    def guarded_reduction(self, scalar: Reduction, order: tuple[str, ...], guards: Guards) -> Part:
         """A reduction that leaves out what its guard excludes: there stands the neutral value instead."""
         assert scalar.guard is not None
-        guard = self.part(scalar.guard, order, guarded)
+        guard = self.part(scalar.guard, order, guards)
         guard = Part(self.scribe.named(guard.value), guard.letters)
-        body = self.part(scalar.body, order, True)
+        body = self.part(scalar.body, order, (*guards, scalar.guard))
         operator = scalar.operator
         if operator == "mean":
             total = self.reduced("sum", self.masked(guard, body, 0, order), scalar.letters, order)
@@ -266,7 +272,7 @@ class _Translation:
 
     # ---- contractions
 
-    def contraction(self, scalar: Reduction, order: tuple[str, ...], guarded: bool) -> Part | None:
+    def contraction(self, scalar: Reduction, order: tuple[str, ...], guards: Guards) -> Part | None:
         """A sum of products as a matrix product or an einsum; None where it is a plain sum."""
         over = set(scalar.letters)
         factors = _factors(scalar.body)
@@ -274,7 +280,7 @@ class _Translation:
             return None
         if {n for f in factors for n in free_letters(f)} < over:
             return None
-        parts = [self.factor(f, order, guarded) for f in factors]
+        parts = [self.factor(f, order, guards) for f in factors]
         common = promote_all(p.value.dtype for p in parts)
         if common is BOOL or common.is_weak:
             return None
@@ -296,13 +302,13 @@ class _Translation:
             result = self.apply("mul", [factor, result], order)
         return result
 
-    def factor(self, scalar: Scalar, order: tuple[str, ...], guarded: bool) -> Part:
+    def factor(self, scalar: Scalar, order: tuple[str, ...], guards: Guards) -> Part:
         """A factor of a contraction; an operand keeps its own order of axes."""
         if isinstance(scalar, Access):
             plain = self.reader.plain(scalar)
             if plain is not None:
                 return plain
-        return self.part(scalar, order, guarded)
+        return self.part(scalar, order, guards)
 
     def met(self, part: Part, common: DType) -> Part:
         held = F32 if common is BF16 and self.dialect.name == "numpy" else common

@@ -58,11 +58,14 @@ def _at(place, size):
     ),
     "_entries": Helper(
         '''
-def _entries(x, places, outside):
-    """x at these places, and `outside` for those that lie outside of it."""
+def _entries(x, places, outside, counts=False):
+    """x at these places, and `outside` for those that lie outside of it, which is an error where they count."""
     inside = np.asarray(True)
     for place, size in zip(places, x.shape):
         inside = inside & (0 <= place) & (place < size)
+    if np.any(counts & ~inside):
+        raise IndexError(f"a position lies outside of an array of shape {x.shape}")
+    inside = inside & counts if counts is not False else inside
     outside = np.asarray(outside).astype(x.dtype)
     if x.size == 0:
         return np.broadcast_to(outside, np.broadcast_shapes(inside.shape, outside.shape)).copy()

@@ -31,13 +31,17 @@ def _inside(places, size):
     ),
     "_entries": Helper(
         '''
-def _entries(x, places, outside):
-    """x at these places, and `outside` for those that lie outside of it."""
+def _entries(x, places, outside, counts=False):
+    """x at these places, and `outside` for those that lie outside of it, which is an error where they count."""
     places = [torch.as_tensor(place, device=x.device) for place in places]
     outside = torch.as_tensor(outside, dtype=x.dtype, device=x.device)
     inside = torch.as_tensor(True, device=x.device)
     for place, size in zip(places, x.shape):
         inside = inside & (0 <= place) & (place < size)
+    if counts is not False:
+        if bool((counts & ~inside).any()):
+            raise IndexError(f"a position lies outside of an array of shape {tuple(x.shape)}")
+        inside = inside & counts
     if x.numel() == 0:
         return torch.broadcast_to(outside, torch.broadcast_shapes(inside.shape, outside.shape)).clone()
     entries = x[tuple(torch.where(inside, place, 0) for place in places)]

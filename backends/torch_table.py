@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from tpc.backends.code import Value, fill, number, shape_source
 from tpc.backends.dialect import Entry, Scribe, Site
-from tpc.backends.numpy_table import axis_options, drawn, each, named_error, reduce_op, reduced_axes, reshaped, simple
+from tpc.backends.numpy_linalg import each, named_error
+from tpc.backends.numpy_table import axis_options, drawn, reduce_op, reduced_axes, reshaped, simple
 from tpc.ir.ops.indexing import checked_axes
 from tpc.ir.types import BF16, BOOL, F16, F32, DType, as_float, promote_all
 
@@ -219,10 +220,6 @@ def _segments(site: Site) -> str:
 # ---- linear algebra
 
 
-def _with_name(helper: str, *more: str) -> Callable[[Site], str]:
-    return named_error(helper, *more)
-
-
 def _solve_triangular(site: Site) -> str:
     helper, lower = site.help("_solve_triangular"), site["lower"]
     A, B = (a.text for a in site.args)
@@ -374,7 +371,7 @@ OPS: dict[str, Entry] = {
     "scatter_add": _scatter,
     "segment_sum": _segments,
     # linear algebra
-    "inv": _with_name("_inv"),
+    "inv": named_error("_inv"),
     "pinv": "torch.linalg.pinv({0})",
     "solve": _solve,
     "solve_triangular": _solve_triangular,
@@ -382,7 +379,7 @@ OPS: dict[str, Entry] = {
     "det": "torch.linalg.det({0})",
     "logdet": _logdet,
     "slogdet": "torch.linalg.slogdet({0})",
-    "cholesky": _with_name("_cholesky"),
+    "cholesky": named_error("_cholesky"),
     "lu": "torch.linalg.lu({0})",
     "ldl": each("_ldl"),
     "qr": "torch.linalg.qr({0})",

@@ -118,16 +118,16 @@ def simpler(op: Op, args: Sequence[Node]) -> Node | None:
     if len(values) < len(args):
         return None
     with suppress(ArithmeticError):
-        match op.name, *values:
-            case "neg", x:
+        match op.name, values:
+            case "neg", [x]:
                 return literal(-x)
-            case "add", x, y:
+            case "add", [x, y]:
                 return literal(float(x + y))
-            case "sub", x, y:
+            case "sub", [x, y]:
                 return literal(float(x - y))
-            case "mul", x, y:
+            case "mul", [x, y]:
                 return literal(float(x * y))
-            case "div", x, y:
+            case "div", [x, y]:
                 return literal(x / y)
     return None
 

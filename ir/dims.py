@@ -160,16 +160,16 @@ def power(base: DimLike, exponent: int) -> DimLike:
 
 def arithmetic(function: str, dims: Sequence[DimLike]) -> DimLike | None:
     """The sum, difference, product, negative or small power of sizes, by the name of the op; None for others."""
-    match function, *dims:
-        case "add", a, b:
+    match function, list(dims):
+        case "add", [a, b]:
             return add(a, b)
-        case "sub", a, b:
+        case "sub", [a, b]:
             return add(a, multiply(b, -1))
-        case "mul", a, b:
+        case "mul", [a, b]:
             return multiply(a, b)
-        case "neg", a:
+        case "neg", [a]:
             return multiply(a, -1)
-        case "pow", a, int() as exponent if 0 <= exponent <= 16:
+        case "pow", [a, int() as exponent] if 0 <= exponent <= 16:
             return power(a, exponent)
     return None
 

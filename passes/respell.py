@@ -48,7 +48,8 @@ def _simpler(node: Node) -> Node | None:
         return None
     plain = [_uncast(a) for a in args] if node.op.group == "elementwise" else list(args)
     if plain != list(args):
-        return make(node.op, plain)
+        bare = make(node.op, plain)
+        return _simpler(bare) or bare
     x, y = args
     value = literal_value(y)
     if name in ("mul", "div", "pow") and _is_one(y):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from tpc.dsl import syntax
 from tpc.dsl.diagnostics import Label, TpcError, fail
-from tpc.ir.build import make, static_dim
+from tpc.ir.build import cast, make, static_dim
 from tpc.ir.dims import DimLike, dim_text, divide, is_nonnegative
 from tpc.ir.elaborate.expression import apply, described, evaluate_node, is_known, try_dim
 from tpc.ir.elaborate.scope import Frame
 from tpc.ir.node import Constraint, Node
-from tpc.ir.ops.structure import SUBSCRIPT, At, Range
+from tpc.ir.ops.structure import LITERAL, SUBSCRIPT, At, Range
+from tpc.ir.types import promote_all
 
 
 def subscript(frame: Frame, expression: syntax.Subscript) -> Node | None:
@@ -124,6 +125,8 @@ def _range(frame: Frame, item: syntax.Slice, dim: DimLike) -> Range:
             )
         return dim + known if isinstance(known, int) and known < 0 else known
 
+    if item.start is None and item.stop is None and item.step is None:
+        return Range(0, dim, 1)  # the whole axis
     step = bound(item.step, 1)
     if not isinstance(step, int) or step <= 0:
         assert item.step is not None
@@ -155,8 +158,13 @@ def block(frame: Frame, expression: syntax.Block) -> Node | None:
         rows = _fill_zeros(rows)
     joined: list[tuple[Node, syntax.Expr]] = []
     for values in rows:
-        parts = [(_lift(node, 2 if rank == 2 else 1, item), item) for node, item in values]
-        line = parts[0][0] if len(parts) == 1 else apply(frame, "concat", parts, expression, axis=-1)
+        if all(node.tensor.rank == 0 for node, _ in values) and rank < 2:
+            common = promote_all(node.tensor.dtype for node, _ in values)
+            numbers = [(cast(n, common) if n.op is LITERAL and common.is_weak else n, item) for n, item in values]
+            line = apply(frame, "stack", numbers, expression, axis=0)
+        else:
+            parts = [(_lift(node, 2 if rank == 2 else 1, item), item) for node, item in values]
+            line = parts[0][0] if len(parts) == 1 else apply(frame, "concat", parts, expression, axis=-1)
         if line is None:
             return None
         joined.append((line, values[0][1]))

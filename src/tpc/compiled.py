@@ -108,8 +108,8 @@ class Compiled:
             from tpc.passes.pipeline import Options, run
 
             chosen = find_backend(backend)
-            plan = run(program, Options(sizes=dict(self._settings.dims)))
-            emitted = chosen.emit(plan.program, self._function.module.notes.names)
+            plan = run(program, Options(sizes=dict(self._settings.dims)), notes=self._function.module.notes)
+            emitted = chosen.emit(plan.program, plan.notes.names)
             special = Specialised(program, plan, emitted, backend, chosen.load(emitted))
             self._cache[key] = special
         self._current = special
@@ -207,7 +207,7 @@ class Compiled:
         """The plan as a table of its steps with shapes, facts, operations and bytes."""
         from tpc.explanation import explain
 
-        return explain(self.plan, self._function.module.notes.names, self._sizes)
+        return explain(self.plan, self.plan.notes.names, self._sizes)
 
     def __repr__(self) -> str:
         return f"<tpc {self._function.signature}>"

@@ -19,7 +19,7 @@ from tpc.ir.node import Program
 from tpc.ir.ops import OPS
 from tpc.ir.types import BOOL, C128, F64, I64, TensorType
 
-from .contract import BACKENDS, assert_close, compare, given, op_program, plain
+from .contract import BACKENDS, assert_close, compare, given, op_program, plain, run
 
 DIALECTS = {"numpy": NUMPY, "torch": TORCH}
 KINDS = {"f": F64, "c": C128, "i": I64, "b": BOOL}
@@ -147,3 +147,18 @@ def test_hard_forms(form: str, name: str) -> None:
         shapes = [(n, m), (m, p), (n, p), (n, n), (m,), (n,)]
         arrays = [np.abs(rng.standard_normal(s)) + 0.1 for s in shapes] + [rng.integers(0, max(n, 1), n)]
         compare(name, program, arrays)
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_guarded_positions(name: str) -> None:
+    """A position that a guard leaves out may lie anywhere; one that counts may not."""
+    text = (
+        "def f(z: f64[n], at: i64[n, m]) -> f64[n]:\n    y[i] = sum[k where at[i, k] >= 0](z[at[i, k]])\n    return y\n"
+    )
+    program = check(Source(text, "guard.tp")).programs["f"]
+    z = np.array([1.0, 2.0])
+    compare(name, program, [z, np.array([[0, -1, 1], [-5, -1, 1]])])
+    with pytest.raises(IndexError):
+        compare(name, program, [z, np.array([[0, -1, 2], [-5, -1, 1]])])
+    with pytest.raises(IndexError):
+        run(name, program, [z, np.array([[0, -1, 2], [-5, -1, 1]])])

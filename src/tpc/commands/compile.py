@@ -66,8 +66,8 @@ def _emitted(function: Function, emit: str, stop_after: str | None, dims: dict[s
     from tpc.ir.text import program_text
     from tpc.passes.pipeline import Options, run
 
-    names = function.module.notes.names
-    plan = run(function.generic(), Options(sizes=dims), stop_after)
+    plan = run(function.generic(), Options(sizes=dims), stop_after, function.module.notes)
+    names = plan.notes.names
     if emit == "ir":
         return program_text(plan.program, names)
     from tpc.backends import backend
