@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tpc.backends.code import Value, fill, shape_source
+from tpc.backends.code import Guards, Part, Value, fill, shape_source
 from tpc.ir.affine import affine, bounds
 from tpc.ir.dims import DimLike, is_nonnegative, product
 from tpc.ir.formula import Access, Composed, LetterValue, Scalar, free_letters
 from tpc.ir.types import INT
 
 if TYPE_CHECKING:
-    from tpc.backends.notation import Guards, Part, _Translation
+    from tpc.backends.notation import _Translation
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,6 @@ class Reader:
 
     def plain(self, access: Access) -> Part | None:
         """The operand itself, if every axis is read whole by a letter of its own."""
-        from tpc.backends.notation import Part
-
         dims = self.at.dims[access.operand]
         letters = []
         for index, dim in zip(access.indices, dims, strict=True):
@@ -49,8 +47,6 @@ class Reader:
 
     def read(self, access: Access, order: tuple[str, ...], guards: Guards) -> Part:
         """The array of an access over its letters in the given order."""
-        from tpc.backends.notation import Part
-
         dims = self.at.dims[access.operand]
         value = self.at.operands[access.operand]
         if not access.indices:
@@ -103,8 +99,6 @@ class Reader:
 
     def slices(self, value: Value, axes: Sequence[_Axis], order: Sequence[str]) -> Part:
         """Axes that are all letters, places, or composed of letters."""
-        from tpc.backends.notation import Part
-
         dialect = self.at.dialect
         text, depth = value.text, value.depth
         if any(a.item != ":" for a in axes):
@@ -132,8 +126,6 @@ class Reader:
 
     def positions(self, scalar: Scalar, dim: DimLike, order: tuple[str, ...], guards: Guards, checked: bool) -> Part:
         """The positions that an index gives, tested where only the run can tell that they fit."""
-        from tpc.backends.notation import Part
-
         part = self.at.part(scalar, order, guards)
         if not checked or affine(scalar) is not None:
             return part
@@ -142,8 +134,6 @@ class Reader:
 
     def gather_one(self, value: Value, axes: Sequence[_Axis], order: tuple[str, ...], dims: Sequence[DimLike]) -> Part:
         """One axis is read at positions, the others whole or in slices."""
-        from tpc.backends.notation import Part
-
         letters: list[str] = []
         items = []
         for a, dim in zip(axes, dims, strict=True):
@@ -164,8 +154,6 @@ class Reader:
 
     def gather_all(self, access: Access, order: tuple[str, ...], guards: Guards) -> Part:
         """Every axis is read at positions that broadcast against each other."""
-        from tpc.backends.notation import Part
-
         at = self.at
         dims = at.dims[access.operand]
         safe = bool(guards) or access.pad is not None
@@ -201,8 +189,6 @@ class Reader:
 
     def composed(self, index: Composed, order: tuple[str, ...]) -> Part:
         """The position in an axis made of several letters."""
-        from tpc.backends.notation import Part
-
         total: Part | None = None
         for n, letter in enumerate(index.letters):
             rest = product(self.at.extents[x] for x in index.letters[n + 1 :])

@@ -6,7 +6,7 @@ once by an operation that reads well with it inside.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tpc.backends import control
@@ -52,17 +52,16 @@ _MOVING = words(
 class Block:
     """The values of one program inside of a function: the whole function, or the body of a loop or branch."""
 
-    def __init__(self, function: Function, env: dict[Node, Value], names: Mapping[Node, str] | None = None) -> None:
+    def __init__(self, function: Function, env: dict[Node, Value]) -> None:
         self.function, self.dialect = function, function.dialect
         self.env = env
         self.results: dict[Node, list[Value]] = {}
-        self.names = names or {}
         self.users: dict[Node, list[Node | None]] = {}
 
-    def run(self, outputs: Sequence[Node], more: Sequence[Node] = ()) -> None:
-        """Write the nodes that the outputs depend on; `more` are further outputs, written later."""
+    def run(self, outputs: Sequence[Node]) -> None:
+        """Write the nodes that the outputs depend on."""
         if not self.users:
-            self.count([*outputs, *more])
+            self.count(outputs)
         for node in topological(outputs):
             if node not in self.env and node not in self.results:
                 self.node(node)
@@ -273,7 +272,7 @@ class Block:
         self.results[node] = values
 
     def name_of(self, node: Node) -> str | None:
-        return self.names.get(node) or self.function.module.user_names.get(node)
+        return self.function.module.user_names.get(node)
 
     def fitted(self, value: Value, type: TensorType) -> Value:
         """The value in exactly the format of its type."""

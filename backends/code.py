@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 from tpc.ir.dims import Dim, DimLike
+from tpc.ir.formula import Scalar
 from tpc.ir.types import DType
 
 
@@ -28,6 +29,18 @@ class Value:
     def is_atom(self) -> bool:
         """Whether the text may stand anywhere, and any number of times."""
         return self.text.isidentifier() or self.text.replace(".", "", 1).isdigit()
+
+
+Guards = tuple[Scalar, ...]
+"""The guards of the reductions around a scalar: only where all hold does it count."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """An array with one axis for each of its letters."""
+
+    value: Value
+    letters: tuple[str, ...] = ()
 
 
 def fill(template: str, *parts: str, **named: str) -> str:

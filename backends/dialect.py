@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tpc.backends.code import Value, fill, number, repeats
+from tpc.backends.code import Value, fill, number, repeats, shape_source
 from tpc.backends.numpy_functions import FUNCTIONS
 from tpc.ir.formula import Literal
 from tpc.ir.node import Node
@@ -81,8 +81,6 @@ class Site:
         return self.scribe.size(dim)
 
     def shape(self, dims: Sequence[Any]) -> str:
-        from tpc.backends.code import shape_source
-
         return shape_source([self.size(d) for d in dims])
 
     def help(self, name: str) -> str:

@@ -32,9 +32,9 @@ BUILTINS = words(
 MODULES = words("pathlib math numpy scipy.fft scipy.linalg scipy.signal scipy.special torch torch.nn.functional")
 # Methods and attributes of arrays, in both libraries.
 ARRAY = words(
-    "abs all amax amin any append astype broadcast_to clone conj copy cpu detach device diagonal dtype eps expand "
-    "finfo flip imag index_add indices is_complex item join max mean mH min mT ndim numel numpy permute prod real "
-    "reshape resolve_neg shape size sum swapaxes T to transpose values view where"
+    "abs all amax amin any append astype broadcast_to clone conj contiguous copy cpu detach device diagonal dtype "
+    "eps expand finfo flip imag index_add indices is_complex item join max mean mH min mT ndim numel numpy "
+    "permute prod real reshape resolve_neg shape size sum swapaxes T to transpose values view where"
 )
 NUMPY = words(
     "abs accumulate add all angle any arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin "

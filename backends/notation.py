@@ -8,10 +8,10 @@ product or an einsum; an index that is no single letter becomes a slice, a resha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tpc.backends.access import Reader
-from tpc.backends.code import Value, fill, shape_source
+from tpc.backends.code import Guards, Part, Value, fill, number, shape_source
 from tpc.backends.dialect import Dialect, Scribe
 from tpc.ir.dims import DimLike, product
 from tpc.ir.formula import (
@@ -30,17 +30,6 @@ from tpc.ir.formula import (
 )
 from tpc.ir.scalar import REDUCERS
 from tpc.ir.types import BF16, BOOL, F32, I64, INT, DType, as_float, promote_all
-
-Guards = tuple[Scalar, ...]
-"""The guards of the reductions around a scalar: only where all hold does it count."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """An array with one axis for each of its letters."""
-
-    value: Value
-    letters: tuple[str, ...] = ()
 
 
 def formula_value(
@@ -360,6 +349,4 @@ def _factors(scalar: Scalar) -> list[Scalar]:
 
 
 def _number(value: bool | int | float) -> Value:
-    from tpc.backends.code import number
-
     return Value(number(value), Literal.of(value).dtype, python=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tpc.backends.code import Value, fill, number
+from tpc.backends.code import Value, fill, number, shape_source
 from tpc.backends.dialect import Entry, Scribe, Site
 from tpc.backends.numpy_linalg import LINALG
 from tpc.ir.ops.indexing import checked_axes
@@ -188,8 +188,6 @@ def _pad(site: Site) -> str | None:
 def _tile(site: Site) -> str:
     axis = site["axis"] % site.rank
     times = [site.size(site["times"]) if n == axis else "1" for n in range(site.rank)]
-    from tpc.backends.code import shape_source
-
     return f"np.tile({site.args[0].text}, {shape_source(times)})"
 
 
@@ -249,7 +247,7 @@ def fourier(function: str, *more: str) -> Callable[[Site], str]:
             value = site.dialect.cast(site.scribe, value, F32)
         if site.may_be_empty:
             value = site.scribe.named(value)
-        options = "".join(f", {m}={_option(site, m)}" for m in more)
+        options = "".join(f", {m}={site.size(site[m])}" for m in more)
         options += ', norm="ortho"' if "dct" in function else ""
         call = f"{function}({value.text}{options})"
         if not site.may_be_empty:
@@ -263,8 +261,8 @@ def fourier(function: str, *more: str) -> Callable[[Site], str]:
     return text
 
 
-def _option(site: Site, name: str) -> str:
-    return site.size(site[name])
+def _axes(site: Site) -> str:
+    return "" if site["axis"] is None else f", {site['axis']}"
 
 
 # ---- ordering
@@ -381,7 +379,3 @@ OPS: dict[str, Entry] = {
     # random
     **dict.fromkeys(("normal", "uniform", "rademacher", "sparse_sketch"), _random),
 }
-
-
-def _axes(site: Site) -> str:
-    return "" if site["axis"] is None else f", {site['axis']}"

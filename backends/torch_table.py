@@ -9,7 +9,7 @@ from tpc.backends.dialect import Entry, Scribe, Site
 from tpc.backends.numpy_linalg import each, named_error
 from tpc.backends.numpy_table import axis_options, drawn, reduce_op, reduced_axes, reshaped, simple
 from tpc.ir.ops.indexing import checked_axes
-from tpc.ir.types import BF16, BOOL, F16, F32, DType, as_float, promote_all
+from tpc.ir.types import BF16, BOOL, F16, F32, STRONG, DType, as_float, promote_all
 
 
 def _reduction(name: str) -> Callable[[Scribe, Value, tuple[int, ...] | None, bool, DType], str]:
@@ -46,8 +46,6 @@ def _reduction(name: str) -> Callable[[Scribe, Value, tuple[int, ...] | None, bo
 
 
 def _spelled(dtype: DType) -> str:
-    from tpc.ir.types import STRONG
-
     return "torch.bfloat16" if dtype is BF16 else f"torch.{STRONG.get(dtype, dtype).numpy}"
 
 
@@ -131,7 +129,8 @@ def _vdot(site: Site) -> str:
 
 def _kron(site: Site) -> str | None:
     first, second = (a.tensor.rank for a in site.node.args)
-    return fill("torch.kron({0}, {1})", *site.texts) if first == second <= 2 else None
+    # torch.kron fails where the strides of its operands differ
+    return fill("torch.kron({0}.contiguous(), {1}.contiguous())", *site.texts) if first == second <= 2 else None
 
 
 def _trace(site: Site) -> str:

@@ -50,10 +50,6 @@ def _ufunc(name: str) -> Callable[..., Any]:
     return lambda np, *arguments: getattr(np, name)(*arguments)
 
 
-def _relu(np: Any, x: Any) -> Any:
-    return np.where(np.isnan(x), x, np.maximum(x, 0))
-
-
 _list = [
     ScalarFunction("add", 2, "sum", _ufunc("add"), exact=True, operator="+"),
     ScalarFunction("sub", 2, "difference", _ufunc("subtract"), exact=True, operator="-"),
@@ -123,7 +119,7 @@ _list = [
     ScalarFunction("angle", 1, "argument of a complex number", _ufunc("angle"), "real", 20),
     ScalarFunction("sigmoid", 1, "1 / (1 + exp(-x))", _special("expit"), "float", 15),
     ScalarFunction("logit", 1, "log(x / (1 - x))", _special("logit"), "float", 15, domain="0.1..0.9"),
-    ScalarFunction("relu", 1, "x where it is positive, else 0", _relu),
+    ScalarFunction("relu", 1, "x where it is positive, else 0", lambda np, x: np.maximum(x, 0)),
     ScalarFunction("softplus", 1, "log(1 + exp(x))", lambda np, x: np.logaddexp(x, 0.0), "float", 20),
     ScalarFunction("silu", 1, "x * sigmoid(x)", lambda np, x: x * _special("expit")(np, x), "float", 16),
     ScalarFunction(

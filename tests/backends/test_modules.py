@@ -12,6 +12,7 @@ import pytest
 
 from tpc.backends import backend
 from tpc.backends.contract import Emitted
+from tpc.dsl.diagnostics import TpcError
 from tpc.dsl.source import Source
 from tpc.ir.build import input_node, make
 from tpc.ir.dims import named
@@ -281,3 +282,23 @@ READS_WELL = '''def gls(X, M, y):
 def test_reads_like_an_experts() -> None:
     """The code of a known program, word for word."""
     assert emitted("numpy", "gls").source.endswith(READS_WELL)
+
+
+def test_what_is_not_built_says_so() -> None:
+    text = """
+def loss(x: f64[n]) -> f64:
+    return sum(x^2)
+
+def slope(x: f64[n]) -> f64[n]:
+    return grad(loss)(x)
+
+def near(x: f64[n]) -> f64[n]:
+    y ~= x within 0.1
+    return y
+"""
+    checked = check(Source(text, "later.tp"))
+    for name in ("slope", "near"):
+        for chosen in BACKENDS:
+            with pytest.raises(TpcError) as caught:
+                backend(chosen).emit(checked.programs[name])
+            assert caught.value.diagnostics[0].code == "E1001"

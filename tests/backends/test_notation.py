@@ -43,7 +43,7 @@ def has_formula(case: tuple[Any, ...]) -> bool:
 
 @pytest.mark.parametrize("name", BACKENDS)
 @pytest.mark.parametrize(
-    "case", filter(has_formula, CASES), ids=lambda c: f"{c[0]} {[np.shape(o) for o in c[1]]} {c[2]}"
+    "case", list(filter(has_formula, CASES)), ids=lambda c: f"{c[0]} {[np.shape(o) for o in c[1]]} {c[2]}"
 )
 def test_entry_is_formula(case: tuple[Any, ...], name: str) -> None:
     """Where an op has both, its entry in the table and its formula are one."""

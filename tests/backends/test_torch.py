@@ -138,7 +138,7 @@ def layer(x: f32[b, n], W: f32[m, n] is param, c: f32[m] is param) -> f32[b, m]:
         loss = ((made(x) - wanted) ** 2).mean()
         loss.backward()
         optimizer.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     assert losses[-1] < losses[0]
     chosen = module(program, parameters=["W"])(W=torch.randn(3, 4))
     assert chosen(x, torch.zeros(3)).shape == (8, 3)
