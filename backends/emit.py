@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 from typing import Any
 
 from tpc.backends.contract import Emitted
@@ -56,7 +55,7 @@ class Module:
             if node.op is CALL and node["body"] not in self.function_names:
                 self.function_names[node["body"]] = self.globals.fresh(node["body"].name)
             elif node.op is CONSTANT and node["data"] not in self.constant_names:
-                wanted = self.user_names.get(node) or PurePosixPath(str(node["data"].path)).stem
+                wanted = node["name"]
                 self.constant_names[node["data"]] = self.globals.fresh(wanted)
 
     def _helper_sources(self) -> list[str]:
@@ -87,7 +86,7 @@ class Module:
         if name not in self.constants:
             if not self.constant_lines:
                 self.constant_lines.append("HERE = pathlib.Path(__file__).parent")
-            load = f"np.load(HERE / {beside(str(data.path))!r}, allow_pickle=False)"
+            load = f"np.load(HERE / {name + '.npy'!r}, allow_pickle=False)"
             held = STRONG.get(node.tensor.dtype, node.tensor.dtype).numpy
             if str(data.array.dtype) != held:
                 load += ".astype(bool)" if held == "bool" else f".astype(np.{held})"
@@ -95,10 +94,3 @@ class Module:
             self.constants[name] = self.dialect.constant_value(data.array.astype(held), node.tensor.dtype)
         return name
 
-
-def beside(path: str) -> str:
-    """The path of a constant's file as seen from a saved module: below its folder, else the bare name."""
-    given = PurePosixPath(path.replace("\\", "/"))
-    plain = not given.is_absolute() and ".." not in given.parts and ":" not in path
-    name = str(given) if plain else given.name.replace(":", "_")
-    return name if name.endswith(".npy") else f"{name}.npy"

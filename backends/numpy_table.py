@@ -204,6 +204,8 @@ def joined(function: str, word: str = "axis") -> Callable[[Site], str]:
             else a.text
             for a in site.args
         ]
+        if function == "np.stack" and all(a.rank == 0 for a in site.args):
+            return f"np.array([{', '.join(parts)}])"
         return f"{function}([{', '.join(parts)}], {word}={site['axis']})"
 
     return text

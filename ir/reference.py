@@ -295,6 +295,9 @@ class _Grid:
                 return _power(values[0], values[1])
             if function in ("conj", "re"):
                 return values[0]
+        elif known.result in ("float", "real"):
+            # NumPy would take a truth value as a number of half precision
+            values = [v.astype(np.float64) if v.dtype.kind == "b" else v for v in values]
         elif function == "pow" and values[0].dtype.kind in "bi" and values[1].dtype.kind in "bi":
             return _power(values[0], values[1])
         return np.asarray(known.meaning(np, *values))
@@ -368,6 +371,9 @@ class _Grid:
     def reduced(self, operator: str, body: Any, axes: tuple[int, ...], kept: Any) -> Any:
         domain = self.run.domain
         reducer = REDUCERS[operator]
+        outer = body.shape[: axes[0]]
+        if 0 in outer:
+            return np.zeros(outer, dtype=np.int64 if operator.startswith("arg") else body.dtype)
         if operator.startswith("arg"):
             sign = 1 if operator == "argmax" else -1
             if kept is not None:

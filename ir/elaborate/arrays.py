@@ -55,8 +55,9 @@ def subscript(frame: Frame, expression: syntax.Subscript) -> Node | None:
                         "E0301",
                         f"`{item.name}` is not defined",
                         item.span,
-                        help=f"an index letter is bound on the left, as in `y[{item.name}] = {expression.span.text}`, or "
-                        f"by a sum, as in `sum[{item.name}]({expression.span.text})`",
+                        help="an index letter is bound on the left, as in "
+                        f"`y[{item.name}] = {expression.span.text}`, or by a sum, as in "
+                        f"`sum[{item.name}]({expression.span.text})`",
                     )
                 node = evaluate_node(frame, item)
                 if node is None:

@@ -159,6 +159,11 @@ def _body(function: ScalarFunction) -> str:
     return f" {function.operator} ".join(["", *names] if function.arity == 1 else names).strip()
 
 
+def _kinds(function: ScalarFunction) -> str:
+    kinds = "bifc" if function.name in COMPLEX.split() else "bif"
+    return kinds.replace("b", "") if function.name in ("sub", "neg", "sign") else kinds  # true - true is no number
+
+
 def _op(function: ScalarFunction) -> Op:
     names = {1: "x[...]", 2: "x[...], y[...]", 3: "c[...], x[...], y[...]"}[function.arity]
     return Op(
@@ -166,7 +171,7 @@ def _op(function: ScalarFunction) -> Op:
         line=f"{function.name}({names})[...] = {_body(function)}",
         about=function.about,
         group="elementwise",
-        kinds="bifc" if function.name in COMPLEX.split() else "bif",
+        kinds=_kinds(function),
         facts=_facts(function),
         operator=function.operator,
     )

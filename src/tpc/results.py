@@ -79,6 +79,33 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode("utf-8"))
 
 
+def write_beside(folder: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    """Write each array to NAME.npy in the folder, unless it lies there already.
+
+    Raises
+    ------
+    TpcError
+        E0713 if a file of that name holds something else, which is left alone.
+    """
+    import numpy as np
+
+    for name, array in arrays.items():
+        path = folder / f"{name}.npy"
+        if path.exists():
+            try:
+                known = np.load(path, allow_pickle=False)
+            except (OSError, ValueError):
+                known = None
+            if known is not None and known.dtype == array.dtype and np.array_equal(known, array, equal_nan=True):
+                continue
+            raise fail(
+                "E0713",
+                f"`{path}` holds something else than the constant `{name}`",
+                help="a compiled program reads its constants from files beside it; give -o another folder",
+            )
+        write({path: {name: array}})
+
+
 def _plain(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The array in C order and in the byte order of the machine."""
     return array.astype(array.dtype.newbyteorder("="), order="C")

@@ -142,7 +142,7 @@ def test_hostile_names_reach_nothing(backend_name: str) -> None:
         size = named(text or "n")
         type = TensorType(F64, [size, size])
         data = ConstantData(f"{text}/w.npy", "0", np.zeros((9, 9)))
-        constant = Node(CONSTANT, (), (("data", data),), TensorType(F64, (9, 9)))
+        constant = Node(CONSTANT, (), (("name", text), ("data", data)), TensorType(F64, (9, 9)))
         first, second = input_node(text, type), input_node("x", type)
         inverse = make("inv", (first,))
         total = make("add", (make("matmul", (inverse, second)), make("sum", (constant,), axis=None, keepdims=False)))

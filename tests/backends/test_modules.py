@@ -128,7 +128,7 @@ def test_runs_without_tpc(tmp_path: Path, backend_name: str, name: str) -> None:
 
 def constant_program(size: int) -> Program:
     data = ConstantData("weights/w.npy", "0", np.arange(float(size)))
-    constant = Node(CONSTANT, (), (("data", data),), TensorType(F64, (size,)))
+    constant = Node(CONSTANT, (), (("name", "w"), ("data", data)), TensorType(F64, (size,)))
     x = input_node("x", TensorType(F64, (size,)))
     return Program("scaled", (x,), (make("mul", (x, constant)), constant), ("y", "w"))
 
@@ -149,8 +149,7 @@ def test_constants(tmp_path: Path, backend_name: str) -> None:
     product, _ = function(argument)
     np.testing.assert_array_equal(plain(product), np.arange(100.0))
     (tmp_path / "saved.py").write_text(large.source, encoding="utf-8")
-    (tmp_path / "weights").mkdir()
-    np.save(tmp_path / "weights" / "w.npy", np.arange(100.0))
+    np.save(tmp_path / "w.npy", np.arange(100.0))
     make_argument = "torch.ones(100, dtype=torch.float64)" if backend_name == "torch" else "np.ones(100)"
     imports = "import numpy as np, saved\n" + ("import torch\n" if backend_name == "torch" else "")
     assert float(in_subprocess(tmp_path, f"{imports}print(float(saved.scaled({make_argument})[0].sum()))")) == 4950

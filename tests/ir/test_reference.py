@@ -70,7 +70,7 @@ CASES = [
     ),
     (
         "scan",
-        "def f(x: f64[t]) -> f64[t]:\n    s = 0.0\n    scan i in t:\n        s = s + x[i]\n        y[i] = s\n    return y\n",
+        "def f(x: f64[t]):\n    s = 0.0\n    scan i in t:\n        s = s + x[i]\n        y[i] = s\n    return y\n",
         [[1, 2, 3]],
         [1, 3, 6],
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,8 @@ from tpc.commands.common import checked_source, dims_option, function_option, js
 from tpc.console import print_json, progress, talk
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from tpc.function import Function
 
 BACKENDS = {"python": "numpy", "torch": "torch"}
@@ -48,10 +50,11 @@ def command(
         raise click.UsageError("--stop-after gives the program as text; use it with --emit ir")
     with progress("compiling"):
         chosen = choose(checked_source(file, quiet=as_json), function)
-        text = _emitted(chosen, emit, stop_after, dims)
+        text, constants = _emitted(chosen, emit, stop_after, dims)
     if output is not None:
-        from tpc.results import write_text
+        from tpc.results import write_beside, write_text
 
+        write_beside(Path(output).parent, constants)
         write_text(Path(output), text)
     if as_json:
         print_json(True, function=chosen.name, emit=emit, file=output, text=text)
@@ -62,17 +65,30 @@ def command(
     return 0
 
 
-def _emitted(function: Function, emit: str, stop_after: str | None, dims: dict[str, int]) -> str:
+def _emitted(
+    function: Function, emit: str, stop_after: str | None, dims: dict[str, int]
+) -> tuple[str, dict[str, np.ndarray[Any, Any]]]:
+    """The text, and the arrays that it reads from files of their names beside it."""
     from tpc.ir.text import program_text
     from tpc.passes.pipeline import Options, run
 
     plan = run(function.generic(), Options(sizes=dims), stop_after, function.module.notes)
     names = plan.notes.names
     if emit == "ir":
-        return program_text(plan.program, names)
+        return program_text(plan.program, names), {}
     from tpc.backends import backend
     from tpc.settings import Settings
 
     name = BACKENDS[emit]
     Settings(backend=name)  # type: ignore[arg-type]  # refuses torch where it is not installed
-    return backend(name).emit(plan.program, names).source
+    emitted = backend(name).emit(plan.program, names)
+    return emitted.source, {key: _as_numpy(value) for key, value in emitted.constants.items()}
+
+
+def _as_numpy(constant: Any) -> np.ndarray[Any, Any]:
+    """A constant of a backend as it is saved; bfloat16 is held in float32."""
+    import numpy as np
+
+    if type(constant).__module__ == "torch":
+        return np.asarray(constant.float() if "bfloat16" in str(constant.dtype) else constant)
+    return np.asarray(constant)
