@@ -195,7 +195,7 @@ class Op:
             return self.formula_by(operands, attributes)
         if not self.line or self.syntax.body is None:
             return None
-        from tpc.ir.notation import formula_of_line
+        from tpc.ir.op_line import formula_of_line
 
         return formula_of_line(self, operands, attributes)
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from tpc.dsl.operators import BINARY
+from tpc.dsl.tokens import KEYWORDS
 from tpc.ir.dims import dim_text, names_of
 from tpc.ir.formula import (
     Access,
@@ -23,38 +24,12 @@ from tpc.ir.formula import (
     SizeValue,
 )
 from tpc.ir.node import Fact, Node, Program, topological
+from tpc.ir.notation import CONSTANTS
 from tpc.ir.ops.structure import CONSTANT, ITEM, LITERAL, SIZE, At, Range
 from tpc.ir.scalar import OPERATORS
 from tpc.ir.types import DType, TensorType
 
 _SIGNS = {f.name: sign for (sign, _), f in OPERATORS.items()}
-_KEYWORDS = frozenset(
-    [
-        "def",
-        "const",
-        "use",
-        "return",
-        "repeat",
-        "until",
-        "scan",
-        "in",
-        "if",
-        "elif",
-        "else",
-        "where",
-        "is",
-        "and",
-        "or",
-        "not",
-        "within",
-        "on",
-        "true",
-        "false",
-        "pi",
-        "inf",
-        "nan",
-    ]
-)
 
 
 def program_text(program: Program, names: Mapping[Node, str] | None = None) -> str:
@@ -103,7 +78,7 @@ class _Printer:
         self.hints = hints
         self.lines: list[str] = []
         self.facts = dict(program.facts)
-        self.taken: set[str] = {*_KEYWORDS, *library_names(), *constants}
+        self.taken: set[str] = {*KEYWORDS, *CONSTANTS, *library_names(), *constants}
         self.taken |= {p.name for p in _callees(program)} | {program.name}
         self.taken |= {node["name"] for node in program.inputs} | set(program.output_names)
         inner = [node for node in program.walk() if node.op.name != "call"]
