@@ -175,10 +175,6 @@ class Dialect:
         """A number of Python as an array of no axes."""
         return f"np.asarray({value.text})"
 
-    def is_fresh_cast(self) -> bool:
-        """Whether a change of format always copies."""
-        return True
-
     # ---- arrays
 
     def arange(self, scribe: Scribe, size: str) -> str:

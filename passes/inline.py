@@ -29,7 +29,6 @@ def inline(program: Program) -> Program:
 class _Inliner:
     def __init__(self) -> None:
         self.done: dict[tuple[Program, tuple[object, ...]], Program] = {}
-        self.grown = 0
 
     def program(self, program: Program) -> Program:
         """A program with all calls in it replaced; each program is done once."""
@@ -42,6 +41,7 @@ class _Inliner:
         facts = list(program.facts)
         done: dict[Node, Node] = {node: node for node in program.inputs}
         parts: dict[Node, list[Node]] = {}  # results of a replaced call that has several
+        grown = 0
         for node in program.nodes:
             if node in done:
                 continue
@@ -56,6 +56,13 @@ class _Inliner:
                 follow(node, done[node])
                 continue
             body = self._body(node)
+            grown += len(body.nodes)
+            if grown > MAX_NODES:
+                raise fail(
+                    "E0907",
+                    f"the program grows past {MAX_NODES:,} steps when its functions are put in place",
+                    help="functions that call each other twice double at every step; use `repeat` or `scan`",
+                )
             mapping = dict(zip(body.inputs, args, strict=True))
             known = [n for n, _ in body.facts]
             results = replace([*body.outputs, *known], mapping)
@@ -78,12 +85,4 @@ class _Inliner:
         if key not in self.done:
             inner = self.program(node["body"])
             self.done[key] = with_sizes(inner, {k: v for k, v in sizes.items() if str(v) != k})
-        body = self.done[key]
-        self.grown += len(body.nodes)
-        if self.grown > MAX_NODES:
-            raise fail(
-                "E0907",
-                f"the program grows past {MAX_NODES:,} steps when its functions are put in place",
-                help="functions that call each other twice double at every step; use `repeat` or `scan`",
-            )
-        return body
+        return self.done[key]
