@@ -73,6 +73,10 @@ class Opening:
     def write(self) -> list[str]:
         """The lines; sizes that no shape tells become keywords of the function."""
         needed = self.needed()
+        for parameter, type in self.arrays:
+            line = self.function.dialect.array_input(parameter, type.dtype)
+            if line is not None:
+                self.lines.write(line)
         unsolved = [(p, type) for p, type in self.arrays if not self.first_look(p, type, needed)]
         while any(self.solve(p, axis, dim) for p, type in unsolved for axis, dim in enumerate(type.dims)):
             pass

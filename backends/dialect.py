@@ -219,6 +219,10 @@ class Dialect:
         text = f"{self.dtype(dtype) if dtype is not BOOL else 'np.bool_'}({name})"
         return f"{scribe.helper('_bf16')}({text})" if dtype is BF16 else text
 
+    def array_input(self, name: str, dtype: DType) -> str | None:
+        """The line that brings an array argument into its format, if there has to be one."""
+        return f"{name} = np.asarray({name}, {self.dtype(dtype)})"
+
     def collector(self, scribe: Scribe, shape: str, dtype: DType) -> str:
         """What a loop puts its results in."""
         return f"np.empty({shape}, {self.dtype(dtype)})"

@@ -40,6 +40,9 @@ class TorchDialect(Dialect):
     def scalar_input(self, scribe: Scribe, name: str, dtype: DType, placed: bool = True) -> str:
         return self.tensor(scribe, name, dtype) if placed else f"torch.as_tensor({name}, dtype={self.dtype(dtype)})"
 
+    def array_input(self, name: str, dtype: DType) -> str | None:
+        return None  # a tensor has its format, its device and its gradient
+
     # ---- arrays
 
     def arange(self, scribe: Scribe, size: str) -> str:

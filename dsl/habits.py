@@ -13,6 +13,20 @@ from tpc.dsl.diagnostics import Diagnostic, Label, diagnostic
 from tpc.dsl.source import Source, Span
 from tpc.dsl.tokens import MAX_DIGITS, MAX_ERRORS, MAX_NESTING, OPERAND_END, Token
 
+# Functions of those modules that have another name here.
+SPELLED: Final = {
+    "where": "select",
+    "concatenate": "concat",
+    "linalg": "inv",
+    "absolute": "abs",
+    "arcsin": "asin",
+    "arccos": "acos",
+    "arctan": "atan",
+    "power": "pow",
+    "max": "max",
+    "identity": "eye",
+    "argsort": "argsort",
+}
 MODULES: Final = frozenset({"np", "numpy", "torch", "jnp", "jax", "scipy", "math", "tf", "cupy"})
 
 # Controls and invisible or turning characters: a reader would see another program than the compiler.
@@ -194,7 +208,7 @@ def module_function(token: Token, name: str) -> Diagnostic:
         "E0112",
         f"tpc has no module `{module}`",
         Label(token.span, "functions of the library have no prefix"),
-        help=write(token.span, name, f"write `{name}`"),
+        help=write(token.span, SPELLED.get(name, name), f"write `{SPELLED.get(name, name)}`"),
     )
 
 

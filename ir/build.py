@@ -129,6 +129,8 @@ def simpler(op: Op, args: Sequence[Node]) -> Node | None:
                 return literal(float(x * y))
             case "div", [x, y]:
                 return literal(x / y)
+            case "pow", [int() as x, int() as y] if 0 <= y <= 128 and abs(x) <= 2**64:
+                return literal(x**y)
     return None
 
 

@@ -44,6 +44,7 @@ CONSTANTS: dict[str, bool | float] = {
     "true": True,
     "false": False,
     "pi": 3.141592653589793,
+    "π": 3.141592653589793,
     "inf": float("inf"),
     "nan": float("nan"),
 }

@@ -20,6 +20,14 @@ def subscript(frame: Frame, expression: syntax.Subscript) -> Node | None:
         return None
     if expression.pad is not None:
         raise fail("E0504", "`pad` belongs to index notation", expression.pad.span, help="index with letters")
+    for axis, item in enumerate(expression.items):
+        if isinstance(item, syntax.Name) and item.name in ("None", "none", "newaxis"):
+            raise fail(
+                "E0504",
+                f"`{item.name}` makes no axis here",
+                item.span,
+                help=f"write `unsqueeze({expression.base.span.text}, {axis})` for a new axis of size 1",
+            )
     type = base.tensor
     explicit = sum(not isinstance(item, syntax.Dots) for item in expression.items)
     if explicit > type.rank:

@@ -142,6 +142,10 @@ def _library(frame: Frame, expression: syntax.Call, op: Op) -> Value | None:
         if name in op.dims or name in op.tensors:
             continue
         attributes[name] = _option(frame, op, name, given[name]) if name in given else default
+    if op.group == "random" and "seed" not in given:
+        # draws without a seed are numbered in the order of the text, so that no two are the same numbers
+        attributes["seed"] = frame.root().draws
+        frame.root().draws += 1
     node = apply(frame, op, operands, expression, **attributes)
     if node is None:
         return None

@@ -10,6 +10,7 @@ from tpc.dsl import syntax
 from tpc.dsl.diagnostics import Label, TpcError
 from tpc.ir.build import cast, literal, literal_value, make, size, static_dim
 from tpc.ir.dims import DimLike, dim_text
+from tpc.ir.elaborate.hints import product_hint, shapes_hint
 from tpc.ir.elaborate.scope import Frame, FunctionValue, Value, suggestion
 from tpc.ir.node import Node
 from tpc.ir.notation import CONSTANTS, dim_of_syntax
@@ -272,7 +273,17 @@ def _combine(frame: Frame, expression: syntax.Binary, left: Node, right: Node) -
         if isinstance(exponent, int) and exponent < 0 and left.tensor.dtype.kind in "ib":
             # integers have no negative powers: the result is a float
             left = cast(left, as_float(left.tensor.dtype))  # (a cast to `real` is a product with 1.0)
-    return apply(frame, OPERATORS[operator, 2].name, [(left, expression.left), parts[1]], expression)
+    mark = len(frame.diagnostics.items)
+    result = apply(frame, OPERATORS[operator, 2].name, [(left, expression.left), parts[1]], expression)
+    if result is None and len(frame.diagnostics.items) > mark:
+        _help_instead(frame, shapes_hint(expression, left.tensor, right.tensor))
+    return result
+
+
+def _help_instead(frame: Frame, help: str | None) -> None:
+    """Give the last message this help, if there is any."""
+    if help is not None and len(help) < 120:
+        frame.diagnostics.items[-1] = replace(frame.diagnostics.items[-1], help=help)
 
 
 def _matmul(frame: Frame, expression: syntax.Binary, left: Node, right: Node) -> Node | None:
@@ -298,35 +309,8 @@ def _matmul(frame: Frame, expression: syntax.Binary, left: Node, right: Node) ->
     mark = len(frame.diagnostics.items)
     node = apply(frame, name, parts, expression)
     if node is None and len(frame.diagnostics.items) > mark:
-        _suggest_transpose(frame, expression, left, right)
+        _help_instead(frame, product_hint(expression, left.tensor, right.tensor))
     return node
-
-
-def _suggest_transpose(frame: Frame, expression: syntax.Binary, left: Node, right: Node) -> None:
-    """Where a transpose would make a product fit, say so."""
-    a, b = left.tensor, right.tensor
-    rows = b.dims[-2] if b.rank > 1 else b.dims[0]
-    options = []
-    if a.rank > 1 and a.dims[-2] == rows:
-        options.append(f"{_transposed(expression.left)} @ {expression.right.span.text}")
-    if b.rank > 1 and b.dims[-1] == a.dims[-1]:
-        options.append(f"{expression.left.span.text} @ {_transposed(expression.right)}")
-    if not options or len(options[0]) > 60:
-        return
-    last = frame.diagnostics.items[-1]
-    what = "`" + "` or `".join(options) + "` fits"
-    frame.diagnostics.items[-1] = replace(last, help=what)
-
-
-def _transposed(expression: syntax.Expr) -> str:
-    if isinstance(expression, syntax.Transpose):
-        return expression.operand.span.text
-    return _wrapped(expression) + "'"
-
-
-def _wrapped(expression: syntax.Expr) -> str:
-    text = expression.span.text
-    return text if isinstance(expression, (syntax.Name, syntax.Call, syntax.Subscript)) else f"({text})"
 
 
 def _transpose(frame: Frame, expression: syntax.Transpose, node: Node) -> Node | None:

@@ -87,6 +87,7 @@ def build(
                 )
                 defaults.append((parameter.name.name, value))
     results = [node for node, _ in outputs]
+    _check_literals(frame, definition, results)
     known = [*frame.facts, *((n, module.constant_facts[n]) for n in topological(results) if n in module.constant_facts)]
     program = Program(
         name,
@@ -99,6 +100,17 @@ def build(
     )
     module.note(program, frame)
     return program
+
+
+def _check_literals(frame: Frame, definition: syntax.Def, results: Sequence[Node]) -> None:
+    """Refuse integers used as values that i64 does not hold; sizes may be as large as they like."""
+    for node in topological(results):
+        for operand in node.args:
+            value = literal_value(operand)
+            if isinstance(value, int) and abs(value) >= 2**63:
+                span = frame.spans.get(node, definition.name.span)
+                help = "write it as a float, as in `2.0^64`"
+                raise fail("E0219", f"{value} is out of the range of i64", span, help=help)
 
 
 def _is_broken(definition: syntax.Def) -> bool:
@@ -260,6 +272,7 @@ def _assign_indexed(frame: Frame, statement: syntax.Assign, target: syntax.Targe
     if stacked and not letters:
         node = evaluate_node(frame, statement.value)
     else:
+        _refuse_recurrence(frame, target, statement.value)
         node = index.statement(frame, letters, statement.value, statement.span)
     if node is not None and target.type is not None:
         node = _declared(frame, target, node, statement.value)
@@ -268,6 +281,19 @@ def _assign_indexed(frame: Frame, statement: syntax.Assign, target: syntax.Targe
     frame.define(target.name.name, node, target.name.span, "stacked" if stacked else "value")
     if stacked:
         frame.names[target.name.name].used = True
+
+
+def _refuse_recurrence(frame: Frame, target: syntax.Target, value: syntax.Expr) -> None:
+    """`y[i] = y[i - 1] + x[i]` is no index statement: the right side would need what is being defined."""
+    name = target.name.name
+    if frame.lookup(name) is None and re.search(rf"(?<!\w){re.escape(name)}\[", value.span.text):
+        raise fail(
+            "E0309",
+            f"`{name}` is used in its own definition",
+            Label(value.span, f"`{name}` is not known before this is done"),
+            help="a recurrence is a `scan`: give the state a start before it, carry it along, and stack it with "
+            f"`{name}[i] = state`",
+        )
 
 
 def _approximate(frame: Frame, statement: syntax.Approx) -> None:

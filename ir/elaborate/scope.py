@@ -62,6 +62,7 @@ class Frame:
     block_locals: dict[str, Span] = field(default_factory=dict)  # names that ended with their block
     later: dict[str, Span] = field(default_factory=dict)  # names that are defined further down
     scan_letter: str | None = None
+    draws: int = 0  # random draws without a seed of their own so far
     broken: bool = False  # a block could not be read, and what follows may belong to it
     spans: dict[Node, Span] = field(default_factory=dict)
     node_names: dict[Node, str] = field(default_factory=dict)

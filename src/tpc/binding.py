@@ -150,15 +150,7 @@ def sizes(
         if shape is not None
     ]
     wanted = [n for node, s in zip(program.inputs, shapes) if s is None for n in _names(node.tensor)]
-    unknown = [n for n in dims or {} if n not in function.size_names]
-    if unknown:
-        close = suggestion(unknown[0], function.size_names)
-        listed = ", ".join(function.size_names) or "none"
-        raise fail(
-            "E0806",
-            f"`{function.name}` has no size {unknown[0]}",
-            help=f"did you mean {close}?" if close else f"its sizes are: {listed}",
-        )
+    function.check_sizes(dims or {})
     solution = solve(arguments, dict(dims or {}), wanted, manner.dims, manner.transpose)
     check_constraints(program.where, solution, function.name, function.definition.name.span)
     return solution

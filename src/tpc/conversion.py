@@ -36,7 +36,7 @@ def convert(operand: Operand, wanted: DType, name: str, note: Note | None = None
     have = operand.dtype
     if have is wanted and not operand.weak:
         exact = operand.kind == "torch" or operand.array.dtype == np.dtype(wanted.numpy)
-        return operand if exact else _cast(operand, wanted)
+        return operand if exact else _cast(operand, wanted, name)
     if operand.weak and not _is_kind(have, wanted) and _whole(operand.array, have, wanted):
         return _in_range(operand, wanted, name)
     if not _is_kind(have, wanted):
@@ -47,14 +47,14 @@ def convert(operand: Operand, wanted: DType, name: str, note: Note | None = None
             return _in_range(operand, wanted, name)
         raise _refused(operand, wanted, name)
     if operand.weak or have.kind in "bi" or _widens(have, wanted):
-        return _cast(operand, wanted)
+        return _cast(operand, wanted, name)
     if wanted is BF16 and operand.kind == "numpy" and have.name in ("f32", "f16"):
-        return _cast(operand, wanted)  # NumPy has no bf16, so its arrays cannot be of that format
+        return _cast(operand, wanted, name)  # NumPy has no bf16, so its arrays cannot be of that format
     if not operand.narrow:
         raise _refused(operand, wanted, name)
     if note is not None:
         note(f"`{name}` is {have} in `{operand.origin}`, and was rounded to {wanted}")
-    return _cast(operand, wanted)
+    return _cast(operand, wanted, name)
 
 
 def _is_kind(have: DType, wanted: DType) -> bool:
@@ -82,16 +82,19 @@ def _in_range(operand: Operand, wanted: DType, name: str) -> Operand:
         if least < -bound or most >= bound:
             beyond = least if least < -bound else most
             raise fail("E0810", f"`{name}` holds {beyond}, which is out of the range of {wanted}")
-    return _cast(operand, wanted)
+    return _cast(operand, wanted, name)
 
 
-def _cast(operand: Operand, wanted: DType) -> Operand:
+def _cast(operand: Operand, wanted: DType, name: str) -> Operand:
     if operand.kind == "torch":
         import torch
 
         name = "bfloat16" if wanted is BF16 else wanted.numpy
         return replace(operand, array=operand.array.to(getattr(torch, name)), dtype=wanted, weak=False)
-    array = operand.array.astype(wanted.numpy, copy=False)
+    with np.errstate(over="ignore"):
+        array = operand.array.astype(wanted.numpy, copy=False)
+    if wanted.kind in "fc" and array is not operand.array and np.isinf(array).sum() > np.isinf(operand.array).sum():
+        raise fail("E0810", f"`{name}` holds numbers that are out of the range of {wanted}")
     if wanted is BF16:
         array = rounded_to_bf16(array)
     return replace(operand, array=array, dtype=wanted, weak=False)

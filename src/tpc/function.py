@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -51,6 +51,18 @@ class Function:
     def size_names(self) -> tuple[str, ...]:
         """The names of sizes in its signature."""
         return tuple(size_names([p.type for p in self.definition.parameters]))
+
+    def check_sizes(self, dims: Mapping[str, int]) -> None:
+        """Refuse sizes that the signature does not name. Raises TpcError (E0806)."""
+        for name in dims:
+            if name not in self.size_names:
+                close = suggestion(name, self.size_names)
+                listed = ", ".join(self.size_names) or "none"
+                raise fail(
+                    "E0806",
+                    f"`{self.name}` has no size {name}",
+                    help=f"did you mean {close}?" if close else f"its sizes are: {listed}",
+                )
 
     @property
     def signature(self) -> str:

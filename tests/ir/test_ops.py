@@ -180,7 +180,7 @@ def test_types_with_named_sizes(name: str, types: Any, attributes: Any, expected
         ("conv", [(F64, 2), (F64, 4)], {}, "E0203", "`conv` cannot slide 4 entries over 2 with mode=valid"),
         ("conv", [(F64, 2), (F64, 2)], {"mode": "some"}, "E0222", "`conv` has no meaning for mode=some"),
         ("conv2d", [(F64, 1, 3, 5, 5), (F64, 1, 2, 2, 2)], {}, "E0203", None),
-        ("reshape", [(F64, n, m)], {"dims": (n, n)}, "E0206", "`reshape` makes n^2 entries of m*n"),
+        ("reshape", [(F64, n, m)], {"dims": (n, n)}, "E0206", "`reshape` is asked for n^2 entries, but there are m*n"),
         ("reshape", [(F64, 6)], {"dims": (4, -1)}, "E0206", "`reshape` cannot split 6 entries by 4"),
         ("unvec", [(F64, 6)], {"i": 2, "j": 2}, "E0206", None),
         ("split", [(F64, 3)], {}, "E0206", "`split` cannot make 2 equal parts of 3 entries"),

@@ -72,6 +72,7 @@ def _emitted(
     from tpc.ir.text import program_text
     from tpc.passes.pipeline import Options, run
 
+    function.check_sizes(dims)
     plan = run(function.generic(), Options(sizes=dims), stop_after, function.module.notes)
     names = plan.notes.names
     if emit == "ir":

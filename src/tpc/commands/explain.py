@@ -34,7 +34,9 @@ def command(what: str, function: str | None, dims: dict[str, int], as_json: bool
     from tpc.settings import Settings
 
     with progress("compiling"):
-        compiled = Compiled(choose(checked_source(what, quiet=as_json), function), Settings(dims=dims))
+        chosen = choose(checked_source(what, quiet=as_json), function)
+        chosen.check_sizes(dims)
+        compiled = Compiled(chosen, Settings(dims=dims))
         text = compiled.explain()
     if as_json:
         total = compiled.cost

@@ -156,7 +156,8 @@ def _bad_cell(cell: str, line: int, column: str, name: str) -> TpcError:
         )
     help = "choose columns of numbers, as in `file.csv:price`"
     if re.fullmatch(r"[+-]?[0-9.]*,[0-9]+", cell):
-        help = f"write it with a decimal point, as `{cell.replace('.', '').replace(',', '.')}`"
+        whole = cell.replace(".", "").replace(",", "")
+        help = f"a comma has no place in it: write `{whole}` if it parts thousands, else a decimal point"
     return fail("E0709", f"`{cell[:40]}` is not a number: {place}", help=help)
 
 
