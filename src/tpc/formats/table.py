@@ -50,6 +50,12 @@ def read(file: IO[bytes], name: str, member: str | None, wanted: str | None) -> 
     header = _header(rows[0][1], rows[1:], name)
     if header is not None:
         rows = rows[1:]
+        if member is None and any(not cell.strip() for cell in header):
+            raise fail(
+                "E0709",
+                f"a column of `{name}` has no name, and may hold row numbers",
+                help=f"choose columns, as in `{name}:{','.join(c.strip() for c in header if c.strip())}`",
+            )
     columns = _columns(header, width, member, name)
     labels = [f"`{header[c]}`" if header is not None else str(c + 1) for c in columns]
     cells = [[row[c].strip() for c in columns] for _, row in rows]
