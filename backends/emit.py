@@ -93,4 +93,3 @@ class Module:
             self.constant_lines.append(self.dialect.constant_line(name, load, node.tensor.dtype))
             self.constants[name] = self.dialect.constant_value(data.array.astype(held), node.tensor.dtype)
         return name
-

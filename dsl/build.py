@@ -187,9 +187,7 @@ class Builder(ExpressionBuilder):
         conclusions, where = c
         if len(conclusions) != 1:
             help = "write `premises |- conclusion`"
-            raise SyntaxFault(
-                diagnostic("E0127", "several facts and no conclusion", conclusions[1].span, help=help)
-            )
+            raise SyntaxFault(diagnostic("E0127", "several facts and no conclusion", conclusions[1].span, help=help))
         span = between(conclusions[0], (where or conclusions)[-1])
         return s.FactLine(span, [], conclusions[0], where)
 

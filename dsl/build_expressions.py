@@ -14,9 +14,7 @@ from tpc.dsl.operators import BINARY, PREFIX
 from tpc.dsl.source import Span
 from tpc.dsl.tokens import MAX_DIGITS, Token
 
-REDUCTIONS: Final = frozenset(
-    {"sum", "prod", "max", "min", "mean", "any", "all", "argmax", "argmin", "logsumexp"}
-)
+REDUCTIONS: Final = frozenset({"sum", "prod", "max", "min", "mean", "any", "all", "argmax", "argmin", "logsumexp"})
 
 
 class SyntaxFault(Exception):
@@ -71,9 +69,7 @@ def _chained(left: s.Binary, operator: Token, following: Any) -> SyntaxFault:
             "comparisons cannot be chained",
             Label(operator.span, "second comparison"),
             Label(left.span, "already compared here"),
-            help=f"write `{shown}`"
-            if len(shown) < 100 and "\n" not in shown
-            else "join two comparisons by `and`",
+            help=f"write `{shown}`" if len(shown) < 100 and "\n" not in shown else "join two comparisons by `and`",
         )
     )
 
@@ -163,9 +159,7 @@ def _subscript(base: s.Expr, items: list[Any], guard: s.Expr | None, end: Token)
         pad = items.pop().value
     for item in items:
         if type(item) is s.Keyword:
-            title = (
-                "`pad` stands last" if item.name == "pad" else "only `pad` is given by name in a subscript"
-            )
+            title = "`pad` stands last" if item.name == "pad" else "only `pad` is given by name in a subscript"
             help = "the value outside of the bounds is given last: `x[i + s, pad=0]`"
             raise SyntaxFault(diagnostic("E0119", title, item.span, help=help))
     if not items:

@@ -94,8 +94,6 @@ class InternalError(Exception):
         super().__init__(f"{stage}: {message}")
 
 
-def fail(
-    code: str, title: str, *labels: Label | Span, notes: Sequence[str] = (), help: str | None = None
-) -> TpcError:
+def fail(code: str, title: str, *labels: Label | Span, notes: Sequence[str] = (), help: str | None = None) -> TpcError:
     """The error to raise for a single message."""
     return TpcError([diagnostic(code, title, *labels, notes=notes, help=help)])

@@ -141,14 +141,10 @@ class _Printer:
                 self.simple(statement, tokens, indent, following)
 
     def branches(self, statement: If, indent: int, following: int) -> None:
-        parts: list[
-            tuple[list[Token], list[Statement], int]
-        ] = []  # header, block, and where the header begins
+        parts: list[tuple[list[Token], list[Statement], int]] = []  # header, block, and where the header begins
         for condition, body in statement.branches:
             word = "elif" if parts else "if"
-            start = (
-                self.branch_start(word, parts[-1][1], condition.span.start) if parts else statement.span.start
-            )
+            start = self.branch_start(word, parts[-1][1], condition.span.start) if parts else statement.span.start
             parts.append((branch_tokens(word, condition), body, start))
         if statement.otherwise:
             start = self.branch_start("else", parts[-1][1], statement.otherwise[0].span.start)

@@ -270,9 +270,7 @@ def too_deep(span: Span, what: str) -> Diagnostic:
 
 
 def open_string(token: Token) -> Diagnostic:
-    return diagnostic(
-        "E0105", "the text has no end", Label(token.span, "begins here"), help='add `"` on the same line'
-    )
+    return diagnostic("E0105", "the text has no end", Label(token.span, "begins here"), help='add `"` on the same line')
 
 
 def single_quotes(token: Token) -> Diagnostic:
@@ -296,9 +294,7 @@ def semicolon(token: Token, last: bool) -> Diagnostic:
     if last:
         help = write(token.span, "", "delete it")
         return diagnostic("E0121", "a line does not end with `;`", token.span, help=help)
-    return diagnostic(
-        "E0121", "two statements on one line", token.span, help="write each on a line of its own"
-    )
+    return diagnostic("E0121", "two statements on one line", token.span, help="write each on a line of its own")
 
 
 def tab(span: Span) -> Diagnostic:

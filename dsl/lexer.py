@@ -45,9 +45,7 @@ _WORD = re.compile(
     |\Z)""",
     re.VERBOSE | re.DOTALL,
 )
-_NAME, _NEWLINE, _NUMBER, _OPEN, _CLOSE, _COMMENT, _STRING, _QUOTE, _ATTRIBUTE, _SIGN, _SEMICOLON = range(
-    1, 12
-)
+_NAME, _NEWLINE, _NUMBER, _OPEN, _CLOSE, _COMMENT, _STRING, _QUOTE, _ATTRIBUTE, _SIGN, _SEMICOLON = range(1, 12)
 
 _CLOSERS: Final = {"(": ")", "[": "]", "{": "}"}
 _BRACKETS: Final = {"(": "LPAR", ")": "RPAR", "[": "LSQB", "]": "RSQB", "{": "LSQB", "}": "RSQB"}
@@ -300,12 +298,7 @@ class Lexer:
         if len(self.tokens) < 3:
             return
         first, _, last = self.tokens[-3:]
-        if (
-            first.type == "NUMBER"
-            and first.text.isdigit()
-            and last.text.isdigit()
-            and last.start == first.end + 1
-        ):
+        if first.type == "NUMBER" and first.text.isdigit() and last.text.isdigit() and last.start == first.end + 1:
             del self.tokens[-2:]
             first.text += last.text
             first.end = last.end

@@ -82,9 +82,7 @@ def oversized(source: Source) -> Iterator[Diagnostic]:
 def excess(line: Line) -> Diagnostic | None:
     """What is wrong with a line whose tree would be too deep for those who walk it."""
     prefixes = 0
-    levels = [
-        [0, 0, 0]
-    ]  # for each open bracket: operators since the last comma, deepest group in them, deepest so far
+    levels = [[0, 0, 0]]  # for each open bracket: operators since the last comma, deepest group in them, deepest so far
     for token in line.tokens:
         prefixes = prefixes + 1 if token.type == "PREFIX" else 0
         if prefixes > MAX_NESTING:

@@ -48,9 +48,7 @@ _VALUES: Final = frozenset({"NAME", "NUMBER", "STRING", "LPAR", "LSQB"})
 class _Place:
     """A line with its first unexpected token."""
 
-    def __init__(
-        self, source: Source, line: Line, token: Token, expected: set[str], start: str, inside: bool
-    ) -> None:
+    def __init__(self, source: Source, line: Line, token: Token, expected: set[str], start: str, inside: bool) -> None:
         self.source = source
         self.line = line
         self.tokens = line.tokens
@@ -78,9 +76,7 @@ class _Place:
         return opened - sum(t.type in ("RPAR", "RSQB") for t in self.tokens[: self.at])
 
 
-def explain(
-    source: Source, line: Line, token: Token, expected: set[str], start: str, inside: bool
-) -> Diagnostic:
+def explain(source: Source, line: Line, token: Token, expected: set[str], start: str, inside: bool) -> Diagnostic:
     """The message for the first token of a line that the grammar does not accept."""
     place = _Place(source, line, token, expected, start, inside)
     for question in _QUESTIONS:
@@ -117,9 +113,7 @@ def _missing_colon(p: _Place) -> Diagnostic | None:
 def _else_if(p: _Place) -> Diagnostic | None:
     if p.head.type == "ELSE" and p.at == 1 and p.token.type == "IF":
         span = p.head.span.to(p.token.span)
-        return diagnostic(
-            "E0113", "`else if` is one word in tpc", span, help=write(span, "elif", "write `elif`")
-        )
+        return diagnostic("E0113", "`else if` is one word in tpc", span, help=write(span, "elif", "write `elif`"))
     if p.head.type in ("ELIF", "ELSE") and p.at == 0:
         return diagnostic("E0101", f"`{p.head.text}` without an `if`", Label(p.span, "no `if` at this depth"))
     return None
@@ -138,9 +132,7 @@ def _misplaced(p: _Place) -> Diagnostic | None:
     if p.token.type == "NAME" and p.token.text in FOREIGN and (p.after is None or p.after.type != "EQ"):
         word = p.token.text
         return diagnostic("E0113", f"`{word}` does not begin a statement of tpc", p.span, help=FOREIGN[word])
-    simple = (
-        p.token.type == "NAME" and "EQ" in types and p.after is not None and p.after.type in ("EQ", "COLON")
-    )
+    simple = p.token.type == "NAME" and "EQ" in types and p.after is not None and p.after.type in ("EQ", "COLON")
     if simple:
         help = write(Span(p.source, p.token.start, p.token.start), "const ", "write `const` before the name")
     else:
@@ -159,9 +151,7 @@ def _equality(p: _Place) -> Diagnostic | None:
         )
         if condition or (p.depth() and p.before.type in OPERAND_END) or p.head.type == "RETURN":
             help = write(p.token.span, "==", "write `==`")
-            return diagnostic(
-                "E0116", "`=` does not compare", Label(p.span, "gives a name to a value"), help=help
-            )
+            return diagnostic("E0116", "`=` does not compare", Label(p.span, "gives a name to a value"), help=help)
     names = p.start == "module" and all(t.type in ("NAME", "COMMA") for t in p.tokens[: p.at])
     if p.token.text == "==" and p.at and names:
         help = write(p.token.span, "=", "write `=`")
@@ -232,9 +222,7 @@ def _bare_expression(p: _Place) -> Diagnostic | None:
         "E0115",
         "an expression is not a statement",
         Label(p.line.span, "its value is not used"),
-        help=f"write `return {text}`, or `y = {text}`"
-        if shown
-        else "write `return` before it, or give it a name",
+        help=f"write `return {text}`, or `y = {text}`" if shown else "write `return` before it, or give it a name",
     )
 
 
@@ -246,24 +234,16 @@ def _target(p: _Place) -> Diagnostic | None:
     if not p.at < equals or any(t.type == "COLON" for t in p.tokens[: p.at]):
         return None
     inside = p.depth() > 0
-    help = (
-        "write plain letters: `K[i, j] = ...`"
-        if inside
-        else "write a name, or a name with letters: `K[i, j] = ...`"
-    )
+    help = "write plain letters: `K[i, j] = ...`" if inside else "write a name, or a name with letters: `K[i, j] = ...`"
     if p.token.type == "LPAR" and p.at == 1:
         help = "a function is written `def f(x) = ...`, at the top level"
-    return diagnostic(
-        "E0119", "cannot give a value to this", Label(p.span, "not a name or a letter"), help=help
-    )
+    return diagnostic("E0119", "cannot give a value to this", Label(p.span, "not a name or a letter"), help=help)
 
 
 def _missing_arrow(p: _Place) -> Diagnostic | None:
     if p.head.type == "DEF" and "ARROW" in p.expected and p.token.type in ("NAME", "LSQB"):
         here = Span(p.source, p.token.start, p.token.start)
-        return diagnostic(
-            "E0123", "`->` is missing before the result", p.span, help=write(here, "-> ", "write `->`")
-        )
+        return diagnostic("E0123", "`->` is missing before the result", p.span, help=write(here, "-> ", "write `->`"))
     if p.head.type == "DEF" and p.token.type in ("OP", "RULE_ARROW") and p.before and p.before.type == "RPAR":
         return diagnostic("E0123", "the result of a function follows `->`", p.span, help="write `->`")
     return None
@@ -280,9 +260,7 @@ def _missing_word(p: _Place) -> Diagnostic | None:
     typed = any(t.type == "COLON" for t in p.tokens[: p.at])
     if p.token.type == "NAME" and "IS" in p.expected and typed:
         here = Span(p.source, p.token.start, p.token.start)
-        return diagnostic(
-            "E0101", "`is` is missing before a fact", p.span, help=write(here, "is ", "write `is`")
-        )
+        return diagnostic("E0101", "`is` is missing before a fact", p.span, help=write(here, "is ", "write `is`"))
     if p.token.type == "RSQB" and p.before is not None and p.before.type == "LSQB":
         return diagnostic("E0101", "the brackets are empty", p.before.span.to(p.token.span))
     return None
@@ -293,9 +271,7 @@ def _line_ends_early(p: _Place) -> Diagnostic | None:
         return None
     word = p.before.text
     if p.before.type == "RETURN":
-        return diagnostic(
-            "E0125", "`return` without a value", p.span, help="write `return` and what is returned"
-        )
+        return diagnostic("E0125", "`return` without a value", p.span, help="write `return` and what is returned")
     if p.before.type in ("OP", "AND", "PREFIX", "COMMA", "EQ", "APPROX"):
         return diagnostic(
             "E0125",
@@ -351,16 +327,10 @@ def _letters_elsewhere(p: _Place) -> Diagnostic | None:
 
 
 def _unexpected(p: _Place) -> Diagnostic:
-    wanted = sorted(
-        _WORDS.get(t, f"`{t.lower()}`") for t in p.expected if t not in ("INDENT", "DEDENT", "BROKEN")
-    )
+    wanted = sorted(_WORDS.get(t, f"`{t.lower()}`") for t in p.expected if t not in ("INDENT", "DEDENT", "BROKEN"))
     notes = (f"here could stand {', '.join(wanted)}",) if 0 < len(wanted) <= 5 else ()
     if p.at_end:
-        title = (
-            "the line ends too early"
-            if p.start in ("module", "rules", "fact_lines")
-            else "the text ends too early"
-        )
+        title = "the line ends too early" if p.start in ("module", "rules", "fact_lines") else "the text ends too early"
         return diagnostic("E0125", title, Label(p.span, "nothing follows" if p.before else ""), notes=notes)
     shown = p.token.written
     shown = shown if len(shown) < 40 else shown[:30] + "..."

@@ -155,11 +155,6 @@ def _mark_axes(tokens: list[Token], start: str) -> None:
     for before, token in zip(tokens, tokens[1:]):
         if token.type == "NAME" and before.type in ("NAME", "AXIS"):
             token.type = "AXIS"
-    if (
-        start == "rules"
-        and len(tokens) > 1
-        and tokens[0].text in ("rule", "fact")
-        and tokens[1].type == "AXIS"
-    ):
+    if start == "rules" and len(tokens) > 1 and tokens[0].text in ("rule", "fact") and tokens[1].type == "AXIS":
         tokens[0].type = tokens[0].text.upper()
         tokens[1].type = "NAME"

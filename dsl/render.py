@@ -175,9 +175,7 @@ class _Mark:
     style: str
 
 
-def _block(
-    source: Source, labels: list[Label], primary: Label, strong: str, gutter: int, paint: _Paint
-) -> list[str]:
+def _block(source: Source, labels: list[Label], primary: Label, strong: str, gutter: int, paint: _Paint) -> list[str]:
     by_line: dict[int, list[Label]] = {}
     for label in labels:
         by_line.setdefault(_place(label.span)[0], []).append(label)

@@ -165,20 +165,7 @@ class Conditional:
     other: "Expr"
 
 
-Expr = (
-    Number
-    | String
-    | Name
-    | Unary
-    | Binary
-    | Transpose
-    | Call
-    | Subscript
-    | Reduce
-    | Block
-    | Tuple
-    | Conditional
-)
+Expr = Number | String | Name | Unary | Binary | Transpose | Call | Subscript | Reduce | Block | Tuple | Conditional
 
 # ---- types
 

@@ -215,16 +215,12 @@ class Op:
 
 # The same op on the same types is met again and again, in a program and from pass to pass.
 @lru_cache(8192)
-def _types(
-    op: Op, operands: tuple[TensorType, ...], attributes: tuple[tuple[str, Any], ...]
-) -> tuple[TensorType, ...]:
+def _types(op: Op, operands: tuple[TensorType, ...], attributes: tuple[tuple[str, Any], ...]) -> tuple[TensorType, ...]:
     return tuple(op._types(list(operands), dict(attributes)))
 
 
 @lru_cache(8192)
-def _formula(
-    op: Op, operands: tuple[TensorType, ...], attributes: tuple[tuple[str, Any], ...]
-) -> Formula | None:
+def _formula(op: Op, operands: tuple[TensorType, ...], attributes: tuple[tuple[str, Any], ...]) -> Formula | None:
     return op._formula(list(operands), dict(attributes))
 
 

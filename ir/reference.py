@@ -351,9 +351,7 @@ class _Grid:
         body = inner.scalar(reduction.body)
         shape = inner.needed(len(self.letters), body, *(() if kept is None else (kept,)))
         body = np.broadcast_to(body, shape)
-        return self.reduced(
-            reduction.operator, body, axes, None if kept is None else np.broadcast_to(kept, shape)
-        )
+        return self.reduced(reduction.operator, body, axes, None if kept is None else np.broadcast_to(kept, shape))
 
     def needed(self, outer: int, *values: Any) -> tuple[int, ...]:
         """The grid over the letters that values depend on, and all of those after the first `outer`."""

@@ -74,9 +74,7 @@ SUBSCRIPT = Op(
     name="subscript",
     about="Parts of an array: positions and slices, one item for each axis.",
     group="structure",
-    typing=lambda operands, attributes: [
-        TensorType(operands[0].dtype, _subscript_dims(operands, attributes))
-    ],
+    typing=lambda operands, attributes: [TensorType(operands[0].dtype, _subscript_dims(operands, attributes))],
     formula_by=_subscript_formula,
 )
 

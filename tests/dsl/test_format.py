@@ -47,10 +47,7 @@ def test_the_helper_can_fail() -> None:
     assert same_tree(read("const a = b + c\n"), read("const a = (b+c)  # why\n"))
     assert not same_tree(read("const a = b + c\n"), read("const a = c + b\n"))
     assert not same_tree(read("const a = 1\n"), read("const a = 1.0\n"))
-    assert (
-        difference(read("const a = b + 1\n"), read("const a = b + 2\n"))
-        == ".items[0].value.right.value: 1 is not 2"
-    )
+    assert difference(read("const a = b + 1\n"), read("const a = b + 2\n")) == ".items[0].value.right.value: 1 is not 2"
 
 
 EXPRESSIONS = [
@@ -227,9 +224,7 @@ def test_the_golden_programs_cover_the_language() -> None:
         parse_expression(text) for text, _ in EXPRESSIONS
     ]
     only_elsewhere = {"Broken", "Composed", "OpLine", "FactLine", "Rule", "RuleFact"}
-    every = {
-        name for name, kind in vars(syntax).items() if isinstance(kind, type) and hasattr(kind, "__slots__")
-    }
+    every = {name for name, kind in vars(syntax).items() if isinstance(kind, type) and hasattr(kind, "__slots__")}
     assert set().union(*map(node_types, trees)) | only_elsewhere == every - {"Source", "Span"}
 
 

@@ -152,11 +152,7 @@ def mutated(random: random.Random, text: str) -> str:
                 random.shuffle(lines)
                 text = "\n".join(lines)
             case 6:
-                text = (
-                    text[:at]
-                    + chr(random.choice((random.randrange(128), random.randrange(0x3000))))
-                    + text[at:]
-                )
+                text = text[:at] + chr(random.choice((random.randrange(128), random.randrange(0x3000)))) + text[at:]
     return text
 
 

@@ -130,9 +130,7 @@ def test_foreign_words_are_names_where_they_are_used_as_such() -> None:
     ],
 )
 def test_an_open_bracket_hides_nothing(after: str) -> None:
-    module, diagnostics = read(
-        "def f(x):\n    z = g(x, (x + 1)\n" + after + "    a = = b\n" * after.startswith("    ")
-    )
+    module, diagnostics = read("def f(x):\n    z = g(x, (x + 1)\n" + after + "    a = = b\n" * after.startswith("    "))
     assert diagnostics.items[0].code == "E0106" and diagnostics.items[0].labels[0].span.text == "("
     assert len(diagnostics.items) == (2 if after.startswith("    ") else 1)
     assert isinstance(module.items[0], Def) and isinstance(module.items[0].body[0], Broken)

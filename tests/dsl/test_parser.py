@@ -79,8 +79,7 @@ def body(text: str) -> list[syntax.Statement]:
         ("f()", "Call(f, [], [])"),
         (
             "x[i + 1, 1:k, :, ::2, ..., pad=0]",
-            "Subscript(x, [(i + 1), Slice(1, k, None), Slice(None, None, None), Slice(None, None, 2), "
-            "Dots()], 0)",
+            "Subscript(x, [(i + 1), Slice(1, k, None), Slice(None, None, None), Slice(None, None, 2), Dots()], 0)",
         ),
         ("[A, B; C, D]", "Block([[A, B], [C, D]])"),
         ("sum[k](x[k])", "Reduce(sum, [Letter(k, None)], None, Subscript(x, [k], None))"),
@@ -214,11 +213,7 @@ fact gram:  psd(A' @ A)
     assert [r.name.name for r in rules] == ["woodbury", "orthogonal", "truncate", "gram"]
     first = rules[0]
     assert isinstance(first, syntax.Rule)
-    assert (
-        [t.name for t in first.tags] == ["unstable", "exact"]
-        and first.arrow == "<=>"
-        and len(first.where) == 1
-    )
+    assert [t.name for t in first.tags] == ["unstable", "exact"] and first.arrow == "<=>" and len(first.where) == 1
     parse_rules(Source("rule a: x => \nrule b: x => y\n"), diagnostics)
     assert len(diagnostics.items) == 1
 

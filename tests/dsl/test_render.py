@@ -168,9 +168,7 @@ error[E0001]: t
 def test_an_empty_span_at_the_end_of_the_file_and_in_an_empty_file() -> None:
     source = Source("y = (\n", "t.tp")
     check(
-        diagnostic(
-            "E0001", "t", Label(Span(source, 6, 6), "the file ends"), Label(at(source, "("), "opened")
-        ),
+        diagnostic("E0001", "t", Label(Span(source, 6, 6), "the file ends"), Label(at(source, "("), "opened")),
         """
 error[E0001]: t
  --> t.tp:2:1

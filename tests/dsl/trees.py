@@ -171,9 +171,7 @@ class RandomTrees:
         ]
         if depth == 0:
             return self.pick(*simple)
-        return self.pick(
-            *simple, lambda: self.repeat(depth), lambda: self.scan(depth), lambda: self.branches(depth)
-        )
+        return self.pick(*simple, lambda: self.repeat(depth), lambda: self.scan(depth), lambda: self.branches(depth))
 
     def assign(self) -> Assign:
         return Assign(NOWHERE, self.some(self.target, 1, 3), self.tuple_or_expression(4))

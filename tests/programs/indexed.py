@@ -126,7 +126,7 @@ class _Body:
     def reduction(self, depth: int) -> tuple[str, float]:
         """A sum over a letter of its own."""
         program = self.program
-        letter = next(self.unused)
+        letter = next(self.unused, "w")
         value = program.operand(
             lambda v: v.dtype == self.dtype and v.size <= 2 and v.text.isidentifier() and v.rank in (1, 2)
         )
