@@ -266,6 +266,9 @@ def test_long_programs_are_not_nested() -> None:
 
 READS_WELL = '''def gls(X, M, y):
     """gls(X: f64[n, m], M: f64[n, n], y: f64[n]) -> f64[m]"""
+    X = np.asarray(X, np.float64)
+    M = np.asarray(M, np.float64)
+    y = np.asarray(y, np.float64)
     n, m = _shape("X", X, ("n", "m"))
     _shape("M", M, (n, n))
     _shape("y", y, (n,))
@@ -281,6 +284,16 @@ READS_WELL = '''def gls(X, M, y):
 def test_reads_like_an_experts() -> None:
     """The code of a known program, word for word."""
     assert emitted("numpy", "gls").source.endswith(READS_WELL)
+
+
+def test_a_saved_module_takes_lists_and_integers(tmp_path: Path) -> None:
+    """Powers of integers would wrap, were they not brought into the format of the program."""
+    checked = check(Source("def power(x: f64[n]) -> f64[n] = x^20", "power.tp"))
+    source = backend("numpy").emit(checked.programs["power"]).source
+    (tmp_path / "saved.py").write_text(source, encoding="utf-8")
+    for argument in ("[10, 300]", "np.array([10, 300])"):
+        printed = in_subprocess(tmp_path, f"import numpy as np, saved\nprint(saved.power({argument})[1])")
+        assert float(printed) == 300.0**20
 
 
 def test_what_is_not_built_says_so() -> None:
