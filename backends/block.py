@@ -90,7 +90,8 @@ class Block:
         if value.python:
             strong = STRONG.get(type.dtype, type.dtype)
             return self.dialect.strong(self.function, value, strong).text
-        again = node in self.function.program.outputs[:position]
+        before = {_root(n) for n in self.function.program.outputs[:position]}
+        again = _root(node) in before
         if type.rank and (again or not control.is_fresh(node, self.dialect)):
             return self.dialect.copy(value.text)
         return value.text
@@ -359,3 +360,10 @@ class Block:
 
 def _contracts(node: Node) -> bool:
     return node.op.name in ("matmul", "matvec", "vecmat", "dot", "vdot", "trace")
+
+
+def _root(node: Node) -> Node:
+    """The value whose memory a result may be part of."""
+    while node.op.name in control.VIEWS and node.args:
+        node = node.args[0]
+    return node

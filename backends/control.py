@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 # Ops that compute at least one entry anew, so that the result shares no memory with an operand.
 _COPYING = ("products", "reductions", "linalg", "fourier", "layers", "ordering", "random")
-_VIEWS = words(
+VIEWS = words(
     "transpose adjoint permute diag vec unvec re im conj floor ceil round trunc cast tril triu clip fftshift ifftshift "
-    "lu ldl expm"
+    "lu ldl expm matpow"
 )
 _FRESH_SHAPES = words("zeros ones full eye arange linspace one_hot concat stack")
 
@@ -230,14 +230,14 @@ def is_fresh(node: Node, dialect: Dialect, known: Mapping[Node, bool] | None = N
         name, group = stack.op.name, stack.op.group
         if stack.op is INDEX:
             body = stack["formula"].body
-            return isinstance(body, (Apply, Reduction)) and not (isinstance(body, Apply) and body.function in _VIEWS)
-        if group == "elementwise" and name not in _VIEWS:
+            return isinstance(body, (Apply, Reduction)) and not (isinstance(body, Apply) and body.function in VIEWS)
+        if group == "elementwise" and name not in VIEWS:
             return True
-        if group in _COPYING and name not in _VIEWS:
+        if group in _COPYING and name not in VIEWS:
             return True
         if name in _FRESH_SHAPES or not stack.args:
             return True
-        if name in _VIEWS and len(stack.args) == 1:
+        if name in VIEWS and len(stack.args) == 1:
             stack = stack.args[0]
             continue
         return False

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import builtins
 import sys
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -71,6 +72,10 @@ ALLOWED = ARRAY | NUMPY | SCIPY | TORCH | OTHER["pathlib"] | OTHER["math"] | {"p
 ROOTS = {"np": NUMPY, "scipy": SCIPY, "torch": TORCH | ARRAY, **OTHER}
 
 
+# CPython 3.11 counts the depth of a tree in one place for all threads.
+_PARSING = threading.Lock()
+
+
 def check(source: str) -> ast.Module:
     """The parsed source.
 
@@ -80,7 +85,8 @@ def check(source: str) -> ast.Module:
         If it holds anything that is not allowed.
     """
     try:
-        tree = ast.parse(source)
+        with _PARSING:
+            tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError) as error:
         raise InternalError("emit", f"generated source does not parse: {error}") from error
     known = _bound(tree) | BUILTINS

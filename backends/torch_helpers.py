@@ -133,6 +133,15 @@ def _cond(A):
     return torch.where(values[..., -1] == 0, torch.inf, values[..., 0] / values[..., -1])
 '''
     ),
+    "_finite": Helper(
+        '''
+def _finite(A):
+    """A, which LAPACK can only take if all of its entries are finite."""
+    if not bool(torch.isfinite(A).all()):
+        raise ValueError("a matrix has entries that are NaN or infinite")
+    return A
+'''
+    ),
     "_each": Helper(
         '''
 def _each(function, A):

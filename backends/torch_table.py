@@ -255,6 +255,11 @@ def _helped(helper: str) -> Callable[[Site], str]:
     return lambda site: f"{site.help(helper)}({', '.join(a.text for a in site.args)})"
 
 
+def _of_finite(function: str) -> Callable[[Site], str]:
+    """A function of torch.linalg that crashes on NaN."""
+    return lambda site: f"torch.linalg.{function}({site.help('_finite')}({site.args[0].text}))"
+
+
 # ---- Fourier transforms
 
 
@@ -386,8 +391,8 @@ OPS: dict[str, Entry] = {
     "svdvals": "torch.linalg.svdvals({0})",
     "eigh": "torch.linalg.eigh({0})",
     "eigvalsh": "torch.linalg.eigvalsh({0})",
-    "eig": "torch.linalg.eig({0})",
-    "eigvals": "torch.linalg.eigvals({0})",
+    "eig": _of_finite("eig"),
+    "eigvals": _of_finite("eigvals"),
     "expm": "torch.linalg.matrix_exp({0})",
     "logm": each("_logm"),
     "sqrtm": each("_sqrtm"),

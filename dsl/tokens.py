@@ -127,5 +127,5 @@ MAX_LINE: Final = 20_000
 MAX_NESTING: Final = 200
 MAX_CHAIN: Final = 2_000
 MAX_DIGITS: Final = 400
-MAX_BLOCKS: Final = 100
+MAX_BLOCKS: Final = 18  # Python's own limit for loops is 20
 MAX_ERRORS: Final = 20

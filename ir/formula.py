@@ -217,7 +217,7 @@ def free_letters(scalar: Scalar | Composed) -> set[str]:
     found: set[str] = set()
     if isinstance(scalar, Access):
         for index in scalar.indices:
-            found |= free_letters(index)
+            found |= set(index.letters) if isinstance(index, Composed) else set()
     for child in children(scalar):
         found |= free_letters(child)
     if isinstance(scalar, Reduction):

@@ -32,6 +32,7 @@ from tpc.ir.formula import (
     Reduction,
     Scalar,
     applied,
+    children,
     scalar_dtype,
     size_scalar,
 )
@@ -39,6 +40,7 @@ from tpc.ir.scalar import OPERATORS, REDUCERS, SCALARS
 from tpc.ir.types import DTYPES, TensorType
 
 MAX_DEPTH = 150
+MAX_SCALARS = 5_000
 
 CONSTANTS: dict[str, bool | float] = {
     "true": True,
@@ -156,6 +158,8 @@ class Reader:
     batch: list[str] = field(default_factory=list)
     renamed: dict[str, str] = field(default_factory=dict)
     depth: int = 0
+    sizes: dict[int, int] = field(default_factory=dict)  # scalars in a scalar, by its id
+    kept: list[Scalar] = field(default_factory=list)
     summed: set[str] = field(default_factory=set)  # letters of the sums so far
     taken: Callable[[], Iterable[str]] = tuple  # names that a renamed letter must not take
 
@@ -172,6 +176,16 @@ class Reader:
             scalar = self._read(expression)
         finally:
             self.depth -= 1
+        self.sizes[id(scalar)] = size = 1 + sum(self.sizes.get(id(child), 1) for child in children(scalar))
+        if size > MAX_SCALARS:
+            raise fail(
+                "E0902",
+                "this index expression grows too large",
+                expression.span,
+                help="functions that use an argument twice double at every call; give parts names, in index "
+                "statements of their own",
+            )
+        self.kept.append(scalar)  # so that its id is its own
         self.spans.setdefault(scalar, expression.span)
         return scalar
 

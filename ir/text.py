@@ -52,8 +52,12 @@ def program_text(program: Program, names: Mapping[Node, str] | None = None) -> s
 def _callees(program: Program) -> list[Program]:
     """The functions that a program calls, those first that call nothing."""
     order: list[Program] = []
+    seen: set[Program] = set()
 
     def visit(inner: Program) -> None:
+        if inner in seen:
+            return
+        seen.add(inner)
         for node in inner.nodes:
             for used in node.programs:
                 visit(used)

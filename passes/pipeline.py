@@ -96,7 +96,10 @@ def run(
     with keeping(kept):
         for step in PIPELINE:
             before = program
-            program = step.run(program, options)
+            try:
+                program = step.run(program, options)
+            except RecursionError:
+                raise fail("E0902", "blocks or calls are nested too deeply", help="use fewer levels") from None
             verify(program, step.name)
             if program is not before:
                 steps.append((step.name, program))

@@ -175,8 +175,8 @@ RIGHT = {
     + ")\n",
     "a thousand functions": "\n".join(f"def f{k}(x: f64[n]) -> f64[n] = x + {k}\n" for k in range(1000)),
     "constants that use each other": "const A: f64 = 2\nconst B: f64 = A + 1\n\ndef f(x: f64) = x * B\n",
-    "20 loops in each other": _blocks("repeat 2:", 20),
-    "20 branches in each other": _blocks("if n > %:", 20),
+    "15 loops in each other": _blocks("repeat 2:", 15),
+    "15 branches in each other": _blocks("if n > %:", 15),
     "distribution": "def f(a: f64[n, n], b: f64[n, n]) -> f64[n, n]:\n    c0 = a + b\n"
     + "".join(f"    c{k + 1} = c{k} @ (a + b)\n" for k in range(40))
     + "    return c40\n",

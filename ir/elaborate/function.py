@@ -364,7 +364,9 @@ def _results(
             node = cast(node, STRONG[node.tensor.dtype])
         assert node is not None
         name = part.name if isinstance(part, syntax.Name) else "out" if len(values) == 1 else f"out{position + 1}"
-        while name in names or (not isinstance(part, syntax.Name) and frame.lookup(name) is not None):
+        while name in names or (
+            not isinstance(part, syntax.Name) and (name in frame.dims or frame.lookup(name) is not None)
+        ):
             name += "_"
         names.add(name)
         outputs.append((node, name))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Protocol
@@ -372,17 +373,31 @@ class Checked:
         return "main" if "main" in order else order[-1] if order else None
 
 
+@contextmanager
+def _bounded(module: ModuleScope, span: Span) -> Iterator[None]:
+    """Turn what is nested deeper than Python can follow into a message."""
+    try:
+        yield
+    except RecursionError:
+        module.diagnostics.add(
+            "E0902", "this is nested too deeply", span, help="give parts names, in statements of their own"
+        )
+
+
 def check(source: Source, files: Files | None = None) -> Checked:
     """Check a program text: every function for all sizes. Errors are in the diagnostics, never raised."""
     module = ModuleScope(files or NoFiles())
     module.read(source)
     programs: dict[str, Program] = {}
-    for name in module.constants:
-        module.constant(name)
+    for name, constant in module.constants.items():
+        with _bounded(module, constant.name.span):
+            module.constant(name)
     for name in module.order:
-        program = module.generic(module.definitions[name])
-        if program is not None:
-            programs[name] = program
+        definition = module.definitions[name]
+        with _bounded(module, definition.name.span):
+            program = module.generic(definition)
+            if program is not None:
+                programs[name] = program
     for name in module.order:
         definition = module.definitions[name]
         untyped = any(p.type is None for p in definition.parameters)

@@ -107,9 +107,12 @@ def peaks(program: Program) -> list[DimLike]:
             continue
         if node.op.name not in VIEWS:
             live += _held(node)
-        inner = max((peaks(p) for p in node.programs), key=len, default=[])
         steps.append(live)
-        steps += [live + step for step in inner if isinstance(step, int)][:1]
+        for inner in node.programs:
+            outside: DimLike = 0  # its inputs are held already
+            for operand in inner.inputs:
+                outside += _held(operand)
+            steps += [live + step - outside for step in peaks(inner)]
         for operand in dict.fromkeys(node.args):
             if last[operand] == position and operand not in kept and operand.op.name not in VIEWS:
                 live = live - _held(operand)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from tpc.dsl.diagnostics import fail
-from tpc.formats import MODULES, Datum, module
+from tpc.formats import MODULES, Datum, damaged, module
 
 if TYPE_CHECKING:
     from typing import Any
@@ -83,7 +83,10 @@ def read(path: Path, name: str, member: str | None = None, wanted: str | None = 
     """
     reader = module(path.suffix, name)
     with open_regular(path, name, follow=follow) as file:
-        datum: Datum = reader.read(file, name, member, wanted)
+        try:
+            datum: Datum = reader.read(file, name, member, wanted)
+        except (ArithmeticError, LookupError, OSError, TypeError, ValueError) as error:
+            raise damaged(name, f"it cannot be read as {path.suffix} ({type(error).__name__})") from None
     return Datum(plain(datum.array, name), datum.weak, datum.table)
 
 

@@ -80,7 +80,9 @@ def _sizes(
 def _values(words: list[bytes], field: str) -> Array:
     if field == "complex":
         parts = np.array(words, "f8") if words else np.zeros(0)
-        return np.asarray(parts[0::2] + 1j * parts[1::2])
+        values = np.empty(len(parts) // 2, "c16")
+        values.real, values.imag = parts[0::2], parts[1::2]  # a sum would turn 1 + inf j into nan + inf j
+        return values
     if field in ("integer", "unsigned-integer"):
         return np.array([int(word) for word in words], "i8")
     return np.array(words, "f8") if words else np.zeros(0)

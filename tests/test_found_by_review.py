@@ -1,0 +1,97 @@
+"""What reviewers broke once: each stays mended."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tpc
+from tpc.dsl.source import Source
+from tpc.ir.elaborate.module import check
+from tpc.ir.text import program_text
+
+
+def codes(text: str) -> list[str]:
+    return [d.code for d in check(Source(text, "program.tp")).diagnostics.errors]
+
+
+def doubling(step: str, kind: str, levels: int) -> str:
+    lines = [f"def g0(x: {kind}) = x + 1"]
+    lines += [f"def g{k + 1}(x: {kind}) = {step.replace('g', f'g{k}')}" for k in range(levels)]
+    return "\n".join(lines) + "\n"
+
+
+def test_gathers_in_gathers_take_linear_time() -> None:
+    assert codes("def f(p: i64[n]):\n    y[i] = " + "p[" * 140 + "i" + "]" * 140 + "\n    return y\n") == []
+
+
+def test_scalar_functions_that_double_are_bounded() -> None:
+    text = doubling("g(x) * 0.5 + g(x)", "f64", 30) + "def f(x: f64[n]):\n    y[i] = g30(x[i])\n    return y\n"
+    assert codes(text) == ["E0902"]
+
+
+def test_functions_that_double_print_once_each() -> None:
+    checked = check(Source(doubling("g(x) * 0.5 + g(x + 1)", "f64[n]", 40), "program.tp"))
+    assert program_text(checked.programs["g40"]).count("def ") == 41
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f(x: f64[n, n]) = x" + "'" * 400 + "\n",
+        "def f(x: f64[n]) = " + "x if true else (" * 150 + "x" + ")" * 150 + "\n",
+        "".join(f"const c{k} = c{k + 1} + 1\n" for k in range(300)) + "const c300 = 1\ndef f(x: f64) = x + c0\n",
+    ],
+    ids=["primes", "conditionals", "constants"],
+)
+def test_what_is_too_deep_says_so(text: str) -> None:
+    assert set(codes(text)) <= {"E0902", "E0107"} and codes(text)
+
+
+def test_a_long_chain_of_functions_runs_or_says_so() -> None:
+    text = doubling("g(x) * 0.5", "f64[n]", 400)
+    try:
+        tpc.compile(text)(np.ones(2))
+    except tpc.TpcError as error:
+        assert error.diagnostics[0].code == "E0902"
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_results_share_no_memory_with_arguments_or_each_other(backend: str) -> None:
+    text = "def f(A: f64[n, n]):\n    t = A + 1\n    return matpow(A, 1), t, t', diag(t), t[0]\n"
+    A = np.arange(4.0).reshape(2, 2)
+    results = [np.asarray(r) for r in tpc.compile(text, backend=backend)(A)]
+    for k, result in enumerate(results):
+        assert not np.shares_memory(result, A)
+        assert not any(np.shares_memory(result, other) for other in results[:k])
+
+
+def test_a_size_called_like_a_result() -> None:
+    program = check(Source("def f(x: f64[out]) -> f64[out] = x + 1\n", "program.tp")).programs["f"]
+    assert check(Source(program_text(program), "printed.tp")).programs["f"] is program
+
+
+def test_the_memory_limit_holds_in_loops() -> None:
+    text = "def f(x: f64[n]) -> f64:\n    t = 0.0\n    repeat 1:\n        t = t + sum(outer(x, x) + 1)\n    return t\n"
+    code = f"import numpy as np, tpc\nf = tpc.compile({text!r})\nprint(f.cost.peak_bytes)\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "n^2" in done.stdout, done.stdout + done.stderr
+
+
+def test_eigenvalues_of_nan_end_in_a_message(tmp_path: Path) -> None:
+    (tmp_path / "nan.csv").write_text("nan,nan\nnan,nan\n")
+    (tmp_path / "f.tp").write_text("def f(A: f64[n, n]) = eigvals(A)\n")
+    for backend in ("numpy", "torch"):
+        command = [sys.executable, "-m", "tpc", "run", "f.tp", "A=nan.csv", "--backend", backend]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 1 and "E0815" in done.stderr, (done.returncode, done.stderr)
+
+
+def test_a_complex_infinity_is_read_as_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "c.mtx").write_text("%%MatrixMarket matrix array complex general\n1 1\n1 inf\n")
+    from tpc.data import read
+
+    value = read(tmp_path / "c.mtx", "c.mtx").array[0, 0]
+    assert value.real == 1 and np.isposinf(value.imag)
