@@ -138,12 +138,14 @@ OPEN_ENDED = words(
 )
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("function", [f for f in SCALARS.values() if f.arity < 3], ids=lambda f: f.name)
+SPECIAL_CASES = [
+    (f, b) for f in SCALARS.values() for b in BACKENDS if f.arity < 3 and not (b == "torch" and f.name in OPEN_ENDED)
+]
+
+
+@pytest.mark.parametrize(("function", "backend"), SPECIAL_CASES, ids=lambda p: getattr(p, "name", p))
 def test_special_values(function: Any, backend: str) -> None:
     """NaN, infinities and zeros come out where the reference has them."""
-    if backend == "torch" and function.name in OPEN_ENDED:
-        pytest.skip("torch has its own limits here")
     grid = [SPECIAL] if function.arity == 1 else [a.ravel() for a in np.meshgrid(SPECIAL, SPECIAL)]
     program = op_program(function.name, [TensorType(F64, a.shape) for a in grid], {})
     value = np.asarray(_plain(compiled(backend, program)(*_given(backend, grid))))

@@ -307,12 +307,12 @@ def test_completion() -> None:
 
 
 def test_our_own_faults(monkeypatch: pytest.MonkeyPatch) -> None:
-    import tpc.commands.common
+    import tpc.commands.arguments
 
     def broken(*arguments: Any) -> None:
         raise RuntimeError("boom")
 
-    monkeypatch.setattr(tpc.commands.common, "read_source", broken)
+    monkeypatch.setattr(tpc.commands.arguments, "read_source", broken)
     monkeypatch.setattr("tpc.commands.fmt.read_source", broken)
     result = CliRunner().invoke(cli, ["fmt", "ridge.tp"])
     assert result.exit_code == 3 and len(result.stderr.splitlines()) == 1 and "Traceback" not in result.output

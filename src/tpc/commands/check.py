@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tpc.commands.common import json_option, read_source
+from tpc.commands.arguments import json_option, read_source
 from tpc.console import as_json as diagnostics_json
 from tpc.console import print_json, show, talk
 from tpc.dsl.diagnostics import Diagnostic, TpcError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tpc.commands.common import checked_source, dims_option, function_option, json_option
+from tpc.commands.arguments import checked_source, dims_option, function_option, json_option
 from tpc.console import print_json, progress, talk
 
 if TYPE_CHECKING:

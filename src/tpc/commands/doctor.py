@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from tpc import __version__
-from tpc.commands.common import json_option
+from tpc.commands.arguments import json_option
 from tpc.console import print_json
 
 LIBRARIES = ("numpy", "scipy", "networkx", "lark", "click", "rich", "safetensors", "threadpoolctl", "torch")

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import click
 
-from tpc.commands.common import checked_source, dims_option, function_option, json_option
+from tpc.commands.arguments import checked_source, dims_option, function_option, json_option
 from tpc.console import print_json, progress
 from tpc.dsl.diagnostics import fail
 

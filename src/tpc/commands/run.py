@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tpc.commands.common import (
+from tpc.commands.arguments import (
     checked_source,
     dims_option,
     function_option,
