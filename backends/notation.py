@@ -240,6 +240,9 @@ class _Translation:
             count = self.reduced("sum", whole, scalar.letters, order)
             return self.apply("div", [total, count], order)
         neutral: bool | int | float
+        if operator in ("argmax", "argmin") and body.value.dtype is BOOL:
+            # as numbers, so that what is excluded is worse than either truth value
+            body = Part(self.dialect.cast(self.scribe, body.value, I64), body.letters)
         kind = body.value.dtype.kind
         if operator in ("max", "argmax"):
             neutral = {"b": False, "i": -(2 ** (8 * body.value.dtype.size - 1))}.get(kind, float("-inf"))

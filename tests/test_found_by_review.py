@@ -93,3 +93,10 @@ def test_a_complex_infinity_is_read_as_it_stands(tmp_path: Path) -> None:
 
     value = read(tmp_path / "c.mtx", "c.mtx").array[0, 0]
     assert value.real == 1 and np.isposinf(value.imag)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_a_guarded_argmax_of_truth_values_is_inside_of_the_guard(backend: str) -> None:
+    f = tpc.compile("def f(x: bool[n]) = argmax[j where j > 0](x[j]), argmin[j where j > 0](x[j])", backend=backend)
+    assert [int(r) for r in f(np.array([True, False, False]))] == [1, 1]
+    assert [int(r) for r in f(np.array([False, True, True]))] == [1, 1]
