@@ -88,10 +88,12 @@ class Reader:
         count = self.at.extents[letter]
         if slope == 1 and start == 0 and count == dim:
             return _Axis((letter,))
+        if count == 0:
+            return _Axis((letter,), "0:0", slope < 0)  # a stop before the start could be counted from the end
         span = (count - 1) * abs(slope)
         low = start if slope > 0 else start - span
         stop = low + span + 1
-        if count != 0 and not (isinstance(count, int) or abs(slope) == 1):
+        if not (isinstance(count, int) or abs(slope) == 1):
             # an empty range must not wrap round: its end would lie before its start
             return _Axis((letter,), f"{size(low)}:max({size(low)}, {size(stop)}):{abs(slope)}", slope < 0)
         text = f"{'' if low == 0 else size(low)}:{'' if stop == dim else size(stop)}"

@@ -100,3 +100,10 @@ def test_a_guarded_argmax_of_truth_values_is_inside_of_the_guard(backend: str) -
     f = tpc.compile("def f(x: bool[n]) = argmax[j where j > 0](x[j]), argmin[j where j > 0](x[j])", backend=backend)
     assert [int(r) for r in f(np.array([True, False, False]))] == [1, 1]
     assert [int(r) for r in f(np.array([False, True, True]))] == [1, 1]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_an_empty_window_with_a_stride_does_not_wrap_round(backend: str) -> None:
+    text = "def f(a: f64[m], x: f64[n]):\n    y[i in m] = a[i] + x[2 * i, pad=0.5]\n    return y\n"
+    for dims in ({}, {"m": 0, "n": 4}):
+        assert np.asarray(tpc.compile(text, backend=backend, dims=dims)(np.zeros(0), np.ones(4))).shape == (0,)
