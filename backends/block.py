@@ -221,7 +221,7 @@ class Block:
         dtypes = [a.tensor.dtype for a in node.args]
         function = self.function
         if node.op.group in ("products", "linalg") and args:
-            common = promote_all(dtypes)
+            common = promote_all([d for n, d in enumerate(dtypes) if not node.op.holds_places(n)])
             if node.op.group == "linalg":
                 common = as_float(common)
                 common = F32 if common in (F16, BF16) else common
@@ -229,11 +229,14 @@ class Block:
                 common = promote_all([common, I64]) if common is BOOL else common
             args = [
                 self.dialect.cast(function, a, common)
-                if a.rank and a.dtype is not common and self.dialect.must_meet(a.dtype, common, node.op.group)
+                if a.rank
+                and a.dtype is not common
+                and not node.op.holds_places(number)
+                and self.dialect.must_meet(a.dtype, common, node.op.group)
                 else a
-                for a in args
+                for number, a in enumerate(args)
             ]
-        labels = [self.label(a) for a in node.args]
+        labels = [self.label(_taken_apart(a)) for a in node.args]
         return Site(function, self.dialect, node, args, labels)
 
     def label(self, node: Node) -> str:
@@ -360,6 +363,11 @@ class Block:
 
 def _contracts(node: Node) -> bool:
     return node.op.name in ("matmul", "matvec", "vecmat", "dot", "vdot", "trace")
+
+
+def _taken_apart(node: Node) -> Node:
+    """The matrix that a factor is of: that one has a name for the user."""
+    return node.args[0].args[0] if node.op is ITEM and node.args[0].op.group == "linalg" else node
 
 
 def _root(node: Node) -> Node:

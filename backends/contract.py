@@ -16,11 +16,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tpc.ir.node import Node, Program
+
+if TYPE_CHECKING:
+    from tpc.backends.choice import Alternative
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Emitted:
     parameters: tuple[str, ...]
     sizes: Mapping[str, str] = field(default_factory=dict)  # sizes to be given at a call -> keyword
     constants: Mapping[str, Any] = field(default_factory=dict)  # global name -> array
+    origins: Mapping[str, Node] = field(default_factory=dict)  # global name -> the constant of the program
 
 
 class Backend(Protocol):
@@ -48,6 +52,18 @@ class Backend(Protocol):
         TpcError
             If a part of the language is met that cannot be run yet (E1001).
         """
+        ...
+
+    def emit_choice(self, alternatives: Sequence[Alternative]) -> Emitted:
+        """Several plans of one program as a module whose function takes the fastest of them at the sizes of a call."""
+        ...
+
+    def constant(self, node: Node) -> Any:
+        """A constant of a program as `Emitted.constants` holds it."""
+        ...
+
+    def helpers(self) -> Mapping[str, Callable[..., Any]]:
+        """The functions that emitted modules may carry with them, by name."""
         ...
 
     def load(self, emitted: Emitted) -> Callable[..., Any]:

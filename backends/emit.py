@@ -28,6 +28,7 @@ class Module:
         self.globals = Names()
         self.helpers: dict[str, None] = {}
         self.constants: dict[str, Any] = {}
+        self.origins: dict[str, Node] = {}
         self.constant_names: dict[Any, str] = {}
         self.constant_lines: list[str] = []
         self.functions: dict[Program, Function] = {}
@@ -35,8 +36,11 @@ class Module:
         self.texts: list[str] = []
 
     def emit(self, program: Program) -> Emitted:
-        self.reserve(program)
-        main = self.function(program, True)
+        self.reserve(program, program.name)
+        return self.assembled(self.function(program, True))
+
+    def assembled(self, main: Function) -> Emitted:
+        """The module, whose functions are all written."""
         constants = "\n".join(self.constant_lines)
         needed = self._helper_sources()
         body = "\n\n\n".join([*needed, *self.texts])
@@ -46,11 +50,13 @@ class Module:
         if constants:
             pieces.append(constants)
         source = "\n\n".join(pieces) + "\n\n\n" + body + "\n"
-        return Emitted(source, main.name, tuple(main.parameters), dict(main.keyword_sizes), dict(self.constants))
+        return Emitted(
+            source, main.name, tuple(main.parameters), dict(main.keyword_sizes), self.constants, self.origins
+        )
 
-    def reserve(self, program: Program) -> None:
+    def reserve(self, program: Program, name: str) -> None:
         """Names for all functions and constants, before local names are given out."""
-        self.function_names[program] = self.globals.fresh(program.name)
+        self.function_names[program] = self.globals.fresh(name)
         for node in program.walk():
             if node.op is CALL and node["body"] not in self.function_names:
                 self.function_names[node["body"]] = self.globals.fresh(node["body"].name)
@@ -87,9 +93,26 @@ class Module:
             if not self.constant_lines:
                 self.constant_lines.append("HERE = pathlib.Path(__file__).parent")
             load = f"np.load(HERE / {name + '.npy'!r}, allow_pickle=False)"
-            held = STRONG.get(node.tensor.dtype, node.tensor.dtype).numpy
+            held = _held(node)
             if str(data.array.dtype) != held:
                 load += ".astype(bool)" if held == "bool" else f".astype(np.{held})"
             self.constant_lines.append(self.dialect.constant_line(name, load, node.tensor.dtype))
-            self.constants[name] = self.dialect.constant_value(data.array.astype(held), node.tensor.dtype)
+            self.constants[name] = constant(node, self.dialect)
+            self.origins[name] = node
         return name
+
+
+def helpers(dialect: Dialect) -> str:
+    """A module of all the helpers of a dialect."""
+    body = "\n\n\n".join(helper.source.strip("\n") for helper in dialect.helpers.values())
+    return "\n".join(dialect.imports(body)) + f"\n\n\n{body}\n"
+
+
+def constant(node: Node, dialect: Dialect) -> Any:
+    """A constant of a program as its module finds it in this process."""
+    return dialect.constant_value(node["data"].array.astype(_held(node)), node.tensor.dtype)
+
+
+def _held(node: Node) -> str:
+    """The NumPy format of a constant."""
+    return STRONG.get(node.tensor.dtype, node.tensor.dtype).numpy

@@ -48,10 +48,15 @@ class Function(Scribe):
 
     def size(self, dim: DimLike) -> str:
         for name in sorted(names_of(dim)):
-            self.sizes_used[name] = None
-            if name not in self.sizes:
-                self.sizes[name] = self.names.fresh(name)
+            self.size_named(name)
         return dim_source(dim, self.sizes)
+
+    def size_named(self, name: str) -> str:
+        """The variable of a named size that the code uses."""
+        self.sizes_used[name] = None
+        if name not in self.sizes:
+            self.sizes[name] = self.names.fresh(name)
+        return self.sizes[name]
 
     @property
     def device(self) -> str:
@@ -60,18 +65,21 @@ class Function(Scribe):
 
     # ---- the function
 
-    def write(self) -> str:
-        program = self.program
-        all_sizes = sorted({n for i in program.inputs for d in i.tensor.dims for n in names_of(d)})
-        for name in all_sizes:
+    def named_inputs(self) -> dict[Node, Value]:
+        """The inputs under the names of parameters, after names for their sizes."""
+        for name in sorted({n for i in self.program.inputs for d in i.tensor.dims for n in names_of(d)}):
             self.sizes[name] = self.names.fresh(name)
-        env: dict[Node, Value] = {}
-        for node in program.inputs:
+        inputs: dict[Node, Value] = {}
+        for node in self.program.inputs:
             parameter = self.names.fresh(self.module.user_names.get(node) or node["name"])
             self.parameters.append(parameter)
-            env[node] = Value(parameter, node.tensor.dtype, node.tensor.rank, node.tensor.dtype.is_weak)
+            inputs[node] = Value(parameter, node.tensor.dtype, node.tensor.rank, node.tensor.dtype.is_weak)
+        return inputs
+
+    def write(self) -> str:
+        program = self.program
+        block = Block(self, self.named_inputs())
         self.signature = signature(self)
-        block = Block(self, env)
         block.run(program.outputs)
         results = [block.output(node, position) for position, node in enumerate(program.outputs)]
         if len(results) == 1:

@@ -11,7 +11,7 @@ import ast
 import builtins
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tpc.backends.names import words
@@ -27,15 +27,19 @@ EXPRESSIONS = (
     ast.ListComp, ast.GeneratorExp, ast.comprehension, ast.JoinedStr, ast.FormattedValue,
     ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context,
 )  # fmt: skip
+MARKS = (ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context)  # half of all there is, and all allowed
 BUILTINS = words(
     "range len min max abs int float complex bool str tuple list dict map zip any all isinstance ValueError IndexError"
 )
-MODULES = words("pathlib math numpy scipy.fft scipy.linalg scipy.signal scipy.special torch torch.nn.functional")
+MODULES = words(
+    "pathlib math numpy scipy.fft scipy.linalg scipy.signal scipy.sparse scipy.special torch torch.nn.functional"
+)
 # Methods and attributes of arrays, in both libraries.
 ARRAY = words(
-    "abs all amax amin any append astype broadcast_to clone conj contiguous copy cpu detach device diagonal dtype "
-    "eps expand finfo flip imag index_add indices is_complex item join max mean mH min mT ndim numel numpy "
-    "permute prod real reshape resolve_neg shape size sum swapaxes T to transpose values view where"
+    "abs all amax amin any append astype broadcast_to c_contiguous clone conj contiguous copy copy_ cpu detach "
+    "device diagonal dtype eps expand f_contiguous finfo flags flip imag index_add indices is_complex item join max "
+    "mean mH min mT ndim numel numpy permute prod real reshape resolve_neg scatter shape size sum swapaxes T to "
+    "tolist transpose values view where"
 )
 NUMPY = words(
     "abs accumulate add all angle any arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin "
@@ -50,22 +54,23 @@ NUMPY = words(
     "take_along_axis tan tanh tile trace tril triu trunc uint32 var vdot where zeros"
 )
 SCIPY = words(
-    "beta betaln dct digamma erf erfc erfinv expit expm fft fractional_matrix_power gamma gammaln i0 i0e i1 i1e "
-    "idct j0 j1 ldl linalg log_ndtr log_softmax logit logm logsumexp lu ndtr ndtri softmax solve_triangular "
-    "special sqrtm xlogy"
+    "beta betaln dct dia_array digamma erf erfc erfinv expit expm fft fractional_matrix_power gamma gammaln "
+    "get_blas_funcs get_lapack_funcs i0 i0e i1 i1e idct j0 j1 ldl linalg log_ndtr log_softmax logit logm logsumexp "
+    "lu ndtr ndtri softmax solveh_banded sparse special sqrtm xlogy"
 )
 TORCH = words(
     "abs acos acosh all amax amin angle any arange argmax argmin argsort as_tensor asin asinh atan atan2 atanh "
-    "bessel_j0 bessel_j1 bfloat16 bool broadcast_shapes broadcast_to cat ceil cholesky cholesky_ex complex128 "
-    "complex64 conj_physical cos cosh cross cummax cumprod cumsum det diag diagonal digamma dtype eig eigh "
-    "eigvals eigvalsh einsum empty erf erfc erfinv exp exp2 expm1 eye fft fft2 fftshift flip float16 float32 "
-    "float64 floor floor_divide from_numpy full functional hypot i0 i0e i1 i1e ifft ifft2 ifftshift imag inf "
-    "int32 int64 int8 inv inv_ex irfft isfinite isinf isnan kron lgamma linalg log log10 log1p log2 log_ndtr "
-    "log_softmax logaddexp logical_and logical_not logical_or logit logsumexp lstsq lu matrix_exp matrix_power "
-    "matrix_rank maximum mean median minimum movedim nan ndtr ndtri nn ones outer pad pi pinv prod qr real relu "
-    "remainder result_type rfft roll round rsqrt searchsorted sgn sigmoid sign sin sinc sinh slogdet softmax "
-    "solve solve_ex solve_triangular sort special sqrt square stack std sum svd svdvals tan tanh tensor_split "
-    "tile trace tril triu trunc unsqueeze var vdot vector_norm where xlogy zeros zeros_like"
+    "bessel_j0 bessel_j1 bfloat16 bool broadcast_shapes broadcast_to cat ceil cholesky cholesky_ex cholesky_inverse "
+    "cholesky_solve complex128 complex64 conj_physical cos cosh cross cummax cumprod cumsum det diag diagonal "
+    "digamma dtype eig eigh eigvals eigvalsh einsum empty erf erfc erfinv exp exp2 expm1 eye fft fft2 fftshift flip "
+    "float16 float32 float64 floor floor_divide from_numpy full functional gather hypot i0 i0e i1 i1e ifft ifft2 "
+    "ifftshift imag inf int32 int64 int8 inv inv_ex irfft isfinite isinf isnan kron ldl_factor_ex lgamma linalg log "
+    "log10 log1p log2 log_ndtr log_softmax logaddexp logical_and logical_not logical_or logit logsumexp lstsq lu "
+    "lu_factor_ex lu_solve matrix_exp matrix_power matrix_rank maximum mean median minimum movedim nan ndtr ndtri "
+    "nn ones outer pad pi pinv prod qr real relu remainder result_type rfft roll round rsqrt searchsorted sgn "
+    "sigmoid sign sin sinc sinh slogdet softmax solve solve_ex solve_triangular sort special sqrt square stack std "
+    "sum svd svdvals tan tanh tensor_split tile trace tril triu trunc unsqueeze var vdot vector_norm where xlogy "
+    "zeros zeros_like"
 )
 OTHER = {"pathlib": frozenset(("Path",)), "math": words("pi inf nan prod")}
 ALLOWED = ARRAY | NUMPY | SCIPY | TORCH | OTHER["pathlib"] | OTHER["math"] | {"parent"}
@@ -89,9 +94,12 @@ def check(source: str) -> ast.Module:
             tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError) as error:
         raise InternalError("emit", f"generated source does not parse: {error}") from error
-    known = _bound(tree) | BUILTINS
+    items = list(ast.walk(tree))
+    known = _bound(items) | BUILTINS
     reads = {id(part) for statement in tree.body if _reads_constant(statement) for part in ast.walk(statement)}
-    for item in ast.walk(tree):
+    for item in items:
+        if isinstance(item, MARKS):
+            continue
         problem = _problem(item, known, id(item) in reads)
         if problem:
             line = getattr(item, "lineno", "?")
@@ -121,10 +129,10 @@ def _assigns(statement: ast.stmt, names: Mapping[str, Any]) -> bool:
     return any(isinstance(t, ast.Name) and (t.id in names or t.id == "HERE") for t in targets)
 
 
-def _bound(tree: ast.Module) -> set[str]:
+def _bound(items: Sequence[ast.AST]) -> set[str]:
     """Every name that the module itself binds."""
     found: set[str] = set()
-    for item in ast.walk(tree):
+    for item in items:
         if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store):
             found.add(item.id)
         elif isinstance(item, ast.arg):

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
+from importlib import import_module
 from typing import Any
 
-from tpc.backends import emit, guard
+from tpc.backends import choice, emit, guard
 from tpc.backends.contract import Backend, Emitted
 from tpc.backends.dialect import Dialect
 from tpc.backends.numpy_functions import FUNCTIONS
 from tpc.backends.numpy_helpers import HELPERS
+from tpc.backends.numpy_kernels import KERNEL_HELPERS
 from tpc.backends.numpy_table import OPS, REDUCERS
 from tpc.ir.node import Node, Program
 
-DIALECT = Dialect("numpy", FUNCTIONS, REDUCERS, OPS, HELPERS)
+DIALECT = Dialect("numpy", FUNCTIONS, REDUCERS, OPS, HELPERS | KERNEL_HELPERS)
 
 
 class NumpyBackend:
@@ -25,15 +27,20 @@ class NumpyBackend:
     def emit(self, program: Program, names: Mapping[Node, str] | None = None) -> Emitted:
         return emit.emit(program, DIALECT, names)
 
+    def emit_choice(self, alternatives: Sequence[choice.Alternative]) -> Emitted:
+        return choice.emit(alternatives, DIALECT)
+
+    def constant(self, node: Node) -> Any:
+        return emit.constant(node, DIALECT)
+
+    def helpers(self) -> Mapping[str, Callable[..., Any]]:
+        found = _namespace(emit.helpers(DIALECT), {})
+        return {name: found[name] for name in DIALECT.helpers}
+
     def load(self, emitted: Emitted) -> Callable[..., Any]:
         import numpy as np
-        import scipy.fft
-        import scipy.linalg
-        import scipy.special
 
-        tree = guard.check(emitted.source)
-        found = guard.namespace(tree, {"np": np, "scipy": scipy}, emitted.constants)
-        function: Callable[..., Any] = found[emitted.function]
+        function: Callable[..., Any] = _namespace(emitted.source, emitted.constants)[emitted.function]
 
         @wraps(function)
         def quiet(*arguments: Any, **sizes: int) -> Any:
@@ -42,6 +49,17 @@ class NumpyBackend:
                 return function(*arguments, **sizes)
 
         return quiet
+
+
+def _namespace(source: str, constants: Mapping[str, Any]) -> dict[str, Any]:
+    """What a module of source defines."""
+    import numpy as np
+    import scipy
+
+    for module in ("fft", "linalg", "sparse", "special"):  # each takes long to load
+        if f"scipy.{module}." in source:
+            import_module(f"scipy.{module}")
+    return guard.namespace(guard.check(source), {"np": np, "scipy": scipy}, constants)
 
 
 BACKEND: Backend = NumpyBackend()

@@ -102,22 +102,10 @@ def _solve(A, B, name):
         raise np.linalg.LinAlgError(f"{name} is singular") from None
 '''
     ),
-    "_solve_triangular": Helper(
+    "_cholesky_batch": Helper(
         '''
-def _solve_triangular(A, B, lower, name):
-    """X with A @ X = B for triangular A; errors call A by its name."""
-    if B.size == 0:
-        return np.zeros(B.shape, np.result_type(A, B))
-    try:
-        return scipy.linalg.solve_triangular(A, B, lower=lower)
-    except np.linalg.LinAlgError:
-        raise np.linalg.LinAlgError(f"{name} is singular") from None
-'''
-    ),
-    "_cholesky": Helper(
-        '''
-def _cholesky(A, name):
-    """The lower Cholesky factor of A, which errors call by its name."""
+def _cholesky_batch(A, name):
+    """The lower Cholesky factors of a batch of matrices, which errors call by its name."""
     try:
         return np.linalg.cholesky(A)
     except np.linalg.LinAlgError:

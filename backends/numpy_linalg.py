@@ -29,17 +29,6 @@ def each(helper: str) -> Callable[[Site], str]:
     return text
 
 
-def _solve_triangular(site: Site) -> str:
-    helper, (A, B) = site.help("_solve_triangular"), (a.text for a in site.args)
-    ranks = [a.tensor.rank for a in site.node.args]
-    if ranks[0] == 2 and ranks[1] <= 2:
-        return f"{helper}({A}, {B}, {site['lower']}, {site.labels[0]!r})"
-    column = ranks[1] == 1
-    B = f"{site.name(1)}[:, None]" if column else B
-    text = f"{site.help('_each')}(lambda A, B: {helper}(A, B, {site['lower']}, {site.labels[0]!r}), {A}, {B})"
-    return f"{text}[..., 0]" if column else text
-
-
 def _pinv(site: Site) -> str:
     if site.args[0].dtype.size == (16 if site.args[0].dtype.kind == "c" else 8):
         return f"np.linalg.pinv({site.args[0].text})"
@@ -68,7 +57,6 @@ LINALG: dict[str, Entry] = {
     "inv": named_error("_inv"),
     "pinv": _pinv,
     "solve": named_error("_solve"),
-    "solve_triangular": _solve_triangular,
     "lstsq": _lstsq,
     "det": "np.linalg.det({0})",
     "logdet": lambda site: (
@@ -77,7 +65,6 @@ LINALG: dict[str, Entry] = {
         else f"np.linalg.slogdet({site.args[0].text})[1]"
     ),
     "slogdet": "np.linalg.slogdet({0})",
-    "cholesky": named_error("_cholesky"),
     "lu": each("_lu"),
     "ldl": each("_ldl"),
     "qr": "np.linalg.qr({0})",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from tpc.backends.code import Value, fill, number, shape_source
 from tpc.backends.dialect import Entry, Scribe, Site
+from tpc.backends.numpy_kernels import KERNELS
 from tpc.backends.numpy_linalg import LINALG
 from tpc.ir.ops.indexing import checked_axes
 from tpc.ir.types import BF16, F16, F32, DType, as_float, promote_all
@@ -359,6 +360,7 @@ OPS: dict[str, Entry] = {
     "scatter_add": lambda site: f"{site.help('_scatter_add')}({', '.join(a.text for a in site.args)})",
     "segment_sum": _segments,
     **LINALG,
+    **KERNELS,
     # Fourier transforms
     "fft": fourier("np.fft.fft", "axis"),
     "ifft": fourier("np.fft.ifft", "axis"),

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tpc.backends import emit, guard
+from tpc.backends import choice, emit, guard
 from tpc.backends.contract import Backend, Emitted
 from tpc.backends.torch_dialect import TorchDialect
 from tpc.backends.torch_functions import FUNCTIONS
 from tpc.backends.torch_helpers import HELPERS
+from tpc.backends.torch_kernels import KERNEL_HELPERS
 from tpc.backends.torch_table import OPS, REDUCERS
 from tpc.ir.node import Node, Program
 
 if TYPE_CHECKING:
     import torch
 
-DIALECT = TorchDialect("torch", FUNCTIONS, REDUCERS, OPS, HELPERS)
+DIALECT = TorchDialect("torch", FUNCTIONS, REDUCERS, OPS, HELPERS | KERNEL_HELPERS)
 
 
 class TorchBackend:
@@ -27,16 +28,29 @@ class TorchBackend:
     def emit(self, program: Program, names: Mapping[Node, str] | None = None) -> Emitted:
         return emit.emit(program, DIALECT, names)
 
-    def load(self, emitted: Emitted) -> Callable[..., Any]:
-        import numpy as np
-        import scipy.linalg
-        import torch
-        import torch.nn.functional
+    def emit_choice(self, alternatives: Sequence[choice.Alternative]) -> Emitted:
+        return choice.emit(alternatives, DIALECT)
 
-        tree = guard.check(emitted.source)
-        found = guard.namespace(tree, {"np": np, "scipy": scipy, "torch": torch}, emitted.constants)
-        function: Callable[..., Any] = found[emitted.function]
+    def constant(self, node: Node) -> Any:
+        return emit.constant(node, DIALECT)
+
+    def helpers(self) -> Mapping[str, Callable[..., Any]]:
+        found = _namespace(emit.helpers(DIALECT), {})
+        return {name: found[name] for name in DIALECT.helpers}
+
+    def load(self, emitted: Emitted) -> Callable[..., Any]:
+        function: Callable[..., Any] = _namespace(emitted.source, emitted.constants)[emitted.function]
         return function
+
+
+def _namespace(source: str, constants: Mapping[str, Any]) -> dict[str, Any]:
+    """What a module of source defines."""
+    import numpy as np
+    import scipy.linalg
+    import torch
+    import torch.nn.functional
+
+    return guard.namespace(guard.check(source), {"np": np, "scipy": scipy, "torch": torch}, constants)
 
 
 BACKEND: Backend = TorchBackend()

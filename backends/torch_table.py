@@ -8,6 +8,7 @@ from tpc.backends.code import Value, fill, number, shape_source
 from tpc.backends.dialect import Entry, Scribe, Site
 from tpc.backends.numpy_linalg import each, named_error
 from tpc.backends.numpy_table import axis_options, drawn, reduce_op, reduced_axes, reshaped, simple
+from tpc.backends.torch_kernels import KERNELS
 from tpc.ir.ops.indexing import checked_axes
 from tpc.ir.types import BF16, BOOL, F16, F32, STRONG, DType, as_float, promote_all
 
@@ -399,6 +400,7 @@ OPS: dict[str, Entry] = {
     "matpow": _matpow,
     "matrix_rank": "torch.linalg.matrix_rank({0})",
     "cond": _helped("_cond"),
+    **KERNELS,
     # Fourier transforms
     "fft": _fourier("fft", "axis"),
     "ifft": _fourier("ifft", "axis"),

@@ -11,22 +11,29 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import frontend
+from benchmarks import cost, frontend, symbolic
+from benchmarks.algebra import command as algebra
 
 BENCHMARKS: dict[str, Callable[[int], dict[str, Any]]] = {
+    "cost": cost.run,
     "frontend": frontend.run,
 }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("name", choices=BENCHMARKS)
-    parser.add_argument("--repeat", type=int, default=5, help="runs of each; the median counts (5)")
+    commands = parser.add_subparsers(dest="name", required=True)
+    for name in BENCHMARKS:
+        command = commands.add_parser(name)
+        command.add_argument("--repeat", type=int, default=5, help="runs of each; the median counts (5)")
+    algebra.arguments(commands.add_parser("algebra", description=algebra.__doc__))
+    symbolic.arguments(commands.add_parser("symbolic", description=symbolic.__doc__))
     options = parser.parse_args()
-    result = BENCHMARKS[options.name](options.repeat)
+    own = {"algebra": algebra.run, "symbolic": symbolic.run}.get(options.name)
+    result = own(options) if own is not None else BENCHMARKS[options.name](options.repeat)
     machine = {"python": platform.python_version(), "machine": platform.platform(), "processor": platform.machine()}
     result = {"tpc": version("tpc"), **machine, **result}
-    path = Path(__file__).parent / "results" / f"{options.name}.json"
+    path = getattr(options, "json", None) or Path(__file__).parent / "results" / f"{options.name}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(result, indent=2) + "\n")
     print(f"written to {path}")

@@ -136,6 +136,11 @@ class Op:
         """Whether index notation says what it means (for all or some of its operand types)."""
         return self.formula_by is not None or (bool(self.line) and self.syntax.body is not None)
 
+    def holds_places(self, number: int) -> bool:
+        """Whether an operand can only be integers: its format has nothing to do with that of the result."""
+        kinds = self.kinds.split()
+        return kinds[min(number, len(kinds) - 1)] == "i"
+
     def at(self, operands: list[TensorType], attributes: Attributes) -> Op:
         """The op with the line that holds at these operand types.
 
@@ -166,6 +171,7 @@ class Op:
         if formula is not None:
             return [TensorType(formula.dtype(formats), formula.dims)]
         binding = bind(op, operands, attributes)
+        formats = [o for number, o in enumerate(formats) if not self.holds_places(number)] or formats
         dtypes = [DTYPE_RULES[rule](formats) for rule in (self.dtype or "same").split()]
         shapes = [[dim for axis in axes for dim in binding.axis(axis)] for axes in op.syntax.results]
         if len(dtypes) == 1:

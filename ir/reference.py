@@ -29,6 +29,7 @@ from tpc.ir.formula import (
     Scalar,
     SizeValue,
 )
+from tpc.ir.free import FreeFunctions
 from tpc.ir.node import Node, Program
 from tpc.ir.residue import Residue
 from tpc.ir.scalar import REDUCERS, SCALARS
@@ -36,18 +37,26 @@ from tpc.ir.types import TensorType
 
 MAX_GRID = 200_000_000
 _HELD = {"b": np.bool_, "i": np.int64, "f": np.float64, "c": np.complex128}
+_HELD_EXTENDED = {**_HELD, "f": np.longdouble, "c": np.clongdouble}
 
 
 @dataclass(frozen=True)
 class Domain:
-    """The numbers that are computed with: `float`, `exact` (fractions) or `modular` (residues)."""
+    """The numbers that are computed with: `float`, `extended`, `exact` (fractions) or `modular` (residues)."""
 
     name: str
     prime: int = 0
+    free: FreeFunctions | None = None  # what stands for functions that have no meaning modulo a prime
+    passes: int | None = None  # of a loop, at most
 
     @property
     def is_float(self) -> bool:
-        return self.name == "float"
+        return self.name in ("float", "extended")
+
+    @property
+    def held(self) -> dict[str, Any]:
+        """The NumPy formats of floats, by kind of dtype."""
+        return _HELD if self.name == "float" else _HELD_EXTENDED
 
     def number(self, value: Any) -> Any:
         """A number of the program as a number of the domain."""
@@ -55,16 +64,20 @@ class Domain:
             return value
         if isinstance(value, complex):
             raise fail("E0905", "exact arithmetic has no complex numbers")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise fail("E0905", "infinity has no exact meaning")
         fraction = value if isinstance(value, Fraction) else Fraction(value)
         if self.name == "exact":
             return fraction
+        if self.free is not None:
+            fraction = _simple(fraction)
         return Residue(fraction.numerator, self.prime) / Residue(fraction.denominator, self.prime)
 
     def array(self, values: Any, type: TensorType) -> Any:
         """An array in the form in which this domain holds it: index arrays stay integers."""
         array = np.asarray(values)
         if self.is_float:
-            return array.astype(_HELD[type.dtype.kind])
+            return array.astype(self.held[type.dtype.kind])
         if type.dtype.kind in "bi" or array.dtype == object:
             return array
         out = np.empty(array.shape, dtype=object)
@@ -74,12 +87,24 @@ class Domain:
 
 
 FLOAT = Domain("float")
+EXTENDED = Domain("extended")
+"""NumPy's long double, where the machine has one; for formulas only, since LAPACK has none."""
 EXACT = Domain("exact")
 
 
-def modular(prime: int = 2**61 - 1) -> Domain:
-    """Arithmetic modulo a prime: equality there of two polynomials at a random point shows them equal."""
-    return Domain("modular", prime)
+def modular(prime: int = 2**61 - 1, free: FreeFunctions | None = None, passes: int | None = None) -> Domain:
+    """Arithmetic modulo a prime: equality there of two polynomials at a random point shows them equal.
+
+    With free functions, what has no meaning there is one of them, and numbers are the simple fractions that they
+    stand for: 0.1 is a tenth. Loops end after `passes`.
+    """
+    return Domain("modular", prime, free, passes)
+
+
+def _simple(fraction: Fraction) -> Fraction:
+    """A fraction with a small denominator that rounds to this one, or to one beside it."""
+    near = fraction.limit_denominator(1_000_000)
+    return near if abs(near - fraction) <= abs(fraction) / 2**51 else fraction
 
 
 def evaluate(
@@ -181,8 +206,9 @@ class _Run:
         op = node.op
         if not self.domain.is_float:
             if op.exact is None:
-                raise fail("E0905", f"`{op.name}` has no exact meaning")
-            return op.exact(args, attributes)
+                return self.free(node, args, attributes)
+            exact = op.exact(args, attributes)
+            return [np.asarray(e) for e in exact] if isinstance(node.type, tuple) else np.asarray(exact)
         if op.reference is None:
             raise InternalError("reference", f"{op.name} has no meaning")
         result = op.reference(np, args, attributes)
@@ -190,6 +216,13 @@ class _Run:
         parts = result if isinstance(node.type, tuple) else (result,)
         held = [self.held(np.asarray(p), t) for p, t in zip(parts, types, strict=True)]
         return held if isinstance(node.type, tuple) else held[0]
+
+    def free(self, node: Node, args: list[Any], attributes: dict[str, Any]) -> Any:
+        if self.domain.free is None:
+            raise fail("E0905", f"`{node.op.name}` has no exact meaning")
+        types = node.type if isinstance(node.type, tuple) else (node.type,)
+        shapes = [(tuple(self.size(d) for d in t.dims), t.dtype.kind) for t in types]
+        return _results(node, self.domain.free.matrices(node.op.name, attributes, args, shapes))
 
     def attribute(self, value: Any) -> Any:
         from tpc.ir.dims import Dim
@@ -199,17 +232,19 @@ class _Run:
         return tuple(self.attribute(v) for v in value) if isinstance(value, tuple) else value
 
     def held(self, array: Any, type: TensorType) -> Any:
-        return array.astype(_HELD[type.dtype.kind]) if self.domain.is_float else array
+        return array.astype(self.domain.held[type.dtype.kind]) if self.domain.is_float else array
 
     def cast(self, array: Any, type: TensorType) -> Any:
         if self.domain.is_float:
             if type.dtype.kind == "i" and array.dtype.kind == "f":
                 return array.astype(type.dtype.numpy).astype(np.int64)
-            return array.astype(_HELD[type.dtype.kind])
+            return array.astype(self.domain.held[type.dtype.kind])
         if type.dtype.kind == "f":
             return self.domain.array(array.astype(np.int64) if array.dtype == bool else array, type)
         if self.domain.name == "exact" and array.dtype == object:
             return np.vectorize(int, otypes=[np.int64])(array)
+        if self.domain.free is not None and array.dtype == object and type.dtype.kind in "bi":
+            raise fail("E0905", "rounding to integers has no exact meaning")
         return array
 
     # ---- loops
@@ -219,6 +254,8 @@ class _Run:
             count, args = int(args[-1]), args[:-1]
         else:
             count = self.size(node["count"])
+        if self.domain.passes is not None:
+            count = min(count, self.domain.passes)
         state, rest = args[: node["state"]], args[node["state"] :]
         for _ in range(count):
             if node["until"] is not None and bool(self.program(node["until"], [*state, *rest])[0]):
@@ -287,7 +324,10 @@ class _Grid:
         if not domain.is_float:
             whole = all(v.dtype.kind in "bi" for v in values)
             ordered = domain.name == "exact" and function in _ORDERED
-            if not (known.exact or whole or ordered):
+            if domain.free is not None and not (whole and known.result not in ("float", "real")):
+                if not known.exact or function == "pow":
+                    return domain.free.scalar(function, values)
+            elif not (known.exact or whole or ordered):
                 raise fail("E0905", f"`{function}` has no exact meaning")
             if function == "div":
                 values = [_fractions(domain, v) for v in values]
@@ -370,6 +410,10 @@ class _Grid:
         domain = self.run.domain
         reducer = REDUCERS[operator]
         outer = body.shape[: axes[0]]
+        if domain.free is not None and operator not in _OF_FIELD and body.dtype == object:
+            if kept is not None:
+                raise fail("E0905", f"`{operator}` with a guard has no exact meaning")
+            return domain.free.reduction(operator, body, len(axes))
         if 0 in outer:
             return np.zeros(outer, dtype=np.int64 if operator.startswith("arg") else body.dtype)
         if operator.startswith("arg"):
@@ -403,6 +447,7 @@ class _Grid:
         return np.asarray(reducer.meaning(np, body, axes))
 
 
+_OF_FIELD = ("sum", "prod", "mean", "any", "all")
 _ORDERED = ("lt", "le", "gt", "ge", "maximum", "minimum", "abs", "sign", "relu", "floor", "ceil", "mod", "floor_div")
 
 

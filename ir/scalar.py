@@ -181,6 +181,8 @@ def _reduce(name: str) -> Callable[..., Any]:
 def _logsumexp(np: Any, x: Any, axes: Any) -> Any:
     import scipy.special
 
+    if 0 in x.shape:  # which SciPy refuses
+        return np.log(np.sum(x, axis=axes))
     return scipy.special.logsumexp(x, axis=axes)
 
 

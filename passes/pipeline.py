@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tpc.dsl.diagnostics import fail
 from tpc.ir.node import Program
@@ -15,9 +16,13 @@ from tpc.ir.notes import Notes, keeping
 from tpc.ir.sizes import with_sizes
 from tpc.ir.verify import verify
 from tpc.passes.fold import fold
+from tpc.passes.hoist import hoist
 from tpc.passes.inline import inline
 from tpc.passes.prune import prune
 from tpc.passes.respell import respell
+
+if TYPE_CHECKING:
+    from tpc.passes.optimise import Optimised, Request
 
 
 @dataclass(frozen=True)
@@ -25,13 +30,48 @@ class Options:
     """What a compilation is asked for."""
 
     sizes: Mapping[str, int] = field(default_factory=dict)
+    at: Mapping[str, int] = field(default_factory=dict)  # sizes to choose for, where they are open
+    mode: str = "stable"
+    backend: str = "numpy"
+    threads: int | None = None
 
 
 @dataclass(frozen=True)
 class Pass:
     name: str
     reason: str  # why it stands at its place
-    run: Callable[[Program, Options], Program]
+    run: Callable[[Program, Options], Program | Optimised]
+
+
+def optimises(options: Options) -> bool:
+    """Whether equal forms are looked for; in mode `bitwise` there is none that rounds alike."""
+    import os
+
+    return options.mode != "bitwise" and bool(os.environ.get("TPC_OPTIMISE"))  # TEMPORARY, until all parts are there
+
+
+def _optimised(program: Program, options: Options) -> Program | Optimised:
+    if not optimises(options):
+        return program
+    from tpc.passes.optimise import search
+
+    return search(program, _request(options))
+
+
+def _fused(program: Program, options: Options) -> Program | Optimised:
+    if not optimises(options):
+        return program
+    from tpc.passes.kronecker import fuse_kronecker
+
+    return fuse_kronecker(program, _request(options))
+
+
+def _request(options: Options) -> Request:
+    from tpc.passes.cost import profile
+    from tpc.passes.optimise import Request
+
+    prices = profile(options.backend, options.threads)
+    return Request(prices, {**options.at, **options.sizes}, options.mode)
 
 
 PIPELINE: tuple[Pass, ...] = (
@@ -56,6 +96,26 @@ PIPELINE: tuple[Pass, ...] = (
         lambda program, options: respell(program),
     ),
     Pass(
+        "kronecker",
+        "Before `hoist`, which would compute products that do not change ahead of a loop and hide their factors.",
+        _fused,
+    ),
+    Pass(
+        "hoist",
+        "What loops repeat for nothing goes before them, where it meets the rest of the program.",
+        lambda program, options: hoist(program),
+    ),
+    Pass(
+        "optimise",
+        "Equal forms and the cheapest of them, once all is in one place and spelled alike.",
+        _optimised,
+    ),
+    Pass(
+        "hoist_factors",
+        "Inverses in loops have become factorizations, which may be the same in every pass.",
+        lambda program, options: hoist(program),
+    ),
+    Pass(
         "prune",
         "Last, since the passes before leave loop state and captured values that nothing needs.",
         lambda program, options: prune(program),
@@ -65,11 +125,15 @@ PIPELINE: tuple[Pass, ...] = (
 
 @dataclass(frozen=True)
 class Plan:
-    """A compiled program, the program after every pass that changed it, and the notes on their nodes."""
+    """A compiled program, the program after every pass that changed it, and the notes on their nodes.
+
+    `search` is what the pass `optimise` chose from, if it ran.
+    """
 
     program: Program
     steps: tuple[tuple[str, Program], ...]
     notes: Notes
+    search: Optimised | None = None
 
 
 def run(
@@ -77,8 +141,14 @@ def run(
     options: Options | None = None,
     stop_after: str | None = None,
     notes: Notes | None = None,
+    begin: str | None = None,
 ) -> Plan:
-    """Run the passes in order, up to and including `stop_after`; `notes` are those of the program's nodes.
+    """Run the passes in order, from `begin` on, up to and including `stop_after`.
+
+    Parameters
+    ----------
+    notes
+        Those of the program's nodes.
 
     Raises
     ------
@@ -92,17 +162,22 @@ def run(
         raise fail("E0809", f"`{stop_after}` is not a pass", help=f"the passes are {', '.join(names)}")
     options = options or Options()
     steps: list[tuple[str, Program]] = []
+    found: Optimised | None = None
     kept = notes.copy() if notes is not None else Notes()
     with keeping(kept):
-        for step in PIPELINE:
+        for step in PIPELINE[names.index(begin) if begin is not None else 0 :]:
             before = program
             try:
-                program = step.run(program, options)
+                result = step.run(program, options)
             except RecursionError:
                 raise fail("E0902", "blocks or calls are nested too deeply", help="use fewer levels") from None
+            if isinstance(result, Program):
+                program = result
+            else:
+                program, found = result.program, result
             verify(program, step.name)
             if program is not before:
                 steps.append((step.name, program))
             if step.name == stop_after:
                 break
-    return Plan(program, tuple(steps), kept)
+    return Plan(program, tuple(steps), kept, found)

@@ -1,6 +1,10 @@
 """Options of the test run."""
 
+import os
+
 import pytest
+
+os.environ["TPC_CACHE"] = "off"  # what is tested is compiled; tests of the cache name a folder of their own
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

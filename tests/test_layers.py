@@ -21,7 +21,7 @@ FOLDERS = ("dsl", "ir", "passes", "backends")
 ALLOWED = {
     "dsl": ("tpc.dsl",),
     "ir": ("tpc.dsl", "tpc.ir"),
-    "passes": ("tpc.dsl.diagnostics", "tpc.ir", "tpc.passes"),
+    "passes": ("tpc.dsl", "tpc.ir", "tpc.passes"),
     "backends": ("tpc.dsl.diagnostics", "tpc.ir", "tpc.backends", "tpc.passes.pipeline"),
 }
 # Libraries that take long to load.

@@ -12,6 +12,7 @@ from tpc.ir.build import cast, input_node, literal_value, make
 from tpc.ir.dims import DimLike, assuming
 from tpc.ir.elaborate import control, index
 from tpc.ir.elaborate.expression import evaluate, evaluate_node, fits
+from tpc.ir.elaborate.promises import check_promises
 from tpc.ir.elaborate.scope import Binding, Frame, FunctionValue, Value
 from tpc.ir.elaborate.types import constraint_of, facts_of, nonnegative_dims, type_of
 from tpc.ir.node import Node, Program, topological
@@ -98,6 +99,7 @@ def build(
         list(dict.fromkeys(frame.where)),
         defaults,
     )
+    check_promises(program, frame.spans, definition.name.span, diagnostics)
     module.note(program, frame)
     return program
 

@@ -119,6 +119,8 @@ def facts_of(
             match argument:
                 case syntax.Number(value=float() as value):
                     arguments.append(value)
+                case syntax.Unary(operator="-", operand=syntax.Number(value=int() | float() as value)):
+                    arguments.append(-value)
                 case _:
                     try:
                         arguments.append(dim_of_syntax(argument, sizes))

@@ -9,6 +9,7 @@ from tpc.ir.ops.elementwise import ELEMENTWISE
 from tpc.ir.ops.factorization import FACTORIZATIONS
 from tpc.ir.ops.fourier import FOURIER
 from tpc.ir.ops.gathering import GATHERING
+from tpc.ir.ops.kernels import KERNELS
 from tpc.ir.ops.layers import LAYERS
 from tpc.ir.ops.linalg import LINALG
 from tpc.ir.ops.matrix_functions import MATRIX_FUNCTIONS
@@ -32,6 +33,7 @@ OPS: dict[str, Op] = {
         *GATHERING,
         *LINALG,
         *FACTORIZATIONS,
+        *KERNELS,
         *MATRIX_FUNCTIONS,
         *FOURIER,
         *LAYERS,

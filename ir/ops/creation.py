@@ -7,6 +7,7 @@ from typing import Any
 from tpc.ir.dims import maximum
 from tpc.ir.formula import Apply, Formula, LetterValue, Literal, SizeValue
 from tpc.ir.op import Attributes, Op
+from tpc.ir.ops.entries import entries_of
 from tpc.ir.ops.indexing import (
     ONE,
     ZERO,
@@ -89,8 +90,14 @@ CREATION: list[Op] = [
         "all entries 0",
         variadic="dims",
         options=DTYPE,
-        facts="|- nonnegative(this)\n |- diagonal(this) where matrix(this)\n |- circulant(this) where square(this)\n"
-        "|- low_rank(this, 0) where matrix(this)\n |- sparse(this, 0) where matrix(this)",
+        facts="""
+            |- at_least(this, 0)
+            |- at_most(this, 0)
+            |- diagonal(this)     where matrix(this)
+            |- circulant(this)    where square(this)
+            |- low_rank(this, 0)  where matrix(this)
+            |- sparse(this, 0)    where matrix(this)
+        """,
         **made(_filled("zeros", Literal("0"))),
     ),
     _op(
@@ -99,8 +106,14 @@ CREATION: list[Op] = [
         "all entries 1",
         variadic="dims",
         options=DTYPE,
-        facts="|- positive(this)\n |- toeplitz(this) where matrix(this)\n |- circulant(this) where square(this)\n"
-        "|- low_rank(this, 1) where matrix(this)\n |- psd(this) where square(this)",
+        facts="""
+            |- at_least(this, 1)
+            |- at_most(this, 1)
+            |- toeplitz(this)     where matrix(this)
+            |- circulant(this)    where square(this)
+            |- low_rank(this, 1)  where matrix(this)
+            |- psd(this)          where square(this)
+        """,
         **made(_filled("ones", Literal("1"))),
     ),
     _op(
@@ -112,21 +125,30 @@ CREATION: list[Op] = [
         formula_by=_full,
         typing=_full_types,
         facts="""
-            nonnegative(value) |- nonnegative(this)
-            positive(value)    |- positive(this)
-            |- toeplitz(this)  where matrix(this)
-            |- circulant(this) where square(this)
+            |- toeplitz(this)    where matrix(this)
+            |- circulant(this)   where square(this)
             |- low_rank(this, 1) where matrix(this)
-        """,
+            nonnegative(value)   |- psd(this) where square(this)
+        """
+        + entries_of("value"),
     ),
     _op(
         "eye",
         "eye(i, j)",
         "ones on the diagonal; j is i where it is left out",
         options={"j": None, **DTYPE},
-        facts="|- diagonal(this)\n |- unit_diagonal(this)\n |- nonnegative(this)\n |- full_rank(this)\n"
-        "|- toeplitz(this)\n |- permutation(this) where square(this)\n |- spd(this) where square(this)\n"
-        "|- circulant(this) where square(this)\n |- row_stochastic(this) where square(this)",
+        facts="""
+            |- diagonal(this)
+            |- unit_diagonal(this)
+            |- nonnegative(this)
+            |- at_most(this, 1)
+            |- full_rank(this)
+            |- toeplitz(this)
+            |- permutation(this)    where square(this)
+            |- spd(this)            where square(this)
+            |- circulant(this)      where square(this)
+            |- row_stochastic(this) where square(this)
+        """,
         **made(_eye),
     ),
     _op(
@@ -141,7 +163,12 @@ CREATION: list[Op] = [
         "linspace",
         "linspace(a[...], b[...], n)",
         "n values from a to b, both included, evenly spaced",
-        facts="nonnegative(a), nonnegative(b) |- nonnegative(this)\n positive(a), positive(b) |- positive(this)",
+        facts="""
+            at_least(a, p), at_least(b, q) |- at_least(this, min(p, q))
+            at_most(a, p), at_most(b, q)   |- at_most(this, max(p, q))
+            positive(a), positive(b)       |- positive(this)
+            negative(a), negative(b)       |- negative(this)
+        """,
         formula_by=_linspace,
         typing=typed_by(_linspace),
     ),
@@ -151,7 +178,7 @@ CREATION: list[Op] = [
         "1 at the position that index gives on a last axis of n entries, else 0",
         kinds="i",
         options=DTYPE,
-        facts="|- nonnegative(this)",
+        facts="|- nonnegative(this)\n |- at_most(this, 1)",
         **made(_one_hot),
     ),
 ]

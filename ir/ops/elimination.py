@@ -85,21 +85,56 @@ def pseudo_inverse(A: Any) -> Any:
     return _product(F.T, solve(_product(F, F.T), left))
 
 
+def packed_factors(A: Any) -> tuple[Any, Any]:
+    """L below the diagonal and U above and on it, and the row that each row was exchanged with."""
+    rows, columns = A.shape
+    packed, pivots = A.copy(), numpy.arange(min(rows, columns))
+    for k in range(min(rows, columns)):
+        pivots[k] = next((r for r in range(k, rows) if packed[r, k] != 0), k)
+        packed[[k, pivots[k]]] = packed[[pivots[k], k]]
+        for r in range(k + 1, rows):
+            if packed[r, k] != 0:
+                packed[r, k] = packed[r, k] / packed[k, k]
+                packed[r, k + 1 :] = packed[r, k + 1 :] - packed[r, k] * packed[k, k + 1 :]
+    return packed, pivots
+
+
 def factors(A: Any) -> tuple[Any, Any, Any]:
     """P, L, U with `A = P @ L @ U`, L unit lower triangular and U upper trapezoidal."""
-    rows, columns = A.shape
-    order, upper, lower = list(range(rows)), A.copy(), numpy.zeros((rows, min(rows, columns)), dtype=object)
-    for k in range(min(rows, columns)):
-        pivot = next((r for r in range(k, rows) if upper[r, k] != 0), k)
-        for matrix in (upper, lower):
-            matrix[[k, pivot]] = matrix[[pivot, k]]
-        order[k], order[pivot] = order[pivot], order[k]
-        lower[k, k] = 1
-        for r in range(k + 1, rows):
-            if upper[r, k] != 0:
-                lower[r, k] = upper[r, k] / upper[k, k]
-                upper[r] = upper[r] - lower[r, k] * upper[k]
-    return _identity(rows)[:, order], lower, upper[: min(rows, columns)]
+    packed, pivots = packed_factors(A)
+    order, least = list(range(len(A))), len(pivots)
+    for k, row in enumerate(pivots):
+        order[k], order[row] = order[row], order[k]
+    lower = numpy.tril(packed, -1)[:, :least]
+    lower[range(least), range(least)] = 1
+    return _identity(len(A))[:, order], lower, numpy.triu(packed)[:least]
+
+
+def packed_symmetric_factors(A: Any) -> tuple[Any, Any]:
+    """L and D with `A[order][:, order] = L @ D @ L.T`, packed, and the order. The lower triangle of A is read.
+
+    D has a block of 2 where all that is left of the diagonal is zero. Raises ValueError if A is singular.
+    """
+    n = len(A)
+    rest = numpy.tril(A) + numpy.tril(A, -1).T
+    packed, order, k = rest * 0, numpy.arange(n), 0
+    while k < n:
+        pivot = next((r for r in range(k, n) if rest[r, r] != 0), None)
+        size, place = (1, k) if pivot is not None else (2, k + 1)
+        if pivot is None:
+            pivot = next((r for r in range(k + 1, n) if rest[r, k] != 0), None)
+        if pivot is None:
+            raise ValueError("the matrix is singular")
+        both = [place, pivot], [pivot, place]
+        order[both[0]], rest[both[0]], packed[both[0]] = order[both[1]], rest[both[1]], packed[both[1]]
+        rest[:, both[0]] = rest[:, both[1]]
+        after, block = k + size, rest[k : k + size, k : k + size]
+        packed[k:after, k:after] = numpy.triu(block)
+        left = solve(block, rest[k:after, after:]).T
+        packed[after:, k:after] = left
+        rest[after:, after:] = rest[after:, after:] - _product(left, rest[k:after, after:])
+        k = after
+    return packed, order
 
 
 def power(A: Any, exponent: int) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 from tpc.ir.dims import dim_text
 from tpc.ir.formula import Formula
 from tpc.ir.op import Attributes, Misfit, Op
+from tpc.ir.ops.entries import entries_of
 from tpc.ir.ops.indexing import access, checked_axis, checked_rank, letters_of, over, typed_by
 from tpc.ir.types import TensorType
 
@@ -72,7 +73,7 @@ GATHERING: list[Op] = [
         options={"axis": 0},
         formula_by=_take,
         typing=typed_by(_take),
-        facts="nonnegative(x) |- nonnegative(this)\n positive(x) |- positive(this)",
+        facts=entries_of("x"),
     ),
     _op(
         "take_along",
@@ -82,7 +83,7 @@ GATHERING: list[Op] = [
         options={"axis": -1},
         formula_by=_take_along,
         typing=typed_by(_take_along),
-        facts="nonnegative(x) |- nonnegative(this)\n positive(x) |- positive(this)",
+        facts=entries_of("x"),
     ),
     _op(
         "scatter_add",

@@ -138,7 +138,8 @@ def each_matrix(np: Any, function: Callable[..., Any], operands: list[Any], core
         return function(*operands)
     whole = [np.broadcast_to(o, batch + o.shape[s:]) for o, s in zip(operands, splits, strict=True)]
     if math.prod(batch) == 0:  # one call on well-behaved operands tells the shapes
-        results = [function(*(np.eye(*o.shape[len(batch) :]) for o in whole))]
+        cores_of = [o.shape[len(batch) :] for o in whole]
+        results = [function(*(np.eye(*shape) if len(shape) == 2 else np.zeros(shape) for shape in cores_of))]
     else:
         results = [function(*(o[position] for o in whole)) for position in np.ndindex(*batch)]
 

@@ -44,7 +44,7 @@ LAYERS: list[Op] = [
         line_by=along("softmax(x[{i}])[{i}] = exp(x[{i}] - max[k](x[{k}])) / sum[k](exp(x[{k}] - max[m](x[{m}])))"),
         options={"axis": -1},
         flops="25 * entries_x",
-        facts="|- nonnegative(this)\n |- row_stochastic(this) where matrix(this), last(axis)",
+        facts="|- nonnegative(this)\n |- at_most(this, 1)\n |- row_stochastic(this) where matrix(this), last(axis)",
     ),
     _op(
         "log_softmax",
@@ -53,6 +53,7 @@ LAYERS: list[Op] = [
         line_by=along("log_softmax(x[{i}])[{i}] = x[{i}] - logsumexp[k](x[{k}])"),
         options={"axis": -1},
         flops="25 * entries_x",
+        facts="|- at_most(this, 0)",
     ),
     _op(
         "layernorm",

@@ -11,12 +11,12 @@ from tpc.ir.ops.matrices import Reference, linalg_op, numpy_linalg, over_field
 from tpc.ir.types import TensorType
 
 
-def _by_right_side(line: str) -> LineBy:
+def by_right_side(line: str) -> LineBy:
     """The line for a matrix on the right, or (by its rank) for a vector."""
     vector = line.replace("B[..., i, j]", "B[i]").replace("[..., k, j]", "[..., k]").replace("[..., i, j]", "[..., i]")
 
     def choose(operands: list[TensorType], attributes: Attributes) -> str:
-        return vector if operands[1].rank == 1 else line
+        return vector if operands[-1].rank == 1 else line
 
     return choose
 
@@ -80,7 +80,7 @@ SOLVE = linalg_op(
     "solve",
     "solve(A[..., i, i], B[..., i, j])[..., i, j]",
     "X with A @ X = B; B may be a vector",
-    line_by=_by_right_side("solve(A[..., i, i], B[..., i, j])[..., i, j]"),
+    line_by=by_right_side("solve(A[..., i, i], B[..., i, j])[..., i, j]"),
     operator="\\",
     needs="nonsingular(A)",
     reference=_right_sides(lambda np, A, B, attributes: np.linalg.solve(A, B)),
@@ -114,10 +114,15 @@ LINALG: list[Op] = [
             lower(A), unit_diagonal(A) |- unit_diagonal(this)
             upper(A), unit_diagonal(A) |- unit_diagonal(this)
             symmetric(A)   |- symmetric(this)
+            skew(A)        |- skew(this)
             psd(A)         |- psd(this)
             orthogonal(A)  |- orthogonal(this)
             permutation(A) |- permutation(this)
             circulant(A)   |- circulant(this)
+            toeplitz(A), lower(A) |- toeplitz(this)
+            toeplitz(A), upper(A) |- toeplitz(this)
+            diagonal(A), nonnegative(A) |- nonnegative(this)
+            spd(this)      |- spd(A)
         """,
     ),
     linalg_op(
@@ -129,7 +134,9 @@ LINALG: list[Op] = [
         flops="14 * max(i, j) * min(i, j)^2 + 8 * min(i, j)^3",
         facts="""
             symmetric(A)   |- symmetric(this)
+            skew(A)        |- skew(this)
             psd(A)         |- psd(this)
+            projection(A, r) |- projection(this, r)
             diagonal(A)    |- diagonal(this)
             orthogonal(A)  |- orthogonal(this)
             permutation(A) |- permutation(this)
@@ -144,7 +151,7 @@ LINALG: list[Op] = [
         "solve_triangular",
         "solve_triangular(A[..., i, i], B[..., i, j])[..., i, j]",
         "X with A @ X = B, where only the lower (or, with lower=false, the upper) triangle of A is read",
-        line_by=_by_right_side("solve_triangular(A[..., i, i], B[..., i, j])[..., i, j]"),
+        line_by=by_right_side("solve_triangular(A[..., i, i], B[..., i, j])[..., i, j]"),
         options={"lower": True},
         reference=_right_sides(_solve_triangular),
         exact=_exact_triangular,
@@ -160,7 +167,7 @@ LINALG: list[Op] = [
         "lstsq",
         "lstsq(A[..., i, k], B[..., i, j])[..., k, j]",
         "the X of least norm among those with the least norm(A @ X - B); B may be a vector",
-        line_by=_by_right_side("lstsq(A[..., i, k], B[..., i, j])[..., k, j]"),
+        line_by=by_right_side("lstsq(A[..., i, k], B[..., i, j])[..., k, j]"),
         reference=_right_sides(_least_squares),
         exact=_exact_right_sides(lambda elimination: lambda A, B: elimination.pseudo_inverse(A) @ B),
         flops="4 * max(i, k) * min(i, k)^2 + 8 * min(i, k)^3",
@@ -173,7 +180,15 @@ LINALG: list[Op] = [
         reference=numpy_linalg("det"),
         exact=over_field("determinant", 2),
         flops="div(2 * i^3, 3) + 1",
-        facts="spd(A) |- positive(this)\n psd(A) |- nonnegative(this)",
+        facts="""
+            spd(A)                     |- positive(this)
+            psd(A)                     |- nonnegative(this)
+            nonsingular(A)             |- nonzero(this)
+            lower(A), unit_diagonal(A) |- positive(this)
+            upper(A), unit_diagonal(A) |- positive(this)
+            skew(A)                    |- nonnegative(this)
+            nonzero(this)              |- nonsingular(A)
+        """,
     ),
     linalg_op(
         "logdet",
@@ -190,7 +205,7 @@ LINALG: list[Op] = [
         dtype="float real",
         reference=numpy_linalg("slogdet"),
         flops="div(2 * i^3, 3) + 1",
-        facts="spd(A) |- positive(this0)",
+        facts="spd(A) |- positive(this0)\n |- at_least(this0, -1)\n |- at_most(this0, 1)",
     ),
     linalg_op(
         "matrix_rank",
@@ -210,6 +225,6 @@ LINALG: list[Op] = [
         dtype="real",
         reference=_cond,
         flops="4 * max(i, j) * min(i, j)^2",
-        facts="|- positive(this)",
+        facts="|- at_least(this, 1)",
     ),
 ]

@@ -9,6 +9,7 @@ from typing import Any
 from tpc.ir.op import Attributes, Op
 from tpc.ir.ops.indexing import checked_scalar, each_matrix
 from tpc.ir.ops.matrices import each, linalg_op
+from tpc.ir.residue import MOST_EXPONENT, Residue
 from tpc.ir.types import TensorType
 
 
@@ -76,7 +77,7 @@ def _exact_matpow(operands: list[Any], attributes: Attributes) -> Any:
     from tpc.ir.ops import elimination
 
     exponent = numpy.asarray(operands[1]).item()
-    if not isinstance(exponent, (int, Fraction)) or exponent != int(exponent):
+    if not isinstance(exponent, (int, Fraction, Residue)) or exponent != int(exponent) or abs(int(exponent)) >= MOST_EXPONENT:
         raise ValueError("only integer powers of a matrix are exact")
     return each_matrix(numpy, lambda A: elimination.power(A, int(exponent)), operands[:1], (2,))
 
@@ -96,6 +97,7 @@ MATRIX_FUNCTIONS: list[Op] = [
         facts="""
             |- nonsingular(this)
             symmetric(A) |- spd(this)
+            skew(A)      |- orthogonal(this)
             lower(A)     |- lower(this)
             upper(A)     |- upper(this)
             circulant(A) |- circulant(this)

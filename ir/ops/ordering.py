@@ -6,6 +6,7 @@ from typing import Any
 
 from tpc.ir.dims import dim_text, is_nonnegative
 from tpc.ir.op import Attributes, Misfit, Op
+from tpc.ir.ops.entries import entries_of
 from tpc.ir.ops.indexing import along, option_misfit
 from tpc.ir.types import TensorType
 
@@ -51,8 +52,6 @@ def _op(name: str, line: str, about: str, **more: Any) -> Op:
     return Op(name=name, line=line, about=about, group="ordering", kinds="bif", **more)
 
 
-SIGN = "nonnegative(x) |- nonnegative({0})\n positive(x) |- positive({0})"
-
 ORDERING: list[Op] = [
     _op(
         "sort",
@@ -62,7 +61,7 @@ ORDERING: list[Op] = [
         options={"axis": -1, "descending": False},
         reference=_sort,
         flops="16 * entries_x",
-        facts=SIGN.format("this"),
+        facts=entries_of("x"),
     ),
     _op(
         "argsort",
@@ -83,7 +82,7 @@ ORDERING: list[Op] = [
         dtype="same index",
         reference=_topk,
         flops="16 * n",
-        facts=SIGN.format("this0") + "\n |- nonnegative(this1)",
+        facts=entries_of("x", "this0") + "\n |- nonnegative(this1)",
     ),
     _op(
         "searchsorted",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tpc.ir.dims import minimum
 from tpc.ir.formula import Access, Apply, Formula, LetterValue, Literal
 from tpc.ir.op import Attributes, Misfit, Op, bind
+from tpc.ir.ops.entries import entries_of
 from tpc.ir.ops.indexing import (
     ZERO,
     access,
@@ -30,11 +31,20 @@ TRANSPOSED = """
     unit_diagonal(A) |- unit_diagonal(this)
     toeplitz(A)      |- toeplitz(this)
     circulant(A)     |- circulant(this)
-    nonnegative(A)   |- nonnegative(this)
-    positive(A)      |- positive(this)
     banded(A, k, l)  |- banded(this, l, k)
     low_rank(A, r)   |- low_rank(this, r)
     sparse(A, d)     |- sparse(this, d)
+    skew(A)          |- skew(this)
+    projection(A, r) |- projection(this, r)
+    spd(this)        |- spd(A)
+    full_rank(this)  |- full_rank(A)
+""" + entries_of("A")
+
+INNER = """
+    nonnegative(x), nonnegative(y) |- nonnegative(this)
+    positive(x), positive(y)       |- positive(this)    where nonempty(x)
+    |- nonnegative(this)                                where same(x, y)
+    nonzero(x)                     |- positive(this)    where same(x, y), nonempty(x)
 """
 
 
@@ -78,7 +88,16 @@ def _diag(operands: list[TensorType], attributes: Attributes) -> Formula:
 
 
 def _triangle(name: str, relation: str) -> Op:
-    facts = {"tril": "|- lower(this) where k <= 0", "triu": "|- upper(this) where k >= 0"}
+    facts = {
+        "tril": """
+            |- lower(this) where k <= 0
+            |- low_rank(this, max(rows(A) + k, 0)) where k < 0
+        """,
+        "triu": """
+            |- upper(this) where k >= 0
+            |- low_rank(this, max(cols(A) - k, 0)) where k > 0
+        """,
+    }
 
     def line(operands: list[TensorType], attributes: Attributes) -> str:
         shift = attributes["k"]
@@ -160,8 +179,20 @@ PRODUCTS: list[Op] = [
             low_rank(A, r)                     |- low_rank(this, r)
             low_rank(B, r)                     |- low_rank(this, r)
             |- low_rank(this, cols(A))         where cols(A) < rows(A), cols(A) < cols(B)
+            full_rank(A), full_rank(B)         |- full_rank(this) where rows(A) >= cols(A), rows(B) >= cols(B)
+            full_rank(A), full_rank(B)         |- full_rank(this) where rows(A) <= cols(A), rows(B) <= cols(B)
+            lower(A), toeplitz(A), lower(B), toeplitz(B) |- toeplitz(this) where square(A), square(B)
+            upper(A), toeplitz(A), upper(B), toeplitz(B) |- toeplitz(this) where square(A), square(B)
+            positive(A), positive(B)           |- positive(this)     where cols(A) >= 1
+            row_stochastic(A), at_least(B, a)  |- at_least(this, a)
+            row_stochastic(A), at_most(B, a)   |- at_most(this, a)
             |- psd(this)                       where transposed(A, B)
-            full_rank(B)                       |- spd(this) where transposed(A, B), rows(B) >= cols(B)
+            full_rank(B)                       |- spd(this)          where transposed(A, B), rows(B) >= cols(B)
+            orthonormal(A)                     |- projection(this, cols(A)) where transposed(A, B)
+            orthonormal(B)                     |- diagonal(this)     where transposed(A, B)
+            orthonormal(B)                     |- unit_diagonal(this) where transposed(A, B)
+            full_rank(this)                    |- full_rank(A)       where rows(this) <= cols(this)
+            full_rank(this)                    |- full_rank(B)       where rows(this) >= cols(this)
         """,
     ),
     Op(
@@ -170,7 +201,12 @@ PRODUCTS: list[Op] = [
         about="matrix times vector",
         group="products",
         operator="@",
-        facts="nonnegative(A), nonnegative(x) |- nonnegative(this)",
+        facts="""
+            nonnegative(A), nonnegative(x)    |- nonnegative(this)
+            positive(A), positive(x)          |- positive(this) where nonempty(x)
+            row_stochastic(A), at_least(x, a) |- at_least(this, a)
+            row_stochastic(A), at_most(x, a)  |- at_most(this, a)
+        """,
     ),
     Op(
         name="vecmat",
@@ -178,7 +214,10 @@ PRODUCTS: list[Op] = [
         about="vector times matrix",
         group="products",
         operator="@",
-        facts="nonnegative(x), nonnegative(A) |- nonnegative(this)",
+        facts="""
+            nonnegative(x), nonnegative(A) |- nonnegative(this)
+            positive(x), positive(A)       |- positive(this) where nonempty(x)
+        """,
     ),
     Op(
         name="dot",
@@ -186,14 +225,14 @@ PRODUCTS: list[Op] = [
         about="sum of products, without conjugation",
         group="products",
         operator="@",
-        facts="nonnegative(x), nonnegative(y) |- nonnegative(this)\n |- nonnegative(this) where same(x, y)",
+        facts=INNER,
     ),
     Op(
         name="vdot",
         line="vdot(x[i], y[i])[] = sum[i](conj(x[i]) * y[i])",
         about="inner product: the first vector is conjugated",
         group="products",
-        facts="nonnegative(x), nonnegative(y) |- nonnegative(this)\n |- nonnegative(this) where same(x, y)",
+        facts=INNER,
     ),
     Op(
         name="outer",
@@ -203,7 +242,7 @@ PRODUCTS: list[Op] = [
         facts="""
             |- low_rank(this, 1)
             nonnegative(x), nonnegative(y) |- nonnegative(this)
-            positive(x), positive(y)       |- positive(this)
+            nonzero(x), nonzero(y)         |- nonzero(this)
             |- psd(this) where same(x, y)
         """,
     ),
@@ -231,7 +270,13 @@ PRODUCTS: list[Op] = [
             low_rank(A, r)                   |- low_rank(this, r * min(rows(B), cols(B))) where matrix(B)
             low_rank(B, r)                   |- low_rank(this, r * min(rows(A), cols(A))) where matrix(A)
             nonnegative(A), nonnegative(B)   |- nonnegative(this)
-            positive(A), positive(B)         |- positive(this)
+            nonzero(A), nonzero(B)           |- nonzero(this)
+            skew(A), symmetric(B)            |- skew(this)
+            symmetric(A), skew(B)            |- skew(this)
+            projection(A, r), projection(B, s) |- projection(this, r * s)
+            |- low_rank(this, min(rows(A), cols(A)) * min(rows(B), cols(B))) where matrix(A), matrix(B)
+            nonsingular(this)                |- nonsingular(A) where rows(B) >= 1
+            nonsingular(this)                |- nonsingular(B) where rows(A) >= 1
             banded(A, a, b), banded(B, c, d) |- banded(this, a * rows(B) + c, b * rows(B) + d) where square(B)
             sparse(A, d), sparse(B, e)       |- sparse(this, d * e)
         """,
@@ -241,7 +286,7 @@ PRODUCTS: list[Op] = [
         line="khatri_rao(A[i, k], B[j, k])[(i j), k] = A[i, k] * B[j, k]",
         about="Kronecker products of the columns of A with those of B",
         group="products",
-        facts="nonnegative(A), nonnegative(B) |- nonnegative(this)\n positive(A), positive(B) |- positive(this)",
+        facts="nonnegative(A), nonnegative(B) |- nonnegative(this)\n nonzero(A), nonzero(B) |- nonzero(this)",
     ),
     Op(
         name="transpose",
@@ -266,14 +311,22 @@ PRODUCTS: list[Op] = [
         options={"axes": None},
         formula_by=_permute,
         typing=typed_by(_permute),
-        facts="nonnegative(x) |- nonnegative(this)\n positive(x) |- positive(this)",
+        facts=entries_of("x"),
     ),
     Op(
         name="trace",
         line="trace(A[..., i, i])[...] = sum[i](A[..., i, i])",
         about="sum of the diagonal",
         group="products",
-        facts="psd(A) |- nonnegative(this)\n nonnegative(A) |- nonnegative(this)",
+        facts="""
+            psd(A)         |- nonnegative(this)
+            spd(A)         |- positive(this)    where rows(A) >= 1
+            nonnegative(A) |- nonnegative(this)
+            positive(A)    |- positive(this)    where rows(A) >= 1
+            negative(A)    |- negative(this)    where rows(A) >= 1
+            skew(A)        |- at_least(this, 0)
+            skew(A)        |- at_most(this, 0)
+        """,
     ),
     Op(
         name="diag",
@@ -286,10 +339,18 @@ PRODUCTS: list[Op] = [
             |- diagonal(this)    where vector(x)
             nonnegative(x)       |- psd(this)         where vector(x)
             positive(x)          |- spd(this)         where vector(x)
+            nonzero(x)           |- nonsingular(this) where vector(x)
+            nonsingular(this)    |- nonzero(x)        where vector(x)
             nonnegative(x)       |- nonnegative(this)
-            positive(x)          |- positive(this)    where matrix(x)
+            at_least(x, a)       |- at_least(this, a) where matrix(x)
+            at_most(x, a)        |- at_most(this, a)  where matrix(x)
+            nonzero(x)           |- nonzero(this)     where matrix(x)
             psd(x)               |- nonnegative(this)
             spd(x)               |- positive(this)
+            unit_diagonal(x)     |- at_least(this, 1)
+            unit_diagonal(x)     |- at_most(this, 1)
+            skew(x)              |- at_least(this, 0)
+            skew(x)              |- at_most(this, 0)
         """,
     ),
     _triangle("tril", "<="),
@@ -299,14 +360,14 @@ PRODUCTS: list[Op] = [
         line="vec(X[..., i, j])[..., (i j)] = X[..., i, j]",
         about="the rows one after the other",
         group="products",
-        facts="nonnegative(X) |- nonnegative(this)\n positive(X) |- positive(this)",
+        facts=entries_of("X"),
     ),
     Op(
         name="unvec",
         line="unvec(x[..., (i j)], i, j)[..., i, j] = x[..., (i j)]",
         about="the i by j matrix of which x is the vec",
         group="products",
-        facts="nonnegative(x) |- nonnegative(this)\n positive(x) |- positive(this)",
+        facts=entries_of("x"),
     ),
     CROSS,
 ]

@@ -85,8 +85,8 @@ def _op(name: str, about: str, facts: str = "") -> Op:
 
 RANDOM: list[Op] = [
     _op("normal", "independent normal numbers of mean 0 and variance 1"),
-    _op("uniform", "independent numbers, evenly distributed over [0, 1)", "|- nonnegative(this)"),
-    _op("rademacher", "independent signs, -1 or 1"),
+    _op("uniform", "independent numbers, evenly distributed over [0, 1)", "|- nonnegative(this); |- at_most(this, 1)"),
+    _op("rademacher", "independent signs, -1 or 1", "|- nonzero(this); |- at_least(this, -1); |- at_most(this, 1)"),
     Op(
         name="sparse_sketch",
         line="sparse_sketch(m, n)[m, n]",

@@ -8,6 +8,7 @@ from typing import Any
 from tpc.ir.dims import DimLike, product
 from tpc.ir.formula import Apply, Formula, Reduction, Scalar, SizeValue
 from tpc.ir.op import Attributes, Misfit, Op
+from tpc.ir.ops.entries import entries_of
 from tpc.ir.ops.indexing import access, along, checked_axes, letters_of, option_misfit, typed_by
 from tpc.ir.scalar import REDUCERS, Reducer
 from tpc.ir.types import TensorType, as_float, real_part
@@ -95,11 +96,26 @@ def _simple(reducer: Reducer) -> Op:
         return np.expand_dims(value, axes) if attributes["keepdims"] else value
 
     facts = {
-        "sum": "nonnegative(x) |- nonnegative(this)",
-        "prod": "nonnegative(x) |- nonnegative(this)\n positive(x) |- positive(this)",
-        "max": "nonnegative(x) |- nonnegative(this)\n positive(x) |- positive(this)",
-        "min": "nonnegative(x) |- nonnegative(this)\n positive(x) |- positive(this)",
-        "mean": "nonnegative(x) |- nonnegative(this)\n positive(x) |- positive(this)",
+        "sum": """
+            nonnegative(x) |- nonnegative(this)
+            at_most(x, a)  |- at_most(this, 0)  where a <= 0
+            positive(x)    |- positive(this)    where nonempty(x)
+            negative(x)    |- negative(this)    where nonempty(x)
+        """,
+        "prod": """
+            nonnegative(x) |- nonnegative(this)
+            nonzero(x)     |- nonzero(this)
+            at_least(x, a) |- at_least(this, 1) where a >= 1
+            nonnegative(x), at_most(x, a) |- at_most(this, 1) where a <= 1
+        """,
+        "max": entries_of("x"),
+        "min": entries_of("x"),
+        "mean": """
+            at_least(x, a) |- at_least(this, a)
+            at_most(x, a)  |- at_most(this, a)
+            positive(x)    |- positive(this)
+            negative(x)    |- negative(this)
+        """,
         "argmax": "|- nonnegative(this)",
         "argmin": "|- nonnegative(this)",
     }
@@ -243,7 +259,7 @@ REDUCTIONS: list[Op] = [
         typing=_norm_types,
         formula_by=_norm,
         reference=_norm_reference,
-        facts="|- nonnegative(this)",
+        facts="|- nonnegative(this)\n nonzero(x) |- positive(this) where nonempty(x)",
     ),
     Op(
         name="median",
@@ -255,20 +271,34 @@ REDUCTIONS: list[Op] = [
         typing=_median_types,
         reference=_median,
         flops="20",
-        facts="nonnegative(x) |- nonnegative(this)\n positive(x) |- positive(this)",
+        facts="""
+            at_least(x, a) |- at_least(this, a)
+            at_most(x, a)  |- at_most(this, a)
+            positive(x)    |- positive(this)
+            negative(x)    |- negative(this)
+        """,
     ),
-    _running("cumsum", "sum", "sums of all entries up to each", facts="nonnegative(x) |- nonnegative(this)"),
+    _running(
+        "cumsum",
+        "sum",
+        "sums of all entries up to each",
+        facts="""
+            nonnegative(x) |- nonnegative(this)
+            positive(x)    |- positive(this)
+            negative(x)    |- negative(this)
+        """,
+    ),
     _running(
         "cumprod",
         "prod",
         "products of all entries up to each",
-        facts="nonnegative(x) |- nonnegative(this)\n positive(x) |- positive(this)",
+        facts="nonnegative(x) |- nonnegative(this)\n nonzero(x) |- nonzero(this)",
     ),
     _running(
         "cummax",
         "max",
         "the largest entry up to each",
         kinds="bif",
-        facts="nonnegative(x) |- nonnegative(this)\n positive(x) |- positive(this)",
+        facts=entries_of("x"),
     ),
 ]

@@ -8,6 +8,7 @@ from typing import Any
 from tpc.ir.dims import DimLike, dim_text, divide_exactly, product
 from tpc.ir.formula import Apply, Composed, Formula, LetterValue, Literal, Scalar, SizeValue
 from tpc.ir.op import Attributes, Misfit, Op
+from tpc.ir.ops.entries import entries_of
 from tpc.ir.ops.indexing import (
     ZERO,
     FormulaBy,
@@ -22,8 +23,6 @@ from tpc.ir.ops.indexing import (
     typed_by,
 )
 from tpc.ir.types import DType, TensorType, promote_all
-
-KEEPS_SIGN = "nonnegative(x) |- nonnegative(this)\n positive(x) |- positive(this)"
 
 
 def moves(function: Callable[[Any, list[Any], Attributes], Any]) -> dict[str, Any]:
@@ -283,7 +282,7 @@ SHAPES: list[Op] = [
         variadic="dims",
         formula_by=_reshape,
         typing=lambda operands, attributes: [TensorType(operands[0].dtype, _reshaped(operands, attributes))],
-        facts=KEEPS_SIGN,
+        facts=entries_of("x"),
         **moves(_reshape_reference),
     ),
     _op(
@@ -291,7 +290,7 @@ SHAPES: list[Op] = [
         "broadcast_to(x[...], dims)",
         "repeated along axes of size 1 and new first axes",
         variadic="dims",
-        facts=KEEPS_SIGN,
+        facts=entries_of("x"),
         **_by_formula(_broadcast_to),
     ),
     _op(
@@ -299,7 +298,7 @@ SHAPES: list[Op] = [
         "squeeze(x[...])",
         "without one axis of size 1, or all",
         options={"axis": None},
-        facts=KEEPS_SIGN,
+        facts=entries_of("x"),
         **_by_formula(_squeeze),
     ),
     _op(
@@ -307,7 +306,7 @@ SHAPES: list[Op] = [
         "unsqueeze(x[...])",
         "with one more axis of size 1",
         options={"axis": 0},
-        facts=KEEPS_SIGN,
+        facts=entries_of("x"),
         **_by_formula(_unsqueeze),
     ),
     _op(
@@ -315,7 +314,7 @@ SHAPES: list[Op] = [
         "flip(x[...])",
         "one axis backwards",
         options={"axis": -1},
-        facts=KEEPS_SIGN,
+        facts=entries_of("x"),
         **_by_formula(_flip),
     ),
     _op(
@@ -323,7 +322,7 @@ SHAPES: list[Op] = [
         "roll(x[...])",
         "one axis turned: entry i moves to i + shift",
         options={"shift": 1, "axis": -1},
-        facts=KEEPS_SIGN,
+        facts=entries_of("x"),
         **_by_formula(_roll),
     ),
     _op(
@@ -338,7 +337,7 @@ SHAPES: list[Op] = [
         "tile(x[...])",
         "copies one after the other along an axis",
         options={"times": 2, "axis": 0},
-        facts=KEEPS_SIGN,
+        facts=entries_of("x"),
         **_by_formula(_tile),
     ),
     _op(

@@ -12,7 +12,7 @@ from tpc.compiled import Compiled
 from tpc.dsl.diagnostics import fail
 from tpc.dsl.source import Source
 from tpc.files import FolderFiles, decoded, read_program
-from tpc.function import choose
+from tpc.function import Function, choose
 from tpc.ir.elaborate.module import Checked, Files, check
 from tpc.ir.elaborate.scope import suggestion
 from tpc.memory import parse_amount
@@ -47,7 +47,10 @@ def compile(
         `auto` (numpy, and torch for torch tensors), `numpy` or `torch`.
     dims
         Sizes to fix, by name: `{"n": 1000}`. The others follow from the shapes of the arguments at each call.
-    mode, tolerance, memory
+    mode
+        What may change in rounding: `bitwise` computes what is written as it is written; `stable` takes equal forms
+        that keep the error bound; `fast` takes all that are equal in exact arithmetic.
+    tolerance, memory
         Not built yet: other values than the defaults are refused.
     threads
         How many threads the linear algebra may use.
@@ -78,9 +81,16 @@ def compile(
     """
     settings = Settings(backend, dict(dims or {}), mode, tolerance, _bytes(memory), threads, verify, check_facts)
     source, files = _source(text_or_path, folder)
-    checked = check(source, files)
-    checked.diagnostics.raise_errors()
-    return Compiled(choose(checked, function), settings)
+
+    def elaborated() -> Function:
+        checked = check(source, files)
+        checked.diagnostics.raise_errors()
+        return choose(checked, function)
+
+    from tpc.cache import recall, remember
+
+    found = recall(source, function, elaborated) or elaborated()
+    return Compiled(found, settings, lambda whole, programs: remember(whole, source, function, programs))
 
 
 def load(path: str | os.PathLike[str], **options: Any) -> Library:

@@ -152,7 +152,7 @@ def sizes(
     wanted = [n for node, s in zip(program.inputs, shapes) if s is None for n in _names(node.tensor)]
     function.check_sizes(dims or {})
     solution = solve(arguments, dict(dims or {}), wanted, manner.dims, manner.transpose)
-    check_constraints(program.where, solution, function.name, function.definition.name.span)
+    check_constraints(program.where, solution, function.name, function.span)
     return solution
 
 
@@ -280,7 +280,7 @@ def check_facts(bound: Bound) -> None:
     TpcError
         E0812 for each fact that does not hold.
     """
-    from tpc.ir.fact_checks import satisfies
+    from tpc.ir.facts.checks import satisfies
 
     declared = facts_with_sizes(bound.program, bound.solution)
     faults: list[Diagnostic] = []

@@ -3,36 +3,43 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from tpc.dsl.diagnostics import TpcError, fail
+from tpc.dsl.diagnostics import InternalError, TpcError, fail
 from tpc.function import Function
 from tpc.memory import amount, limit
 from tpc.settings import Settings
 
 if TYPE_CHECKING:
-    from tpc.backends.contract import Emitted
     from tpc.binding import Bound, Manner
+    from tpc.code import Code
     from tpc.cost import Cost
-    from tpc.ir.dims import DimLike
     from tpc.ir.node import Program
-    from tpc.passes.pipeline import Plan
+    from tpc.passes.pipeline import Options, Plan
+    from tpc.passes.variants import Variants
+    from tpc.verification import PlanCheck
+
+REMEMBERED = 10_000  # sizes of calls
 
 
-@dataclass(frozen=True)
+@dataclass
 class Specialised:
-    """A function compiled for certain types: its program, plan and code."""
+    """A function compiled for certain types: what runs, and how it came about.
+
+    `calls` has the sizes of calls, each with the number of the variant that serves it and the bytes that it takes.
+    """
 
     program: Program
-    plan: Plan
-    emitted: Emitted
     backend: str
+    code: Code
     run: Callable[..., Any]
-    steps: list[DimLike] = field(default_factory=list)  # bytes held at its steps, once they are counted
+    found: Variants | None = None  # None where the code is from the cache on disk
+    calls: dict[tuple[int, ...], tuple[int, int]] = field(default_factory=dict)
+    check: PlanCheck | None = None  # of the plans, once it is asked for
 
 
 class Compiled:
@@ -48,12 +55,19 @@ class Compiled:
         When called with arguments that do not fit: E0801 to E0815, E0901.
     """
 
-    def __init__(self, function: Function, settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        function: Function,
+        settings: Settings | None = None,
+        remember: Callable[[Function, Sequence[Program]], None] | None = None,
+    ) -> None:
         self._function = function
+        self._remember = remember  # what keeps the function for the next process
         self._settings = settings or Settings()
         self._cache: dict[tuple[object, ...], Specialised] = {}
         self._current: Specialised | None = None
         self._sizes: dict[str, int] = dict(self._settings.dims)
+        self._at: dict[str, int] = {}  # sizes that were prepared for
         self.__name__ = function.name
         self.__doc__ = function.source_text
         self.verification: str | None = None
@@ -100,40 +114,92 @@ class Compiled:
     def _backend(self, kind: str) -> str:
         return self._settings.backend if self._settings.backend != "auto" else kind
 
+    def _options(self, backend: str) -> Options:
+        from tpc.passes.pipeline import Options
+
+        settings = self._settings
+        return Options(dict(settings.dims), dict(self._at), settings.mode, backend, settings.threads)
+
     def _specialised(self, program: Program, backend: str) -> Specialised:
-        key = (program, backend)
+        key = (program, backend, tuple(self._at.items()))
         special = self._cache.get(key)
         if special is None:
-            from tpc.backends import backend as find_backend
-            from tpc.passes.pipeline import Options, run
-
-            chosen = find_backend(backend)
-            plan = run(program, Options(sizes=dict(self._settings.dims)), notes=self._function.module.notes)
-            emitted = chosen.emit(plan.program, plan.notes.names)
-            special = Specialised(program, plan, emitted, backend, chosen.load(emitted))
+            special = self._kept(program, backend) or self._compiled(self._whole(program), backend)
             self._cache[key] = special
+            if self._remember is not None:
+                self._remember(self._function, [s.program for s in self._cache.values()])
         self._current = special
         return special
 
+    def _kept(self, program: Program, backend: str) -> Specialised | None:
+        """The function from the cache on disk, but not if it is to be verified, or its code is refused."""
+        from tpc.backends import backend as find_backend
+        from tpc.cache import find
+
+        if self._settings.verify:
+            return None
+        code = find(self._function.identity(program), program, self._options(backend))
+        try:
+            return (
+                None if code is None else Specialised(program, backend, code, find_backend(backend).load(code.emitted))
+            )
+        except (InternalError, KeyError):
+            return None
+
+    def _compiled(self, program: Program, backend: str) -> Specialised:
+        """The function compiled now, and kept for other processes."""
+        from tpc.backends import backend as find_backend
+        from tpc.cache import keep
+        from tpc.code import emitted
+
+        options = self._options(backend)
+        found = self._search(program, options)
+        code = emitted(found, backend)
+        keep(code, self._function.identity(program), program, options)
+        return Specialised(program, backend, code, find_backend(backend).load(code.emitted), found)
+
+    def _whole(self, program: Program) -> Program:
+        """The program with its body, which one of a recalled function lacks."""
+        whole = self._function.elaborated()
+        return program if whole is self._function else whole.instance([n.tensor for n in program.inputs])
+
+    def _search(self, program: Program, options: Options) -> Variants:
+        from tpc.passes.variants import variants
+
+        return variants(program, options, self._function.module.notes)
+
+    def _found(self) -> Variants:
+        """The variants that the last call had the choice of; searched again where only their code was kept."""
+        special = self._latest()
+        if special.found is None:
+            special.program = self._whole(special.program)
+            special.found = self._search(special.program, self._options(special.backend))
+        return special.found
+
     def _guard(self, special: Specialised, bound: Bound) -> None:
         """Refuse a call that needs more memory than there is, before anything is computed."""
-        from tpc.cost import peaks
         from tpc.ir.dims import substitute
 
-        if not special.steps:
-            special.steps.extend(dict.fromkeys(peaks(special.plan.program)))
-        held = [substitute(step, bound.solution.sizes) for step in special.steps]
-        peak = max((step for step in held if isinstance(step, int)), default=0)
+        sizes = bound.solution.sizes
+        key = tuple(sizes.values())
+        if key not in special.calls:
+            if len(special.calls) >= REMEMBERED:
+                special.calls.clear()
+            variant = special.code.choose(sizes)
+            held = [substitute(step, sizes) for step in special.code.peaks[variant]]
+            special.calls[key] = variant, max((step for step in held if isinstance(step, int)), default=0)
+        _, peak = special.calls[key]
         if peak > limit():
             raise fail(
                 "E0901",
                 f"`{self.__name__}` needs {amount(peak)} at these sizes, and the limit is {amount(limit())}",
-                notes=(", ".join(f"{n} = {s}" for n, s in bound.solution.sizes.items()),),
+                notes=(", ".join(f"{n} = {s}" for n, s in sizes.items()),),
                 help="give smaller arrays, or a program that makes smaller values; `.explain()` shows which are large",
             )
 
     def _execute(self, special: Specialised, bound: Bound) -> list[Any]:
-        sizes = {keyword: bound.solution.sizes[name] for name, keyword in special.emitted.sizes.items()}
+        keywords = special.code.emitted.sizes
+        sizes = {keyword: bound.solution.sizes[name] for name, keyword in keywords.items()}
         try:
             with _threads(self._settings.threads):
                 start = perf_counter()
@@ -153,24 +219,45 @@ class Compiled:
         return fail("E0815", f"`{self.__name__}` failed: {error}")
 
     def _verify(self, special: Specialised, bound: Bound, results: list[Any]) -> None:
-        from tpc.verification import verify
+        from tpc.verification import verify_results
 
         operands = [_in_kind(array, "numpy") for array in bound.arrays]
         plain = [_in_kind(result, "numpy") for result in results]
-        self.verification = verify(special.program, operands, plain, bound.solution.sizes)
+        said = verify_results(self.program, operands, plain, bound.solution.sizes)
+        self.verification = f"{said}; {self.verify_plan()}"
+
+    def verify_plan(self) -> PlanCheck:
+        """Hold the plan against the program as written, at random points modulo primes; all variants, where there are.
+
+        Raises
+        ------
+        InternalError
+            If a plan is not the program.
+        """
+        from tpc.verification import check_plans
+
+        special, found = self._latest(), self._found()
+        if special.check is None:
+            plans = [variant.plan.program for variant in found.plans]
+            special.check = check_plans(special.program, plans, self._settings.dims)
+        return special.check
 
     # ---- looking at it
 
     def prepare(self, *args: Any, **kwargs: Any) -> Compiled:
-        """Compile now: for the types of these arguments or, without any, for the declared types. Returns itself."""
+        """Compile now: for the types of these arguments or, without any, for the declared types. Returns itself.
+
+        The plan that is the best at the sizes of these arguments will be among those that calls choose from.
+        """
         if args or kwargs:
             from tpc.binding import bind, match
 
             settings = self._settings
             values = match(self._function, args, kwargs)
             bound = bind(self._function, values, settings.dims, settings.backend)
-            self._specialised(bound.program, self._backend(bound.kind))
             self._sizes = dict(bound.solution.sizes)
+            self._at = {n: s for n, s in self._sizes.items() if n not in settings.dims}
+            self._specialised(bound.program, self._backend(bound.kind))
         else:
             self._specialised(self._function.generic(), self._backend("numpy"))
         return self
@@ -184,42 +271,65 @@ class Compiled:
     @property
     def program(self) -> Program:
         """The program as it was written, typed: for the last call, or else for the declared types."""
-        return self._current.program if self._current is not None else self._function.generic()
+        return self._whole(self._current.program) if self._current is not None else self._function.generic()
+
+    @property
+    def variants(self) -> Variants:
+        """What a call chooses from by its sizes: `.plans` lists the plans, `.table()` says where each is fastest."""
+        return self._found()
 
     @property
     def plan(self) -> Plan:
-        """The program after the passes, and what each of them did."""
-        return self._latest().plan
+        """The program after the passes, and what each of them did; of several, the plan of the last call.
+
+        Before any call it is the plan for usual sizes.
+        """
+        from tpc.passes.choose.prices import USUAL
+
+        found = self._found()
+        names = self._latest().code.sizes
+        return found.plans[found.choose({**dict.fromkeys(names, USUAL), **self._sizes})].plan
 
     @property
     def source(self) -> str:
-        """The Python module that runs. The numpy backend's needs numpy and scipy only."""
-        return self._latest().emitted.source
+        """The Python module that runs, with all variants. The numpy backend's needs numpy and scipy only."""
+        return self._latest().code.emitted.source
 
     @property
     def cost(self) -> Cost:
-        """Operations, bytes and peak memory: numbers at the sizes of the last call, else polynomials as text."""
-        from tpc.cost import cost
+        """Operations, bytes, peak memory and predicted seconds: numbers at the sizes of the last call.
 
-        return cost(self.plan.program, self._sizes)
+        Before any call, polynomials as text, and no seconds unless all sizes are known.
+        """
+        from tpc.cost import cost
+        from tpc.passes.cost import profile
+
+        search = self.plan.search
+        prices = profile() if search is None else search.request.prices
+        return cost(self.plan.program, self._sizes, prices)
 
     def explain(self) -> str:
-        """The plan as a table of its steps with shapes, facts, operations and bytes."""
-        from tpc.explanation import explain
+        """The plan line by line with kernels, facts and costs, how it came to be, and where other plans are taken."""
+        from tpc.explanation import account, text
 
-        return explain(self.plan, self.plan.notes.names, self._sizes)
+        found = self._found()
+        said = text(account(self.program, self.plan, self._sizes))
+        return said if len(found.plans) == 1 else f"{said}\n{found.table()}"
 
     def __repr__(self) -> str:
         return f"<tpc {self._function.signature}>"
 
     def _repr_html_(self) -> str:
-        from tpc.explanation import as_html
+        from html import escape
 
         try:
             text = self.explain()
         except TpcError as error:
             text = error.diagnostics[0].title
-        return as_html(self._function.signature, self._function.source_text, text)
+        return (
+            f"<div><b>{escape(self._function.signature)}</b><pre>{escape(self._function.source_text)}</pre>"
+            f"<details><summary>what runs</summary><pre>{escape(text)}</pre></details></div>"
+        )
 
 
 def _threads(count: int | None) -> AbstractContextManager[object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,7 @@ from tpc.ir.elaborate.module import Checked, ModuleScope
 from tpc.ir.elaborate.scope import Frame, suggestion
 from tpc.ir.elaborate.types import size_names
 from tpc.ir.node import Program
+from tpc.ir.ops.structure import CONSTANT
 from tpc.ir.types import DTYPES, DType, TensorType
 
 
@@ -41,7 +43,20 @@ class Function:
         self.module = module
         self.definition = definition
         self.name = definition.name.name
+        self.span = definition.name.span
         self._instances: dict[tuple[object, ...], Program] = {}
+
+    def elaborated(self) -> Function:
+        """The function with its program; itself, unless it was recalled from the cache."""
+        return self
+
+    def identity(self, program: Program) -> str:
+        """What tells a program of this function from all others: its text, with names, and the data it was given."""
+        from tpc.ir.text import program_text
+
+        constants = sorted({n["data"].digest for n in program.walk() if n.op is CONSTANT})
+        text = "\n".join([program_text(program, self.module.notes.names), *constants])
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -118,10 +133,13 @@ class Function:
         TpcError
             If the function does not hold together for these types.
         """
-        key = tuple((t.dtype, t.rank) if p.typed else t for t, p in zip(types, self.parameters, strict=True))
+        key = self._key(types)
         if key not in self._instances:
             self._instances[key] = self._instance(types)
         return self._instances[key]
+
+    def _key(self, types: Sequence[TensorType]) -> tuple[object, ...]:
+        return tuple((t.dtype, t.rank) if p.typed else t for t, p in zip(types, self.parameters, strict=True))
 
     def _instance(self, types: Sequence[TensorType]) -> Program:
         if self.is_generic:

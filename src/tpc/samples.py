@@ -14,7 +14,7 @@ import numpy as np
 
 from tpc.dsl.diagnostics import TpcError, fail
 from tpc.ir.dims import DimLike
-from tpc.ir.fact_checks import satisfies
+from tpc.ir.facts.checks import satisfies
 from tpc.ir.node import Fact
 from tpc.ir.types import DType
 
@@ -38,9 +38,9 @@ def sample(dtype: DType, shape: Sequence[int], facts: Sequence[Fact] = (), *, se
     known = {fact.name: fact.arguments for fact in facts}
     if dtype.kind == "b":
         return rng.random(shape) < 0.5
-    if dtype.kind == "i" and not known.keys() & _STRUCTURE:
-        return rng.integers(0, 10, shape).astype(dtype.numpy)
-    if not shape:
+    if dtype.kind == "i" and not known.keys() & (_STRUCTURE | _BOUNDED):
+        return rng.integers("nonzero" in known or "positive" in known, 10, shape).astype(dtype.numpy)
+    if not shape and not known.keys() & _BOUNDED:
         return np.asarray(rng.uniform(0.5, 1.5), dtype.numpy)
     if len(shape) >= 2 and known.keys() & _STRUCTURE:
         rows, columns = shape[-2:]
@@ -48,11 +48,17 @@ def sample(dtype: DType, shape: Sequence[int], facts: Sequence[Fact] = (), *, se
         make = _maker(seed, rows, columns, facts)
         made = [make(rng, rows, columns, known) for _ in range(count)]
         return np.array(made).reshape(shape).astype(dtype.numpy)
-    values = rng.standard_normal(shape)
-    if known.keys() & {"nonnegative", "positive"}:
+    values = np.asarray(rng.standard_normal(shape))
+    if known.keys() & _BOUNDED:
+        values = _within(rng, shape, known)
+        if dtype.kind == "i":
+            values = np.round(values)
+        if any(satisfies(np, values, fact) is not None for fact in facts if fact.name != "sparse"):
+            raise _unknown(shape, facts)
+    elif known.keys() & {"nonnegative", "positive"}:
         values = np.abs(values) + (0.1 if "positive" in known else 0.0)
     if "sparse" in known:
-        if "positive" in known and _density(known) < 1:
+        if known.keys() & {"positive", "negative", "nonzero"} and _density(known) < 1:
             raise _unknown(shape, facts)
         values = values * _few(rng, np.ones(shape, bool), int(_density(known) * values.size))
     if dtype.kind == "c":
@@ -62,8 +68,11 @@ def sample(dtype: DType, shape: Sequence[int], facts: Sequence[Fact] = (), *, se
 
 _STRUCTURE = {
     "symmetric", "spd", "psd", "diagonal", "lower", "upper", "unit_diagonal", "banded", "orthogonal", "permutation",
-    "full_rank", "nonsingular", "low_rank", "toeplitz", "circulant", "row_stochastic", "orthonormal",
+    "full_rank", "nonsingular", "low_rank", "toeplitz", "circulant", "row_stochastic", "orthonormal", "skew",
+    "projection",
 }  # fmt: skip
+
+_BOUNDED = {"negative", "at_least", "at_most"}
 
 _SHAPED = {"toeplitz", "circulant", "nonnegative", "positive", "unit_diagonal", "row_stochastic"}
 
@@ -92,7 +101,9 @@ def _maker(seed: int, rows: int, columns: int, facts: Sequence[Fact]) -> Maker:
     """
     rows, columns = min(rows, LARGE), min(columns, LARGE)
     known = {fact.name: fact.arguments for fact in facts}
-    for make in (_matrix, _identity, _even, _projection, _zero):
+    plain = (_identity, _even, _heavy, _projection, _groups, _turns, _zero)
+    # a bound holds of random entries by chance alone, and a trial does not tell
+    for make in plain if known.keys() & {"at_least", "at_most"} else (_matrix, *plain):
         trial = make(generator(seed, "trial"), rows, columns, known)
         if len(known) == 1 or all(satisfies(np, trial, fact) is None for fact in facts):
             return make
@@ -109,11 +120,50 @@ def _identity(rng: np.random.Generator, rows: int, columns: int, known: Known) -
 
 
 def _even(rng: np.random.Generator, rows: int, columns: int, known: Known) -> Array:
-    return np.full((rows, columns), 1 / max(columns, 1) if "row_stochastic" in known else 1.0)
+    sign = -1.0 if "negative" in known else 1.0
+    return np.full((rows, columns), 1 / max(columns, 1) if "row_stochastic" in known else sign)
+
+
+def _heavy(rng: np.random.Generator, rows: int, columns: int, known: Known) -> Array:
+    return _even(rng, rows, columns, known) * (1 + max(rows, columns) * np.eye(rows, columns))
 
 
 def _projection(rng: np.random.Generator, rows: int, columns: int, known: Known) -> Array:
-    return np.eye(rows, columns) * (np.arange(rows)[:, None] < 1)
+    return np.eye(rows, columns) * (np.arange(rows)[:, None] < _rank(known))
+
+
+def _groups(rng: np.random.Generator, rows: int, columns: int, known: Known) -> Array:
+    """The mean over each of r groups of rows: a projection that is circulant and stochastic."""
+    rank = max(_rank(known), 1)
+    same = np.arange(rows)[:, None] % rank == np.arange(columns)[None, :] % rank
+    return np.asarray(same * rank / max(rows, 1))
+
+
+def _turns(rng: np.random.Generator, rows: int, columns: int, known: Known) -> Array:
+    """Quarter turns along the diagonal: skew and orthogonal where the size is even."""
+    turns = np.zeros((rows, columns))
+    for n in range(0, min(rows, columns) - 1, 2):
+        turns[n, n + 1], turns[n + 1, n] = -1, 1
+    return turns
+
+
+def _rank(known: Known) -> int:
+    (rank,) = known.get("projection", (1,)) or (1,)
+    return rank if isinstance(rank, int) else 1
+
+
+def _within(rng: np.random.Generator, shape: Sequence[int], known: Known) -> Array:
+    """Entries between the bounds that are declared."""
+    low = [float(b) for b in known.get("at_least", ()) if isinstance(b, (int, float))]
+    high = [float(b) for b in known.get("at_most", ()) if isinstance(b, (int, float))]
+    if known.keys() & {"positive", "nonnegative"}:
+        low.append(0.0)
+    if "negative" in known:
+        high.append(0.0)
+    size = rng.random(shape) * 0.8 + 0.1  # away from the ends, which may be excluded
+    if low and high:
+        return np.asarray(max(low) + (min(high) - max(low)) * size)
+    return np.asarray(max(low) + 2 * size if low else min(high) - 2 * size)
 
 
 def _zero(rng: np.random.Generator, rows: int, columns: int, known: Known) -> Array:
@@ -124,6 +174,9 @@ def _matrix(rng: np.random.Generator, rows: int, columns: int, known: Known) -> 
     if "permutation" in known:
         order = np.arange(rows)[::-1] if "symmetric" in known else rng.permutation(rows)
         return np.asarray(np.eye(rows)[order])
+    if "projection" in known:
+        basis = np.linalg.qr(rng.standard_normal((rows, rows)))[0][:, : _rank(known)]
+        return np.asarray(basis @ basis.T)
     if known.keys() & {"orthogonal", "orthonormal"}:
         return _orthogonal(rng, rows, columns, known)
     pattern = _pattern(rng, rows, columns, known)
@@ -138,6 +191,8 @@ def _matrix(rng: np.random.Generator, rows: int, columns: int, known: Known) -> 
         values = values * pattern
     if positive or "symmetric" in known:
         values = (values + values.T) / 2
+    if "skew" in known:
+        return np.asarray((values - values.T) / 2)
     if known.keys() & {"nonnegative", "positive", "row_stochastic"}:
         values = np.abs(values) + (0.1 if "positive" in known else 0.0)
     return _with_diagonal(values, known, bool(positive))
@@ -184,7 +239,7 @@ def _pattern(rng: np.random.Generator, rows: int, columns: int, known: Known) ->
             widths *= 2
         if len(widths) == 2:
             below, above = min(below, widths[0]), min(above, widths[1])
-    if known.keys() & {"symmetric", "spd", "psd"}:
+    if known.keys() & {"symmetric", "spd", "psd", "skew"}:
         below = above = min(below, above)
     offset = np.arange(columns)[None, :] - np.arange(rows)[:, None]
     inside = (offset >= -below) & (offset <= above)

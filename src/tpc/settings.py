@@ -39,8 +39,6 @@ class Settings:
             raise fail("E1004", f"`threads` must be an integer from 1 on, not {self.threads!r}")
         if self.backend == "llvm":
             raise not_built("the llvm backend", 'use `backend="numpy"` or `backend="torch"`')
-        if self.mode != "stable":
-            raise not_built(f'`mode="{self.mode}"`', "leave it out; results are computed as written")
         if self.tolerance > 0:
             raise not_built("approximation within a `tolerance`", "leave it out; results are computed exactly")
         if self.memory is not None:

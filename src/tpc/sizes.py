@@ -182,7 +182,7 @@ def _unsolvable(argument: Shaped, axis: int, found: Solution) -> Diagnostic:
     )
 
 
-_RELATIONS = {
+RELATIONS = {
     "==": lambda a, b: a == b,
     "!=": lambda a, b: a != b,
     "<": lambda a, b: a < b,
@@ -207,7 +207,7 @@ def check_constraints(constraints: Sequence[Constraint], found: Solution, functi
             continue
         if not isinstance(left, int) or not isinstance(right, int):
             continue
-        if not _RELATIONS[constraint.relation](left, right):
+        if not RELATIONS[constraint.relation](left, right):
             names = sorted(names_of(constraint.left) | names_of(constraint.right))
             notes = [f"{n} is {found.sizes[n]} because {found.reasons[n]}" for n in names if n in found.sizes]
             raise fail(

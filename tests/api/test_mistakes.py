@@ -57,7 +57,6 @@ MISTAKES: dict[str, Callable[[], Any]] = {
     "a function that is not there": lambda: tpc.compile(GLS, function="glss"),
     "a backend that is not there": lambda: tpc.compile(GLS, backend="nunpy"),  # type: ignore[arg-type]
     "a backend that is not built": lambda: tpc.compile(GLS, backend="llvm"),
-    "a mode that is not built": lambda: tpc.compile(GLS, mode="fast"),
     "a tolerance": lambda: tpc.compile(GLS, tolerance=1e-3),
     "a budget": lambda: tpc.compile(GLS, memory="2GB"),
     "neither program nor file": lambda: tpc.compile("ridge"),

@@ -7,13 +7,20 @@ import pytest
 
 from tpc.dsl.diagnostics import TpcError
 from tpc.ir.dims import DimLike
-from tpc.ir.fact_checks import satisfies
 from tpc.ir.facts import FACTS, check_declared
+from tpc.ir.facts.checks import satisfies
 from tpc.ir.node import Fact
 from tpc.ir.types import BF16, BOOL, C64, C128, F32, F64, I8, I32, TensorType
 from tpc.samples import sample
 
-ARGUMENTS: dict[str, tuple[DimLike | float, ...]] = {"banded": (1, 2), "sparse": (0.3,), "low_rank": (2,)}
+ARGUMENTS: dict[str, tuple[DimLike | float, ...]] = {
+    "banded": (1, 2),
+    "sparse": (0.3,),
+    "low_rank": (2,),
+    "projection": (2,),
+    "at_least": (-1.0,),
+    "at_most": (3.0,),
+}
 WORDS = [n for n in FACTS if n not in ("const", "param")]
 
 
@@ -49,7 +56,19 @@ def test_pairs_of_facts(pair: tuple[str, str]) -> None:
     assert {str(f): satisfies(np, array, f) for f in facts} == dict.fromkeys(map(str, facts))
 
 
-IMPOSSIBLE = [{"banded", "positive"}, {"orthogonal", "positive"}, {"orthonormal", "positive"}, {"positive", "sparse"}]
+IMPOSSIBLE = [
+    {"banded", "positive"},
+    {"banded", "negative"},
+    {"banded", "nonzero"},
+    {"orthogonal", "positive"},
+    {"orthogonal", "negative"},
+    {"orthonormal", "positive"},
+    {"orthonormal", "negative"},
+    {"positive", "sparse"},
+    {"negative", "sparse"},
+    {"nonzero", "sparse"},
+    {"projection", "positive"},
+]
 
 
 @pytest.mark.parametrize("name", ["spd", "nonsingular", "lower", "orthogonal"])

@@ -51,6 +51,14 @@ def gauge_check(name: str) -> Any:
                     np.broadcast_to(np.eye(exact[0].shape[-1]), (t(exact[0]) @ exact[0]).shape),
                     tolerance,
                 )
+        elif name == "ldl_factor":
+            packed, order = exact[0], results[1]
+            L = np.tril(packed, -1) + np.eye(packed.shape[-1])
+            D = np.triu(np.tril(packed, 1))
+            whole = L @ (D + t(np.triu(D, 1))) @ t(L)
+            A = np.tril(A) + t(np.tril(A, -1))
+            A = np.take_along_axis(A, order[..., None], -2)
+            assert_close(whole, np.take_along_axis(A, order[..., None, :], -1), tolerance)
         elif name == "ldl":
             assert_close(exact[0] @ exact[1] @ t(exact[0]), A, tolerance)
         elif name in ("eigh", "eig"):
@@ -62,7 +70,7 @@ def gauge_check(name: str) -> Any:
             ):
                 assert np.abs(value[:, None] - wanted).min(1).max() <= tolerance * np.abs(wanted).max()
 
-    return product if name in ("lu", "qr", "svd", "ldl", "eigh", "eig", "eigvals") else None
+    return product if name in ("lu", "qr", "svd", "ldl", "ldl_factor", "eigh", "eig", "eigvals") else None
 
 
 FACTOR = {"logm": 4000, "sqrtm": 4000, "matpow": 4000, "inv": 4000, "solve": 4000, "pinv": 4000, "lstsq": 4000,

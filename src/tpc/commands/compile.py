@@ -39,8 +39,9 @@ def command(
 ) -> int:
     """Write the compiled program.
 
-    `--emit python` gives a module that needs numpy and scipy only, and can be imported without tpc. `--emit ir` gives
-    the program as typed text in the language itself, which `tpc run` takes again.
+    `--emit python` gives a module that needs numpy and scipy only, and can be imported without tpc. Where sizes are
+    open it may hold several plans, and takes the fastest at each call. `--emit ir` gives the program as typed text in
+    the language itself, for sizes as given with `--dim` and else for usual ones, which `tpc run` takes again.
     """
     from tpc.function import choose
 
@@ -73,17 +74,17 @@ def _emitted(
     from tpc.passes.pipeline import Options, run
 
     function.check_sizes(dims)
-    plan = run(function.generic(), Options(sizes=dims), stop_after, function.module.notes)
-    names = plan.notes.names
     if emit == "ir":
-        return program_text(plan.program, names), {}
-    from tpc.backends import backend
+        plan = run(function.generic(), Options(sizes=dims), stop_after, function.module.notes)
+        return program_text(plan.program, plan.notes.names), {}
+    from tpc.code import emitted
+    from tpc.passes.variants import variants
     from tpc.settings import Settings
 
     name = BACKENDS[emit]
     Settings(backend=name)  # type: ignore[arg-type]  # refuses torch where it is not installed
-    emitted = backend(name).emit(plan.program, names)
-    return emitted.source, {key: _as_numpy(value) for key, value in emitted.constants.items()}
+    module = emitted(variants(function.generic(), Options(dims, backend=name), function.module.notes), name).emitted
+    return module.source, {key: _as_numpy(value) for key, value in module.constants.items()}
 
 
 def _as_numpy(constant: Any) -> np.ndarray[Any, Any]:

@@ -19,9 +19,12 @@ LIBRARIES = ("numpy", "scipy", "networkx", "lark", "click", "rich", "safetensors
 
 
 @click.command("doctor")
+@click.option("--clear-cache", is_flag=True, help="Remove the compiled programs that are kept on disk, and say so.")
 @json_option
-def command(as_json: bool) -> int:
+def command(clear_cache: bool, as_json: bool) -> int:
     """Show versions, backends, threads and the linear algebra library of this installation, and whether it works."""
+    if clear_cache:
+        return _clear(as_json)
     found = examine()
     if as_json:
         print_json(found["works"], **found)
@@ -35,6 +38,7 @@ def command(as_json: bool) -> int:
         *((name, text or "not installed") for name, text in found["libraries"].items()),
         *((f"blas of {b['of']}", f"{b['name']} {b['version']}, {b['threads']} threads") for b in found["blas"]),
         *((f"backend {name}", text) for name, text in found["backends"].items()),
+        ("cache", found["cache"]["text"]),
         ("a small program", "runs and gives the right answer" if found["works"] else f"FAILS: {found['fault']}"),
     ]
     width = max(len(name) for name, _ in rows)
@@ -72,10 +76,34 @@ def examine() -> dict[str, Any]:
             "torch": "ready" if torch else "needs torch",
             "llvm": "not built yet",
         },
+        "cache": _cache(),
         "works": fault is None,
         "fault": fault,
         "advice": advice,
     }
+
+
+def _cache() -> dict[str, Any]:
+    """Where compiled programs are kept, how many files they are, and their bytes."""
+    from tpc.cache import folder, usage
+    from tpc.memory import amount
+
+    place = folder()
+    files, size = usage()
+    text = "off" if place is None else f"{place}, {amount(size)} in {files} file{'s' if files != 1 else ''}"
+    return {"folder": None if place is None else str(place), "files": files, "bytes": size, "text": text}
+
+
+def _clear(as_json: bool) -> int:
+    from tpc.cache import clear
+    from tpc.memory import amount
+
+    files, size = clear()
+    if as_json:
+        print_json(True, removed={"files": files, "bytes": size})
+    else:
+        click.echo(f"removed {files} file{'s' if files != 1 else ''}, {amount(size)}")
+    return 0
 
 
 def _version(name: str) -> str | None:

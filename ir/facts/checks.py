@@ -80,6 +80,30 @@ def _symmetric(np: Any, A: Any, arguments: tuple[Any, ...], tolerance: float) ->
     return f"[{i}, {j}] is {_number(A[i, j])}, but [{j}, {i}] is {_number(A[j, i])}"
 
 
+def _skew(np: Any, A: Any, arguments: tuple[Any, ...], tolerance: float) -> str | None:
+    if _not_square(A):
+        return _not_square(A)
+    wrong = np.triu(np.abs(A + A.T) > tolerance * _scale(np, A))
+    if not wrong.any():
+        return None
+    i, j = np.argwhere(wrong)[0]
+    if i == j:
+        return f"[{i}, {i}] is {_number(A[i, i])}, and should be 0"
+    return f"[{i}, {j}] is {_number(A[i, j])}, but [{j}, {i}] is {_number(A[j, i])}"
+
+
+def _projection(np: Any, A: Any, arguments: tuple[Any, ...], tolerance: float) -> str | None:
+    problem = _symmetric(np, A, arguments, tolerance)
+    if problem is not None:
+        return problem
+    wrong = np.abs(A @ A - A) > max(tolerance, 1e-14 * A.shape[0])
+    if wrong.any():
+        i, j = np.argwhere(wrong)[0]
+        return f"[{i}, {j}] is {_number(A[i, j])}, and {_number((A @ A)[i, j])} in the square"
+    rank = round(float(np.trace(A)))  # the trace of a projection is its rank
+    return None if rank == arguments[0] else f"its rank is {rank}"
+
+
 def _eigenvalues(strict: bool) -> Check:
     def check(np: Any, A: Any, arguments: tuple[Any, ...], tolerance: float) -> str | None:
         problem = _symmetric(np, A, arguments, tolerance)
@@ -185,6 +209,22 @@ def _positive(np: Any, A: Any, arguments: tuple[Any, ...], tolerance: float) -> 
     return _first(np, A, ~(A > 0), "")
 
 
+def _negative(np: Any, A: Any, arguments: tuple[Any, ...], tolerance: float) -> str | None:
+    return _first(np, A, ~(A < 0), "")
+
+
+def _nonzero(np: Any, A: Any, arguments: tuple[Any, ...], tolerance: float) -> str | None:
+    return _first(np, A, (A == 0) | np.isnan(A), "")
+
+
+def _at_least(np: Any, A: Any, arguments: tuple[Any, ...], tolerance: float) -> str | None:
+    return _first(np, A, ~(arguments[0] - A <= tolerance * _scale(np, A)), "")
+
+
+def _at_most(np: Any, A: Any, arguments: tuple[Any, ...], tolerance: float) -> str | None:
+    return _first(np, A, ~(arguments[0] - A >= -tolerance * _scale(np, A)), "")
+
+
 def _row_stochastic(np: Any, A: Any, arguments: tuple[Any, ...], tolerance: float) -> str | None:
     sums = A.sum(1)
     wrong = np.abs(sums - 1) > max(tolerance, 1e-15 * A.shape[1])
@@ -198,9 +238,11 @@ def _sparse(np: Any, A: Any, arguments: tuple[Any, ...], tolerance: float) -> st
     return None if density <= arguments[0] else f"{density:.3g} of its entries are not zero"
 
 
-_ENTRYWISE = ("nonnegative", "positive", "sparse")
+_ENTRYWISE = ("nonnegative", "positive", "negative", "nonzero", "at_least", "at_most", "sparse")
 _CHECKS: dict[str, Check] = {
     "symmetric": _symmetric,
+    "skew": _skew,
+    "projection": _projection,
     "spd": _eigenvalues(strict=True),
     "psd": _eigenvalues(strict=False),
     "diagonal": _zeros(lambda i, j, arguments: i != j),
@@ -218,6 +260,10 @@ _CHECKS: dict[str, Check] = {
     "circulant": _circulant,
     "nonnegative": _nonnegative,
     "positive": _positive,
+    "negative": _negative,
+    "nonzero": _nonzero,
+    "at_least": _at_least,
+    "at_most": _at_most,
     "row_stochastic": _row_stochastic,
     "sparse": _sparse,
 }

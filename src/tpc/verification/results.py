@@ -20,7 +20,7 @@ MAX_FLOPS = 200_000_000
 SLACK = 64  # roundings that a result may be away, beyond what moved operands show
 
 
-def verify(program: Program, operands: Sequence[Any], results: Sequence[Any], sizes: dict[str, int]) -> str:
+def verify_results(program: Program, operands: Sequence[Any], results: Sequence[Any], sizes: dict[str, int]) -> str:
     """What a comparison with the reference showed, in words.
 
     Parameters
@@ -43,16 +43,16 @@ def verify(program: Program, operands: Sequence[Any], results: Sequence[Any], si
     epsilon = max((_epsilon(n.tensor.dtype) for n in program.walk() if not isinstance(n.type, tuple)), default=0.0)
     try:
         expected = evaluate(program, operands, sizes)
-        moved = [evaluate(program, [_moved(a, epsilon, k) for a in operands], sizes) for k in range(2)]
+        shifted = [evaluate(program, [moved(a, epsilon, k) for a in operands], sizes) for k in range(2)]
     except TpcError as error:
         return f"not verified: {error.diagnostics[0].title}"
     open_choice = next((n.op for n in program.walk() if n.op.gauge), None)
     worst = 0.0
     for position, (name, result, wanted) in enumerate(zip(program.output_names, results, expected, strict=True)):
-        spread = max(_distance(run[position], wanted) for run in moved)
+        spread = max(distance(run[position], wanted) for run in shifted)
         scale = float(np.abs(wanted[np.isfinite(wanted)]).max(initial=0.0))
         allowed = SLACK * (spread + epsilon * scale * max(np.ndim(wanted), 1))
-        away = _distance(result, wanted)
+        away = distance(result, wanted)
         if not away <= allowed:
             if open_choice is not None:
                 return f"not verified: {open_choice.name} leaves open {open_choice.gauge}"
@@ -68,8 +68,8 @@ def _epsilon(dtype: DType) -> float:
     return EPSILON.get(dtype, 0.0)
 
 
-def _moved(array: Any, epsilon: float, run: int) -> Any:
-    """The operand with each entry moved by a rounding, up or down."""
+def moved(array: Any, epsilon: float, run: int) -> Any:
+    """An operand with each entry moved by a rounding, up or down."""
     array = np.asarray(array)
     if array.dtype.kind not in "fc":
         return array
@@ -78,7 +78,7 @@ def _moved(array: Any, epsilon: float, run: int) -> Any:
     return wide * (1 + epsilon * signs)
 
 
-def _distance(a: Any, b: Any) -> float:
+def distance(a: Any, b: Any) -> float:
     """The largest difference of entries; infinite where one is NaN (or infinite) and the other is not so."""
     kind = np.result_type(np.asarray(a).dtype, np.asarray(b).dtype, np.float64)
     a, b = np.asarray(a, kind), np.asarray(b, kind)

@@ -1,0 +1,185 @@
+"""The ways of a menu, priced at many sizes at once, and the cheapest selections there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tpc.ir.dims import DimLike
+from tpc.passes.choose.menu import Menu
+from tpc.passes.choose.prices import Prices
+from tpc.passes.choose.samples import Point
+from tpc.passes.choose.select import Selection, select
+from tpc.passes.choose.traced import Step, steps_of
+from tpc.passes.choose.value import Value, Way
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+Picks = tuple[tuple[Value, int], ...]
+"""For each value that a plan needs, in the order of computing, which of its ways is taken."""
+
+
+def values_of(dim: DimLike, columns: Mapping[str, Array]) -> Any:
+    """A dim at many sizes at once, as floats; below zero it is zero."""
+    import numpy as np
+
+    if isinstance(dim, int):
+        return float(dim)
+    total: Any = 0.0
+    for monomial, coefficient in dim.terms:
+        term: Any = float(coefficient)
+        for atom, exponent in monomial:
+            if isinstance(atom, str):
+                value: Any = columns[atom]
+            else:
+                left, right = values_of(atom.left, columns), values_of(atom.right, columns)
+                value = (
+                    {"min": np.minimum, "max": np.maximum}[atom.kind](left, right)
+                    if atom.kind != "div"
+                    else (np.floor(left / np.maximum(right, 1.0)))
+                )
+            term = term * value**exponent
+        total = total + term
+    return np.maximum(total, 0.0)
+
+
+class Table:
+    """What every way costs at every point."""
+
+    def __init__(self, menu: Menu, results: Sequence[Value], points: Sequence[Point], prices: Prices) -> None:
+        import numpy as np
+
+        self.results, self.prices, self.count = results, prices, len(points)
+        self.columns = {name: np.array([p[name] for p in points], float) for name in points[0]}
+        self.choices = _reachable(menu, results)
+        self._known: dict[Step, Array] = {}
+        self.rows = {value: [self._row(way) for way in ways] for value, ways in self.choices.items()}
+
+    def _row(self, way: Way) -> Array:
+        import numpy as np
+
+        steps = steps_of(way.seconds)
+        total = np.full(self.count, 0.0 if steps else float(way.seconds))
+        for times, step in steps:
+            total = total + times * self._seconds(step)
+        return total
+
+    def _seconds(self, step: Step) -> Array:
+        import numpy as np
+
+        found = self._known.get(step)
+        if found is None:
+            sides = [
+                np.broadcast_to(values_of(d, self.columns), self.count).tolist() for d in (*step.sizes, step.batch)
+            ]
+            seconds = self.prices.seconds
+            found = self._known[step] = np.array(
+                [
+                    seconds(step.kernel, tuple(map(int, sizes)), step.dtype, batch=max(1, int(batch)))
+                    for *sizes, batch in zip(*sides)
+                ]
+            )
+        return found
+
+    def trees(self) -> list[Picks]:
+        """The cheapest selection at each point, if a value that two others need were computed for each of them."""
+        import numpy as np
+
+        infinite = np.full(self.count, np.inf)
+        prices = dict.fromkeys(self.choices, infinite)
+        best: dict[Value, Array] = {}
+        users: dict[Value, dict[Value, None]] = {}
+        for value, ways in self.choices.items():
+            for way in ways:
+                for need in way.needs:
+                    users.setdefault(need, {})[value] = None
+        waiting = dict.fromkeys(reversed(self.choices))
+        while waiting:
+            value, _ = waiting.popitem()
+            if not self.choices[value]:
+                continue  # what nothing computes costs more than anything
+            rows = [
+                row + sum(prices[n] for n in dict.fromkeys(way.needs))
+                for way, row in zip(self.choices[value], self.rows[value])
+            ]
+            whole = np.array(rows)
+            best[value] = whole.argmin(axis=0)
+            price = whole.min(axis=0)
+            if (price < prices[value] * (1 - 1e-12)).any():
+                prices[value] = price
+                waiting.update(users.get(value, {}))
+        picked = {value: chosen.tolist() for value, chosen in best.items()}
+        return [self._closed({v: chosen[k] for v, chosen in picked.items()}) for k in range(self.count)]
+
+    def _closed(self, picks: Mapping[Value, int]) -> Picks:
+        """Only what the results need, in the order of computing."""
+        done: dict[Value, int] = {}
+        stack = [(value, False) for value in reversed(self.results)]
+        while stack:
+            value, finished = stack.pop()
+            if finished:
+                done[value] = picks[value]
+            elif value not in done:
+                stack.append((value, True))
+                stack += [(n, False) for n in reversed(self.choices[value][picks[value]].needs) if n not in done]
+        return tuple(done.items())
+
+    def best(self, point: int) -> Picks:
+        """The cheapest selection at a point that `select` finds, with shared values paid once."""
+        priced = _Priced(self, point)
+        selection = select(priced, self.results)  # type: ignore[arg-type]  # it asks for ways and no more
+        return tuple(
+            (v, next(k for k, w in enumerate(priced.ways(v)) if w is selection.ways[v])) for v in selection.order
+        )
+
+    def seconds(self, picks: Picks) -> Array:
+        """What a selection costs at every point."""
+        total: Array = sum(self.rows[value][way] for value, way in picks)  # type: ignore[assignment]
+        return total
+
+    def steps(self, picks: Picks) -> tuple[dict[Step, int], float]:
+        """The steps of a selection, and the seconds of what is the same at all sizes."""
+        found: dict[Step, int] = {}
+        constant = 0.0
+        for value, k in picks:
+            way = self.choices[value][k]
+            steps = steps_of(way.seconds)
+            constant += 0.0 if steps else way.seconds
+            for times, step in steps:
+                found[step] = found.get(step, 0) + times
+        return found, constant
+
+    def selection(self, picks: Picks, point: int) -> Selection:
+        """The picks as a selection, priced at a point."""
+        priced = _Priced(self, point)
+        ways = {value: priced.ways(value)[k] for value, k in picks}
+        return Selection(ways, tuple(ways), sum(way.seconds for way in ways.values()), False)
+
+
+class _Priced:
+    """The menu at one of the points."""
+
+    def __init__(self, table: Table, point: int) -> None:
+        self.table, self.point = table, point
+        self.known: dict[Value, tuple[Way, ...]] = {}
+
+    def ways(self, value: Value) -> tuple[Way, ...]:
+        if value not in self.known:
+            pairs = zip(self.table.choices[value], self.table.rows[value])
+            self.known[value] = tuple(replace(way, seconds=float(row[self.point])) for way, row in pairs)
+        return self.known[value]
+
+
+def _reachable(menu: Menu, results: Sequence[Value]) -> dict[Value, tuple[Way, ...]]:
+    found: dict[Value, tuple[Way, ...]] = {}
+    waiting = list(results)
+    while waiting:
+        value = waiting.pop()
+        if value not in found:
+            found[value] = menu.ways(value)
+            waiting += [n for way in found[value] for n in way.needs]
+    return found

@@ -1,0 +1,286 @@
+"""What is known of a class, from any of the terms that say it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from tpc.ir.build import operation
+from tpc.ir.dims import DimLike, is_nonnegative
+from tpc.ir.facts import Known, closure, derive
+from tpc.ir.node import Fact
+from tpc.ir.types import TensorType
+from tpc.passes.contraction import Contraction
+from tpc.passes.contraction.chain import COLUMN, MATRIX, ROW, Chain, Factor, chain_of, turned
+from tpc.passes.egraph.terms import Applied, Contract, Leaf, Number, Sum, Term
+
+if TYPE_CHECKING:
+    from tpc.passes.egraph.graph import Class, EGraph
+
+# What a positive or a negative multiple of a value keeps.
+_OF_MULTIPLES = frozenset(
+    [
+        "symmetric",
+        "diagonal",
+        "lower",
+        "upper",
+        "banded",
+        "nonsingular",
+        "full_rank",
+        "low_rank",
+        "toeplitz",
+        "circulant",
+        "sparse",
+    ]
+)
+_OF_POSITIVE_MULTIPLES = frozenset(["psd", "spd", "nonnegative", "positive"])
+
+Facts = frozenset[Fact]
+
+
+def facts_of(graph: EGraph, target: Class) -> Facts:
+    """The facts that a class has and those that its terms give."""
+    if not isinstance(target.type, TensorType):
+        return frozenset()
+    found = set(target.facts)
+    for term in target.terms:
+        found |= set(_of_term(graph, term, target.type))
+    return closure(target.type, frozenset(found), graph.nonnegative) if found else frozenset()
+
+
+def known(graph: EGraph, number: int) -> Known:
+    """A class as the lines of ops see it."""
+    number = graph.find(number)
+    return Known(graph.tensor(number), graph[number].facts, number, transposed(graph, number))
+
+
+def transposed(graph: EGraph, number: int) -> int | None:
+    """The class of the transpose of a matrix, if there is one."""
+    target = graph[number]
+    if len(target.tensor.dims) != 2:
+        return None
+    if graph.knows(number, "symmetric"):
+        return target.id
+    term = target.product
+    if term is None:
+        rows, columns = target.tensor.dims
+        form, children = turning(rows, columns), [target.id]
+    else:
+        form, children = term.form, list(term.children)
+        form = Contraction(form.inputs, form.output[::-1], form.extents)
+        if form.is_identity:
+            return graph.find(children[0])
+    found = graph.memo.get(graph._arranged(form, [graph.find(c) for c in children]))
+    return None if found is None else graph.find(found)
+
+
+def turning(rows: DimLike, columns: DimLike) -> Contraction:
+    """The transpose of a matrix."""
+    from tpc.passes.contraction import Wiring
+
+    wiring = Wiring()
+    inputs, output = wiring.instance(Contraction((((0,), (1,)),), ((1,), (0,)), (rows, columns)))
+    return wiring.freeze(inputs, output)[0]
+
+
+def _of_term(graph: EGraph, term: Term, type: TensorType) -> Iterable[Fact]:
+    match term:
+        case Applied():
+            yield from _of_applied(graph, term, type)
+        case Sum():
+            yield from _of_sum(graph, term, type)
+        case Contract():
+            yield from _of_contraction(graph, term, type)
+        case Leaf(node=node):
+            yield from _conclusions(node.op.name, [], type, dict(node.attributes))
+
+
+def _conclusions(
+    op: str, operands: Sequence[Known | None], type: TensorType, attributes: dict[str, object] | None = None
+) -> Iterable[Fact]:
+    for fact, _ in derive(operation(op), attributes or {}, operands, type):
+        yield fact
+
+
+def _of_applied(graph: EGraph, term: Applied, type: TensorType) -> Iterable[Fact]:
+    op, about = term.op, "this"
+    attributes = dict(term.attributes)
+    children: Sequence[int] = term.children
+    if op.name == "item":
+        source = next((t for t in graph[children[0]].terms if isinstance(t, Applied)), None)
+        if source is None:
+            return
+        op, about = source.op, f"this{attributes['position']}"
+        children, attributes = source.children, dict(source.attributes)
+    if not op.facts:
+        return
+    operands = [known(graph, c) if isinstance(graph[c].type, TensorType) else None for c in children]
+    for fact, _ in derive(op, attributes, operands, type, about, graph.nonnegative):
+        yield fact
+
+
+def _of_multiple(coefficient: Number, facts: Facts) -> Facts:
+    kept = _OF_MULTIPLES | (_OF_POSITIVE_MULTIPLES if coefficient > 0 else frozenset())
+    return frozenset(f for f in facts if coefficient != 0 and f.name in kept)
+
+
+def _of_sum(graph: EGraph, term: Sum, type: TensorType) -> Iterable[Fact]:
+    facts: Facts | None = None
+    parts = list(zip(term.coefficients, term.children))
+    for coefficient, child in parts:
+        new = closure(type, _of_multiple(coefficient, graph[child].facts), graph.nonnegative)
+        if facts is None:
+            facts = new
+        else:
+            pair = [Known(type, facts), Known(type, new)]
+            facts = closure(type, frozenset(_conclusions("add", pair, type)), graph.nonnegative)
+    yield from facts or ()
+    if len(type.dims) == 2 and type.dims[0] == type.dims[1]:
+        other = [(c, transposed(graph, n)) for c, n in parts]
+        if all(n is not None for _, n in other) and sorted(other, key=str) == sorted(
+            ((c, graph.find(n)) for c, n in parts), key=str
+        ):
+            yield Fact("symmetric")
+
+
+def _of_contraction(graph: EGraph, term: Contract, type: TensorType) -> Iterable[Fact]:
+    form, children = term.form, [graph.find(c) for c in term.children]
+    summed = set(range(len(form.extents))) - set(form.output_letters)
+    repeated = len(set(form.output_letters)) != len(form.output_letters)
+    positive = all(graph.knows(c, "positive") for c in children)
+    nonnegative = type.dtype.kind == "f" and all(  # squares are, whatever is squared
+        count % 2 == 0 or graph.knows(c, "nonnegative")
+        for (_, c), count in Counter(zip(form.inputs, children)).items()
+    )
+    if nonnegative:
+        yield Fact("nonnegative")
+    if positive and not summed and not repeated:
+        yield Fact("positive")
+    if len(type.dims) != 2:
+        return
+    rows, columns = form.output
+    if rows and rows == columns:  # zero off the diagonal
+        yield Fact("diagonal")
+        if not children:
+            yield Fact("unit_diagonal")
+        elif positive:
+            yield Fact("spd")
+        elif nonnegative:
+            yield Fact("psd")
+        return
+    if type.dims[0] == type.dims[1]:
+        symmetric = [len(axes) == 2 and graph.knows(c, "symmetric") for axes, c in zip(form.inputs, children)]
+        from tpc.passes.contraction import arranged
+
+        turned_form = Contraction(form.inputs, form.output[::-1], form.extents)
+        there, here = (arranged(f, children, symmetric) for f in (turned_form, form))
+        if [children[k] for k in there[0]] == [children[k] for k in here[0]] and there[1] == here[1]:
+            yield Fact("symmetric")
+    chain = chain_of(form, children)
+    if chain is not None:
+        yield from _of_chain(graph, chain, type)
+    elif len(rows) == len(columns) > 1:
+        yield from _of_kron(graph, form, children, type)
+
+
+def _of_kron(graph: EGraph, form: Contraction, children: Sequence[int], type: TensorType) -> Iterable[Fact]:
+    """Facts of a Kronecker product of matrices, diagonals and identities, perhaps times scalars."""
+    left = {axes: c for axes, c in zip(form.inputs, children) if axes}
+    scalars = [c for axes, c in zip(form.inputs, children) if not axes]
+    if len(left) + len(scalars) < len(children):
+        return  # two diagonals meet
+    whole: Known | None = None
+    for row, column in zip(*form.output):
+        child = left.pop(((row,),) if row == column else ((row,), (column,)), None)
+        dims = (form.extents[row], form.extents[column])
+        here: Known | None
+        if row == column:
+            kind = "eye" if child is None else "diag"
+            own = TensorType(type.dtype, dims)
+            facts = _conclusions(kind, [] if child is None else [known(graph, child)], own)
+            here = Known(own, closure(own, frozenset(facts), graph.nonnegative))
+        else:
+            here = None if child is None else known(graph, child)
+        if here is None:
+            return
+        if whole is not None:
+            own = TensorType(type.dtype, (whole.type.dims[0] * dims[0], whole.type.dims[1] * dims[1]))
+            here = Known(own, closure(own, frozenset(_conclusions("kron", [whole, here], own)), graph.nonnegative))
+        whole = here
+    if whole is None or left:
+        return
+    kept = _of_scalars(graph, scalars)
+    yield from (f for f in whole.facts if f.name in kept or not scalars)
+
+
+def run_facts(graph: EGraph, factors: Sequence[Factor]) -> Known:
+    """What is known of a product of matrices."""
+    result: Known | None = None
+    for factor in factors:
+        here = factor_facts(graph, factor)
+        if result is None:
+            result = here
+            continue
+        type = TensorType(here.type.dtype, (result.type.dims[0], here.type.dims[1]))
+        facts = closure(type, frozenset(_conclusions("matmul", [result, here], type)), graph.nonnegative)
+        result = Known(type, facts)
+    assert result is not None
+    return result
+
+
+def factor_facts(graph: EGraph, factor: Factor) -> Known:
+    """What is known of one factor as the matrix that it stands for."""
+    given = known(graph, factor.child)
+    if factor.kind == MATRIX:
+        if not factor.turned or given.transposed == given.identity:
+            return given
+        type = TensorType(given.type.dtype, given.type.dims[::-1])
+        return Known(type, closure(type, frozenset(_conclusions("transpose", [given], type)), graph.nonnegative))
+    (size,) = given.type.dims
+    if factor.kind in (COLUMN, ROW):
+        return Known(TensorType(given.type.dtype, (size, 1) if factor.kind == COLUMN else (1, size)))
+    type = TensorType(given.type.dtype, (size, size))
+    return Known(type, closure(type, frozenset(_conclusions("diag", [given], type)), graph.nonnegative))
+
+
+def _of_chain(graph: EGraph, chain: Chain, type: TensorType) -> Iterable[Fact]:
+    factors = chain.factors
+    scalars = chain.scalars
+    positive = all(graph.knows(c, "positive") for c in scalars)
+    keeps = _of_scalars(graph, scalars)
+    if len(factors) > 1 or scalars:
+        whole = run_facts(graph, factors).facts
+        yield from (f for f in whole if f.name in keeps or not scalars)
+    if not positive:
+        return
+    half = len(factors) // 2
+    left, right = factors[:half], factors[len(factors) - half :]
+    if half == 0 or not _mirrored(graph, left, right):
+        return
+    middle = factors[half] if len(factors) % 2 else None
+    facts = {f.name for f in factor_facts(graph, middle).facts} if middle is not None else {"psd", "spd"}
+    if "psd" in facts:
+        yield Fact("psd")
+    run = run_facts(graph, left)
+    wide = _at_least(graph, run.type.dims[1], run.type.dims[0])
+    if "spd" in facts and wide and any(f.name == "full_rank" for f in run.facts):
+        yield Fact("spd")
+
+
+def _of_scalars(graph: EGraph, scalars: Sequence[int]) -> frozenset[str]:
+    """What a matrix keeps that is multiplied with numbers."""
+    positive = all(graph.knows(c, "positive") for c in scalars)
+    return _OF_MULTIPLES | _OF_POSITIVE_MULTIPLES if positive else _OF_MULTIPLES - {"nonsingular", "full_rank"}
+
+
+def _mirrored(graph: EGraph, left: Sequence[Factor], right: Sequence[Factor]) -> bool:
+    return all(
+        a.child == b.child and (a.turned == b.turned or graph.knows(a.child, "symmetric"))
+        for a, b in zip(turned(left), right, strict=True)
+    )
+
+
+def _at_least(graph: EGraph, large: DimLike, small: DimLike) -> bool:
+    over = large - small
+    return is_nonnegative(over) or any(is_nonnegative(over - given) for given in graph.nonnegative)

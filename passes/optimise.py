@@ -1,0 +1,140 @@
+"""Programs made fast: all equal forms that the rules give, then the cheapest of them by predicted time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tpc.ir.build import cast
+from tpc.ir.facts import analyse
+from tpc.ir.node import Fact, Node, Program
+from tpc.ir.notes import follow
+from tpc.ir.ops.structure import IF, REPEAT, SCAN
+from tpc.ir.rewrite import ordered_facts, rebuilt, rewrite
+from tpc.passes.choose.menu import Menu
+from tpc.passes.choose.prices import Prices, Sizes
+from tpc.passes.choose.select import Selection, select
+from tpc.passes.choose.value import Built, Value, Whole
+from tpc.passes.egraph.explore import Bounds, Outcome, explore
+from tpc.passes.egraph.graph import EGraph
+from tpc.passes.egraph.load import load
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a search is asked for; without `kernels`, the program that comes of it is of ops that rules are about."""
+
+    prices: Prices
+    at: Mapping[str, int] = field(default_factory=dict)
+    mode: str = "stable"
+    bounds: Bounds = Bounds()
+    kernels: bool = True
+
+
+@dataclass(frozen=True)
+class Optimised:
+    """The program that was chosen, and all that it was chosen from.
+
+    Attributes
+    ----------
+    written
+        The program that the search began with: as written, with the bodies of loops and branches optimised.
+    bodies
+        The searches for these bodies, each as often as it is written.
+    given
+        Facts of inputs beyond those that the program declares.
+    """
+
+    program: Program
+    graph: EGraph
+    classes: dict[Node, int]
+    selection: Selection
+    outcome: Outcome
+    menu: Menu
+    written: Program
+    request: Request
+    bodies: tuple[Optimised, ...] = ()
+    given: Mapping[Node, frozenset[Fact]] = field(default_factory=dict)
+
+
+def optimise(program: Program, request: Request) -> Program:
+    """The cheapest equal program that the search finds; bodies of loops and branches by themselves.
+
+    Sizes that are not known are taken to be those of `request.at`; the result holds for all sizes.
+    """
+    return search(program, request).program
+
+
+def search(program: Program, request: Request, given: Mapping[Node, frozenset[Fact]] | None = None) -> Optimised:
+    """As `optimise`, with what the program was chosen from.
+
+    Parameters
+    ----------
+    given
+        Facts of inputs beyond those that the program declares.
+    """
+    bodies: list[Optimised] = []
+    program = with_bodies(program, request, given or {}, bodies)
+    graph, classes = load(program, given)
+    sizes = Sizes(request.at)
+    outcome = explore(graph, sizes, request.mode, request.bounds)
+    menu = Menu(graph, request.prices, sizes, request.kernels)
+    selection = select(menu, results(program, graph, classes))
+    chosen = built(program, graph, classes, selection)
+    return Optimised(
+        chosen, graph, classes, selection, outcome, menu, program, request, tuple(bodies), dict(given or {})
+    )
+
+
+def results(program: Program, graph: EGraph, classes: Mapping[Node, int]) -> list[Value]:
+    """What a plan must compute."""
+    return [Whole(graph.find(classes[n])) for n in program.outputs]
+
+
+def built(program: Program, graph: EGraph, classes: Mapping[Node, int], selection: Selection) -> Program:
+    """The program of a selection."""
+    values: dict[Value, Built] = selection.build()
+    done: dict[Node, Node] = {}
+    for node, number in classes.items():
+        found = values.get(Whole(graph.find(number)))
+        if found is not None:
+            done[node] = found.node if found.node.type == node.type else cast(found.node, node.tensor.dtype)
+            follow(node, done[node])
+    outputs = [done[n] for n in program.outputs]
+    facts = [(done.get(n, n), f) for n, f in program.facts if n in done or n in program.inputs]
+    return program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts))
+
+
+def with_bodies(
+    program: Program, request: Request, given: Mapping[Node, frozenset[Fact]], bodies: list[Optimised]
+) -> Program:
+    """The program with the bodies of its loops and branches optimised.
+
+    What a body takes from around it unchanged has the facts that it has there; what changes from pass to pass has
+    only those that are declared. What was found for a body is added to `bodies`.
+    """
+    if not any(n.op in (REPEAT, SCAN, IF) for n in program.nodes):
+        return program
+    facts = analyse(program, given)
+
+    def inside(node: Node) -> Node:
+        if node.op not in (REPEAT, SCAN, IF):
+            return node
+        first = node.get("state", 0) + (node.op is SCAN)
+        start = node.get("state", 0) + (node.op is IF)
+        attributes = []
+        for name, value in node.attributes:
+            if isinstance(value, Program):
+                known = {
+                    own: facts.get(operand, frozenset())
+                    for own, operand in zip(value.inputs[first:], node.args[start:])
+                }
+                bodies.append(search(value, request, known))
+                value = bodies[-1].program
+            attributes.append((name, value))
+        return rebuilt(node.op, node.args, attributes, node.type)
+
+    outputs = rewrite(program.outputs, inside)
+    done = dict(zip(program.outputs, outputs))
+    kept = [(done.get(n, n), f) for n, f in program.facts]
+    return program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, kept))

@@ -1,0 +1,261 @@
+"""Plans for sizes that stay open: a few variants, and how to tell at a call which is the cheapest.
+
+The search for equal forms goes by facts that hold at all sizes; sizes only tell it which forms are worth a look. So
+all forms are gathered once, for several sizes of different kind; the cheapest selection is looked for at many sizes;
+and of the plans found so few are kept that some size is served worse than by its own plan, but hardly any by much.
+
+What is lost is judged at the sizes of `choose.samples` with the prices of the machine. At a call the variants are
+compared by short polynomials (`choose.short`), which also tell beyond the sizes that were sampled: nothing is compiled
+again. That few orders of a chain suffice for all sizes was shown by F. Lopez, L. Karlsson, P. Bientinesi, On the
+Parenthesisations of Matrix Chains: All Are Useful, Few Are Essential (2023).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from tpc.ir.dims import DimLike
+from tpc.ir.node import Program
+from tpc.ir.notes import Notes, keeping
+from tpc.ir.verify import verify
+from tpc.passes.choose.menu import Menu
+from tpc.passes.choose.prices import USUAL, Sizes
+from tpc.passes.choose.samples import draw, open_sizes
+from tpc.passes.choose.short import Polynomial, Shortener, cheapest
+from tpc.passes.choose.table import Picks, Table, values_of
+from tpc.passes.choose.traced import TracedPrices, TracedSizes
+from tpc.passes.choose.wins import wins
+from tpc.passes.cost import profile
+from tpc.passes.egraph.explore import Outcome, explore
+from tpc.passes.egraph.load import load
+from tpc.passes.optimise import Optimised, Request, built, results, with_bodies
+from tpc.passes.pipeline import PIPELINE, Options, Plan, optimises, run
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tpc.passes.choose.prices import Prices
+
+    Array = NDArray[Any]
+
+_NAMES = [step.name for step in PIPELINE]
+BEFORE, AFTER = (_NAMES[_NAMES.index("optimise") + k] for k in (-1, 1))  # the passes around the choice of a plan
+MOST = 5  # variants
+SAMPLES = 160
+REFINED = 4  # samples at which values that are shared are looked at again
+LEAST_GAIN = 0.004  # of a further variant, as a share of the time
+SMALLEST = 0.02  # share of a plan's seconds that a term must have somewhere to stay in the polynomial
+LOOKS = ((24, 1600), (1600, 24))  # sizes in turn, by which forms are worth a look
+LOOK_SECONDS = 0.15  # for each of them, after the first look at usual sizes
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A plan, its predicted seconds as a polynomial of the open sizes, and where it is the cheapest, in words."""
+
+    plan: Plan
+    seconds: Polynomial
+    wins: str = ""
+
+
+@dataclass(frozen=True)
+class Variants:
+    """The plans of a program.
+
+    Attributes
+    ----------
+    mean_loss, high_loss
+        How much slower the chosen variant is than the plan for a size alone, as predicted: the mean over the samples,
+        and what 95 of 100 do not exceed. Shares, so that 0.1 is a tenth.
+    samples, found
+        How many sizes were looked at, and how many different plans were the best for one of them.
+    """
+
+    plans: tuple[Variant, ...]
+    mean_loss: float = 0.0
+    high_loss: float = 0.0
+    samples: int = 1
+    found: int = 1
+
+    def choose(self, sizes: Mapping[str, int]) -> int:
+        """The number of the variant that is predicted to be the fastest."""
+        return cheapest([v.seconds for v in self.plans], sizes)
+
+    def table(self) -> str:
+        """Where each variant is the fastest, a line each."""
+        if len(self.plans) == 1:
+            return "one plan for all sizes\n"
+        lines = [f"variant {k}  {v.wins}" for k, v in enumerate(self.plans, 1)]
+        lines.append(
+            f"{self.samples} sizes had {self.found} best plans; against them the variants lose {self.mean_loss:.1%} "
+            f"in the mean, and at most {self.high_loss:.1%} at 95 of 100"
+        )
+        return "\n".join(lines) + "\n"
+
+
+def variants(
+    program: Program,
+    options: Options | None = None,
+    notes: Notes | None = None,
+    most: int = MOST,
+    prices: Prices | None = None,
+) -> Variants:
+    """The passes, with up to `most` plans where sizes stay open.
+
+    Parameters
+    ----------
+    options
+        Its `at` are sizes that matter most: the plan for them is always among the variants.
+    notes
+        Those of the program's nodes.
+    prices
+        What kernels cost; by default what they cost on this machine.
+
+    Raises
+    ------
+    TpcError, InternalError
+        As `pipeline.run`.
+    """
+    options = options or Options()
+    before = run(program, options, BEFORE, notes)
+    if not optimises(options) or not open_sizes(before.program) or most == 1:
+        return Variants((Variant(run(program, options, notes=notes), ()),))
+    return _Search(before, options, most, prices).run()
+
+
+class _Search:
+    """The search for variants of a program that has gone through the passes before `optimise`."""
+
+    def __init__(self, before: Plan, options: Options, most: int, prices: Prices | None = None) -> None:
+        self.before, self.options, self.most = before, options, most
+        self.request = Request(prices or profile(options.backend, options.threads), options.at, options.mode)
+        self.points = draw(before.program, SAMPLES)
+        self.has_own = bool(options.at)
+        if self.has_own or not self.points:
+            self.points.insert(0, {**dict.fromkeys(open_sizes(before.program), USUAL), **options.at})
+
+    def run(self) -> Variants:
+        request = self.request
+        self.bodies: list[Optimised] = []
+        with keeping(self.before.notes):
+            self.program = with_bodies(self.before.program, request, {}, self.bodies)
+        self.graph, self.classes = load(self.program)
+        self.outcome = self._explored()
+        menu = Menu(self.graph, TracedPrices(request.prices), TracedSizes(request.at))
+        self.table = Table(menu, results(self.program, self.graph, self.classes), self.points, request.prices)
+        pool = self._pool()
+        shortener = Shortener(request.prices)
+        short = [_shortened(shortener.polynomial(*self.table.steps(picks)), self.table) for picks in pool]
+        return self._made(pool, short)
+
+    def _explored(self) -> Outcome:
+        """All forms that are worth a look at sizes of one kind or another, in one graph."""
+        request, names = self.request, open_sizes(self.program)
+        outcome = explore(self.graph, Sizes(request.at), request.mode, request.bounds)
+        for look in LOOKS:
+            sizes = Sizes({name: look[k % 2] for k, name in enumerate(names)})
+            again = explore(self.graph, sizes, request.mode, replace(request.bounds, seconds=LOOK_SECONDS))
+            outcome = replace(again, stopped_by=outcome.stopped_by or again.stopped_by)
+        return outcome
+
+    def _pool(self) -> list[Picks]:
+        """The plans that are the cheapest at a sample; what is shared counts at some of the samples, spread evenly."""
+        trees = self.table.trees()
+        spread = range(0, len(self.points), max(1, len(self.points) // REFINED))
+        return list(dict.fromkeys([*(self.table.best(k) for k in spread), *trees]))
+
+    def _made(self, pool: Sequence[Picks], short: Sequence[Polynomial]) -> Variants:
+        import numpy as np
+
+        columns = self.table.columns
+        true = np.array([self.table.seconds(picks) for picks in pool])
+        told = np.array([np.broadcast_to(_evaluated(s, columns), len(self.points)) for s in short])
+        first = int(true[:, 0].argmin()) if self.has_own else None
+        kept = _kept(true, told, self.most, first)
+        choice = np.array(kept)[told[kept].argmin(axis=0)]
+        kept = [k for k in kept if (choice == k).any()]
+        loss = true[choice, np.arange(len(self.points))] / true.min(axis=0) - 1
+        made = []
+        for k in kept:
+            where = choice == k
+            best = int(np.where(where, (true[kept] / true[k]).mean(axis=0), 0).argmax())
+            words = wins(columns, where) if len(kept) > 1 else ""
+            made.append(Variant(self._plan(pool[k], best), short[k], words))
+        return Variants(
+            tuple(made),
+            float(loss.mean()),
+            float(np.quantile(loss, 0.95)),
+            len(self.points),
+            len({int(k) for k in true.argmin(axis=0)}),
+        )
+
+    def _plan(self, picks: Picks, point: int) -> Plan:
+        """The plan of a selection; for what `explain` tells of it, it was chosen at this point."""
+        before, request = self.before, replace(self.request, at=self.points[point])
+        notes = before.notes.copy()
+        selection = self.table.selection(picks, point)
+        with keeping(notes):
+            chosen = built(self.program, self.graph, self.classes, selection)
+        verify(chosen, "optimise")
+        menu = Menu(self.graph, request.prices, Sizes(request.at))
+        found = Optimised(
+            chosen, self.graph, self.classes, selection, self.outcome, menu, self.program, request, tuple(self.bodies)
+        )
+        after = run(chosen, self.options, notes=notes, begin=AFTER)
+        step = [("optimise", chosen)] if chosen is not before.program else []
+        return Plan(after.program, (*before.steps, *step, *after.steps), after.notes, found)
+
+
+def _kept(true: Array, told: Array, most: int, first: int | None) -> list[int]:
+    """The few plans with which least is lost: one after the other, each time the one that helps most; then exchanges.
+
+    Losses count by their logarithm, so that a few sizes at which much is lost do not decide alone.
+    """
+    import numpy as np
+
+    samples = np.arange(true.shape[1])
+    least = true.min(axis=0)
+
+    def loss(kept: list[int]) -> float:
+        chosen = np.array(kept)[told[kept].argmin(axis=0)]
+        lost = np.log(true[chosen, samples] / least)
+        return float(lost.mean() + np.quantile(lost, 0.95))
+
+    def best(kept: list[int], place: int) -> tuple[float, list[int]]:
+        """What comes of the best plan in a place."""
+        others = [k for k in range(len(true)) if k not in kept]
+        trials = [[*kept[:place], k, *kept[place + 1 :]] for k in others]
+        return min(((loss(trial), trial) for trial in trials), default=(float("inf"), kept))
+
+    kept = [] if first is None else [first]
+    score = loss(kept) if kept else float("inf")
+    while len(kept) < most:
+        found, trial = best(kept, len(kept))
+        if found > score - LEAST_GAIN:
+            break
+        score, kept = found, trial
+    place = first = int(first is not None)
+    unchanged = 0
+    while unchanged < len(kept) - first:
+        found, trial = best(kept, place)
+        if found < score - LEAST_GAIN:
+            score, kept, unchanged = found, trial, 0
+        unchanged += 1
+        place = place + 1 if place + 1 < len(kept) else first
+    return sorted(kept)
+
+
+def _evaluated(short: Polynomial, columns: Mapping[str, Array]) -> Any:
+    return sum(c * values_of(dim, columns) for dim, c in short)
+
+
+def _shortened(terms: Mapping[DimLike, float], table: Table) -> Polynomial:
+    """The polynomial without terms that matter at no sample, the largest first; four digits are enough."""
+    import numpy as np
+
+    whole = _evaluated(tuple(terms.items()), table.columns)
+    weight = {dim: float(np.max(c * values_of(dim, table.columns) / whole)) for dim, c in terms.items()}
+    kept = [dim for dim in terms if weight[dim] >= SMALLEST]
+    return tuple((dim, float(f"{terms[dim]:.3e}")) for dim in sorted(kept, key=lambda d: -weight[d]))

@@ -1,0 +1,245 @@
+"""The cache on disk: the code of compiled functions, so that a program is compiled once and not in every process.
+
+An entry is a JSON file, named by a digest of all that the code depends on: the typed program with its constants, the
+options, the prices, tpc itself and the libraries. It holds source and plain data, nothing that is run as it is read,
+and every field is checked: what is damaged, foreign or of another version is as good as missing, and is written anew.
+The source passes `backends.guard` as always. Constants are those of the program, never of the cache.
+
+Entries are written whole to a file of their own and then put in place, so that processes do not disturb each other;
+beyond a total size the ones that were not used for longest go.
+
+`TPC_CACHE` names another folder, or switches the cache off with `off`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tpc import entry
+from tpc.code import Code
+from tpc.dsl.source import Source
+from tpc.function import Function
+from tpc.ir.node import Program
+from tpc.passes.pipeline import Options
+from tpc.recall import Recalled, as_json, names_files
+
+LARGEST = 4_000_000  # bytes of an entry
+MOST = 200_000_000  # bytes of all entries
+SUFFIX, PART = ".json", ".part"
+
+
+def folder() -> Path | None:
+    """Where entries are, or None where the cache is switched off."""
+    named = os.environ.get("TPC_CACHE", "")
+    if named == "off":
+        return None
+    if named:
+        return Path(named)
+    from tpc.passes.cost.calibration import user_cache
+
+    return user_cache() / "compiled"
+
+
+def find(identity: str, program: Program, options: Options) -> Code | None:
+    """The code of a program that a function calls by this identity, if there is an entry for it."""
+    key = _key(identity, options)
+    found = _read(key)
+    try:
+        return None if found is None else entry.code(found, program, options.backend)
+    except (ValueError, RecursionError):
+        return None
+
+
+def keep(code: Code, identity: str, program: Program, options: Options) -> None:
+    """Write an entry. What cannot be written is not kept, and nothing is said of it."""
+    body = entry.as_json(code, program)
+    if body is not None:
+        _write(_key(identity, options), body)
+
+
+def recall(source: Source, name: str | None, elaborate: Callable[[], Function]) -> Function | None:
+    """A function of a program that was compiled before, by the text of the program and the name that was asked for."""
+    if folder() is None or names_files(source.text):
+        return None
+    found = _read(_head_key(source, name))
+    try:
+        return None if found is None else Recalled(found, source, elaborate)
+    except (ValueError, RecursionError):
+        return None
+
+
+def remember(function: Function, source: Source, name: str | None, programs: Iterable[Program]) -> None:
+    """Keep a function with its programs for types that it was called with, and those that are kept of it already."""
+    if folder() is None or names_files(source.text):
+        return
+    known = function.known if isinstance(function, Recalled) else {}
+    instances = {**known, **{p: function.identity(p) for p in programs}}
+    if set(instances.values()) != set(known.values()):
+        with suppress(ValueError):
+            _write(_head_key(source, name), as_json(function, instances))
+
+
+def usage() -> tuple[int, int]:
+    """How many entries there are, and their bytes."""
+    place = folder()
+    sizes = [size for _, size, _ in _entries(place)] if place is not None else []
+    return len(sizes), sum(sizes)
+
+
+def clear() -> tuple[int, int]:
+    """Remove all entries; how many they were, and their bytes."""
+    found = usage()
+    place = folder()
+    for path, _, _ in list(_entries(place)) if place is not None else []:
+        with suppress(OSError):
+            path.unlink()
+    return found
+
+
+# ---- what an entry is for
+
+
+def _key(identity: str, options: Options) -> str:
+    from tpc.passes.pipeline import optimises
+
+    asked = [sorted(options.sizes.items()), sorted(options.at.items()), options.mode, options.backend, options.threads]
+    return _digest([identity, asked, optimises(options), _surroundings(options.backend)])
+
+
+def _head_key(source: Source, name: str | None) -> str:
+    return _digest([source.text, name, _compiler()])
+
+
+def _surroundings(backend: str) -> list[str]:
+    """What else code depends on: this version of tpc, its libraries, and the prices on this machine."""
+    import platform
+
+    import numpy
+    import scipy
+
+    from tpc.passes.cost.calibration import place
+    from tpc.passes.cost.machine import cores
+
+    versions = [platform.python_version(), numpy.__version__, scipy.__version__]
+    if backend == "torch":
+        import torch
+
+        versions.append(torch.__version__)
+    try:
+        prices = hashlib.sha256(place().read_bytes()).hexdigest()
+    except OSError:
+        prices = "shipped"
+    return [_compiler(), *versions, prices, platform.node(), str(cores())]
+
+
+@cache
+def _compiler() -> str:
+    """The version of tpc, with the state of its files: a change of a rule or of a price makes all entries foreign."""
+    import tpc
+
+    found = []
+    for at, _, files in os.walk(Path(tpc.__file__).parent, followlinks=True):
+        for name in files:
+            if name.endswith((".py", ".rules", ".json")):
+                state = os.stat(os.path.join(at, name))
+                found.append((name, state.st_size, state.st_mtime_ns))
+    return _digest([tpc.__version__, sorted(found)])
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+# ---- files
+
+
+def _read(key: str) -> Any:
+    """What the entry of a key holds, or None."""
+    place = folder()
+    if place is None:
+        return None
+    path = place / f"{key}{SUFFIX}"
+    try:
+        body = _body(_content(path), key)
+    except (OSError, ValueError, RecursionError):
+        return None
+    with suppress(OSError):
+        os.utime(path)  # so that it counts as used
+    return body
+
+
+def _write(key: str, body: Any) -> None:
+    """Write an entry. Raises ValueError for numbers that JSON does not have."""
+    place = folder()
+    text = json.dumps({"key": key, "digest": _digest(body), "body": body}, allow_nan=False)
+    if place is None or len(text) > LARGEST:
+        return
+    with suppress(OSError):
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=place, suffix=PART)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(name, place / f"{key}{SUFFIX}")
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(name)
+            raise
+        _shrink(place)
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of an entry. Raises OSError, and ValueError for what is no file of ours of an entry's size."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        state = os.fstat(file.fileno())
+        is_ours = not hasattr(os, "getuid") or state.st_uid == os.getuid()
+        if not stat.S_ISREG(state.st_mode) or not is_ours or state.st_size > LARGEST:
+            raise ValueError("not an entry")
+        return file.read(LARGEST + 1)
+
+
+def _body(content: bytes, key: str) -> Any:
+    """What an entry holds for a key. Raises ValueError where it is damaged."""
+    found = json.loads(content)
+    if not isinstance(found, dict) or set(found) != {"key", "digest", "body"} or found["key"] != key:
+        raise ValueError("not this entry")
+    if found["digest"] != _digest(found["body"]):
+        raise ValueError("damaged")
+    return found["body"]
+
+
+def _entries(place: Path) -> Iterator[tuple[Path, int, float]]:
+    """The files of the cache: entries, and what was left of writing one; with bytes and time of last use."""
+    try:
+        names = os.listdir(place)
+    except OSError:
+        return
+    for name in names:
+        if name.endswith((SUFFIX, PART)):
+            with suppress(OSError):
+                state = os.lstat(place / name)
+                yield place / name, state.st_size, state.st_mtime
+
+
+def _shrink(place: Path) -> None:
+    """Remove the entries that were not used for longest, down to three quarters of what is allowed."""
+    entries = sorted(_entries(place), key=lambda e: e[2])
+    total = sum(size for _, size, _ in entries)
+    if total <= MOST:
+        return
+    for path, size, _ in entries:
+        if total <= MOST * 3 // 4:
+            break
+        with suppress(OSError):
+            path.unlink()
+            total -= size

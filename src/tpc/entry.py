@@ -1,0 +1,70 @@
+"""The code of a function as plain data, written for the cache and read back with every field checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tpc.backends import backend as find_backend
+from tpc.backends.contract import Emitted
+from tpc.code import Code
+from tpc.fields import dim_json, read_dim, read_identifier, read_list, read_mapping, read_text
+from tpc.ir.dims import DimLike
+from tpc.ir.node import Program
+from tpc.ir.ops.structure import CONSTANT
+
+
+def as_json(code: Code, program: Program) -> dict[str, Any] | None:
+    """Code as data; None where it holds a constant that is not the program's."""
+    emitted = code.emitted
+    own = {(n["data"].digest, n.tensor.dtype.name) for n in program.walk() if n.op is CONSTANT}
+    constants = {name: [n["data"].digest, n.tensor.dtype.name] for name, n in emitted.origins.items()}
+    if set(constants) != set(emitted.constants) or any(tuple(origin) not in own for origin in constants.values()):
+        return None
+    return {
+        "source": emitted.source,
+        "function": emitted.function,
+        "parameters": list(emitted.parameters),
+        "sizes": dict(emitted.sizes),
+        "constants": constants,
+        "seconds": [[[dim_json(dim), c] for dim, c in terms] for terms in code.seconds],
+        "peaks": [[dim_json(step) for step in steps] for steps in code.peaks],
+    }
+
+
+def code(body: Any, program: Program, backend: str) -> Code:
+    """The code that data holds, with the constants of the program.
+
+    Raises
+    ------
+    ValueError
+        If a field is missing, or is not what it must be.
+    """
+    fields = {"source", "function", "parameters", "sizes", "constants", "seconds", "peaks"}
+    if not isinstance(body, dict) or set(body) != fields:
+        raise ValueError("fields")
+    seconds = tuple(tuple(_term(t) for t in read_list(terms)) for terms in read_list(body["seconds"]))
+    peaks = tuple(tuple(read_dim(step) for step in read_list(steps)) for steps in read_list(body["peaks"]))
+    if len(seconds) != len(peaks) or not seconds:
+        raise ValueError("variants")
+    held = {(n["data"].digest, n.tensor.dtype.name): n for n in program.walk() if n.op is CONSTANT}
+    constants = {}
+    for name, origin in read_mapping(body["constants"]).items():
+        digest, dtype = map(read_text, read_list(origin, 2))
+        if (digest, dtype) not in held:
+            raise ValueError("constant")
+        constants[name] = find_backend(backend).constant(held[digest, dtype])
+    emitted = Emitted(
+        read_text(body["source"]),
+        read_identifier(body["function"]),
+        tuple(read_identifier(p) for p in read_list(body["parameters"])),
+        {name: read_identifier(keyword) for name, keyword in read_mapping(body["sizes"]).items()},
+        constants,
+    )
+    return Code(emitted, seconds, peaks)
+
+
+def _term(data: Any) -> tuple[DimLike, float]:
+    dim, seconds = read_list(data, 2)
+    if not isinstance(seconds, float) or not 0 <= seconds < float("inf"):
+        raise ValueError("seconds")
+    return read_dim(dim), seconds

@@ -1,0 +1,15 @@
+"""What a compiled program does, what it costs, and why it equals what was written.
+
+account      what there is to say
+text         for a terminal
+latex        the derivation as a formula
+record       as JSON
+page         as one page of HTML
+why_not      why a rule is not used
+advice       which facts, if they were declared, would pay
+"""
+
+from tpc.explanation.account import Account, account
+from tpc.explanation.text import text
+
+__all__ = ["Account", "account", "text"]

@@ -1,0 +1,110 @@
+"""An account as JSON.
+
+plan         the program that runs, as text
+passes       those that changed it
+sizes        at which seconds, totals and `assumed` ones hold
+cost         of the plan: numbers, or formulas where sizes are not known
+totals       `written` and `chosen`: flops, bytes, peak_bytes, seconds
+lines        of the plan: code, kernel, flops, bytes, seconds, facts
+choices      values with another way: name, kernel, next_best, extra_seconds, excluded
+derivations  of the bodies of loops and branches, then of the whole: complete, written, planned, steps, chosen;
+             a step has rule, text, before, after, variables, facts (with `because`), and totals (or null)
+search       how it ended, in words
+prices       where times come from, and why they may be off
+advice       facts that would pay: input, fact, fewer_flops, faster
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tpc.cost import Cost, shown
+from tpc.dsl.format import format_expression
+from tpc.explanation.account import Account, Choice, Line
+from tpc.explanation.words import rule_text
+from tpc.passes.count import Totals
+from tpc.passes.derivation import Derivation, Stage
+
+if TYPE_CHECKING:
+    from tpc.explanation.advice import Advice
+
+
+def record(account: Account, advice: Sequence[Advice] = ()) -> dict[str, Any]:
+    """The account with stable keys, in a stable order."""
+    return {
+        "function": account.name,
+        "program": str(account.program),
+        "plan": str(account.plan.program),
+        "passes": [name for name, _ in account.plan.steps],
+        "sizes": dict(account.at),
+        "assumed": list(account.assumed),
+        "cost": _cost(account.cost),
+        "totals": {"written": _totals(account.written), "chosen": _totals(account.chosen)},
+        "lines": [_line(line) for line in account.lines],
+        "choices": [_choice(choice) for choice in account.choices],
+        "derivations": [_derivation(derivation) for derivation in account.derivations],
+        "search": account.outcome,
+        "prices": list(account.prices),
+        "advice": [_advice(item) for item in advice],
+    }
+
+
+def _cost(cost: Cost) -> dict[str, Any]:
+    return {"flops": cost.flops, "bytes": cost.bytes, "peak_bytes": cost.peak_bytes, "seconds": cost.seconds}
+
+
+def _totals(totals: Totals) -> dict[str, Any]:
+    return {
+        "flops": totals.flops,
+        "bytes": totals.bytes,
+        "peak_bytes": totals.peak_bytes,
+        "seconds": totals.seconds,
+    }
+
+
+def _line(line: Line) -> dict[str, Any]:
+    return {
+        "code": line.code,
+        "kernel": line.kernel or None,
+        "flops": shown(line.flops),
+        "bytes": shown(line.bytes),
+        "seconds": line.seconds,
+        "facts": list(line.facts),
+    }
+
+
+def _choice(choice: Choice) -> dict[str, Any]:
+    return {
+        "name": choice.name,
+        "kernel": choice.kernel,
+        "next_best": choice.other,
+        "extra_seconds": choice.extra,
+        "excluded": [{"kernel": kernel, "needs": fact} for kernel, fact in choice.excluded],
+    }
+
+
+def _derivation(derivation: Derivation) -> dict[str, Any]:
+    return {
+        "complete": derivation.is_complete,
+        "written": _totals(derivation.written),
+        "planned": _totals(derivation.planned),
+        "steps": [_stage(stage) for stage in derivation.stages],
+        "chosen": _totals(derivation.chosen),
+    }
+
+
+def _stage(stage: Stage) -> dict[str, Any]:
+    return {
+        "rule": stage.rule,
+        "text": rule_text(stage.rule),
+        "before": format_expression(stage.before),
+        "after": format_expression(stage.after),
+        "variables": {name: format_expression(value) for name, value in stage.bound.items()},
+        "facts": [{"fact": fact, "because": list(lines)} for fact, lines in stage.facts],
+        "totals": None if stage.totals is None else _totals(stage.totals),
+    }
+
+
+def _advice(item: Advice) -> dict[str, Any]:
+    return {"input": item.input, "fact": str(item.fact), "fewer_flops": item.flops, "faster": item.seconds}

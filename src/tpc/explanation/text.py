@@ -1,0 +1,214 @@
+"""An account as text for a terminal, in colour or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from tpc.dsl.format import format_expression
+from tpc.explanation.account import Account, Choice, Line, ratio
+from tpc.explanation.shortened import shortened
+from tpc.explanation.words import bytes_text, count_text, gains_text, rule_text, seconds_text, stage_place
+from tpc.memory import amount
+from tpc.passes.count import Totals
+from tpc.passes.derivation import Derivation, Stage
+
+if TYPE_CHECKING:
+    from tpc.explanation.advice import Advice
+
+Row = list[tuple[str, str]]
+"""A line as pieces, each with its style."""
+
+PLAIN, STRONG, FAINT, RULE, FACT, GAIN = "", "bold", "dim", "bold cyan", "green", "bold green"
+MOST_CHOICES = 12
+CODE_WIDTH = 72
+
+
+def text(account: Account, advice: Sequence[Advice] = (), color: bool = False) -> str:
+    """The whole account: lines with kernels and costs, choices, derivation, totals, and where the numbers are from."""
+    parts = (_table(account), _choices(account.choices), _derivations(account), _totals(account), _advice(advice))
+    rows = [_trimmed(row) for part in parts for row in part]
+    return _painted(rows) if color else _plain(rows)
+
+
+def _plain(rows: Sequence[Row]) -> str:
+    return "".join("".join(piece for piece, _ in row) + "\n" for row in rows)
+
+
+def _trimmed(row: Row) -> Row:
+    """The line without spaces at its end."""
+    while row and not row[-1][0].rstrip():
+        row = row[:-1]
+    return [*row[:-1], (row[-1][0].rstrip(), row[-1][1])] if row else []
+
+
+def _painted(rows: Sequence[Row]) -> str:
+    from io import StringIO
+
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(file=StringIO(), force_terminal=True, color_system="standard", width=10**6, highlight=False)
+    with console.capture() as capture:
+        for row in rows:
+            console.print(Text.assemble(*row), soft_wrap=True)
+    return capture.get()
+
+
+# ---- the plan
+
+
+def _table(account: Account) -> Iterator[Row]:
+    cells = [("", "kernel", "flops", "bytes", "time", "facts"), *map(_cells, account.lines)]
+    width = min(max(len(cell[0]) for cell in cells), CODE_WIDTH)
+    columns = [max(len(cell[k]) for cell in cells) for k in range(1, 5)]
+    for number, (code, kernel, *counts, facts) in enumerate(cells):
+        if not (kernel or facts or any(counts)):
+            yield [(code, PLAIN)]
+            continue
+        style = STRONG if number == 0 else PLAIN
+        shown = "  ".join(f"{c:>{w}}" for c, w in zip(counts, columns[1:]))
+        yield [
+            (f"{code:<{width}}  ", style),
+            (f"{kernel:<{columns[0]}}  ", style or RULE),
+            (f"{shown}  ", style),
+            (facts, style or FACT),
+        ]
+    changed = ", ".join(name for name, _ in account.plan.steps)
+    yield []
+    yield [(f"passes that changed it: {changed}" if changed else "no pass changed it", FAINT)]
+    yield []
+
+
+def _cells(line: Line) -> tuple[str, str, str, str, str, str]:
+    facts = ", ".join(line.facts)
+    if not line.is_step:
+        return line.code, "", "", "", "", facts
+    return (
+        line.code,
+        line.kernel,
+        count_text(line.flops),
+        bytes_text(line.bytes),
+        seconds_text(line.seconds) if line.seconds else "",
+        facts,
+    )
+
+
+def _choices(choices: Sequence[Choice]) -> Iterator[Row]:
+    if not choices:
+        return
+    yield [("next best", STRONG)]
+    width = max(len(c.name) for c in choices)
+    for choice in sorted(choices, key=lambda c: c.extra)[:MOST_CHOICES]:
+        row = [
+            (f"  {choice.name:<{width}}  ", PLAIN),
+            (choice.kernel, RULE),
+            (f"; {choice.other} would take {seconds_text(choice.extra)} more", PLAIN),
+        ]
+        row += [(f"; {kernel} needs `{fact}`, which is not known", FAINT) for kernel, fact in choice.excluded]
+        yield row
+    if len(choices) > MOST_CHOICES:
+        yield [(f"  and {len(choices) - MOST_CHOICES} more, which would take longer still", FAINT)]
+    yield []
+
+
+# ---- how it came to be
+
+
+def _derivations(account: Account) -> Iterator[Row]:
+    for number, derivation in enumerate(account.derivations):
+        if not derivation.stages:
+            continue
+        where = "" if number == len(account.derivations) - 1 else " (the body of a loop or branch)"
+        yield [(f"from what was written to the plan{where}{_at(account)}", STRONG)]
+        yield from _derivation(derivation)
+        yield []
+
+
+def _at(account: Account) -> str:
+    sizes = [f"{name} = {size:,}{' (assumed)' * (name in account.assumed)}" for name, size in account.at.items()]
+    return f", at {', '.join(sizes)}" if sizes else ""
+
+
+def _derivation(derivation: Derivation) -> Iterator[Row]:
+    yield _priced("as written", derivation.written)
+    yield _priced("with orders and kernels chosen", derivation.planned)
+    for number, stage in enumerate(derivation.stages, 1):
+        yield [(f"  {number}. ", PLAIN), (stage.rule, RULE), (stage_place(stage.rule), FAINT)]
+        yield from _stage(stage)
+        if stage.totals is not None:
+            yield _priced("", stage.totals)
+    if not derivation.is_complete:
+        yield [("  the plan takes more steps, which were not found in the time for it", FAINT)]
+
+
+def _stage(stage: Stage) -> Iterator[Row]:
+    (before, after), parts = shortened([stage.before, stage.after])
+    yield [("       ", PLAIN), (format_expression(before), PLAIN)]
+    yield [("     = ", PLAIN), (format_expression(after), PLAIN)]
+    for short, part in parts.items():
+        yield [(f"       where {short} = {format_expression(part)}", FAINT)]
+    yield [(f"     by {rule_text(stage.rule)}", FAINT)]
+    for fact, lines in stage.facts:
+        first, *more = lines or ("",)
+        told = first if first.startswith(f"{fact}: ") else f"{fact}: {first}"
+        yield [("     since ", PLAIN), (told, FACT)]
+        yield from ([(f"           {line}", FAINT)] for line in more)
+
+
+def _priced(what: str, totals: Totals) -> Row:
+    priced = (
+        f"{count_text(totals.flops)} flops, {amount(totals.bytes)} moved, {seconds_text(totals.seconds)}, "
+        f"peak {amount(totals.peak_bytes)}"
+    )
+    return [(f"  {what}: " if what else "     then ", PLAIN), (priced, PLAIN)]
+
+
+# ---- in all
+
+
+def _totals(account: Account) -> Iterator[Row]:
+    total, written, chosen = account.cost, account.written, account.chosen
+    if account.assumed:
+        yield [("operations   ", PLAIN), (count_text(total.flops), PLAIN)]
+        yield [("memory moved ", PLAIN), (bytes_text(total.bytes), PLAIN)]
+        yield [("peak memory  ", PLAIN), (bytes_text(total.peak_bytes), PLAIN)]
+        yield []
+    yield [(f"in all{_at(account)}", STRONG)]
+    rows = [
+        ("", "as written", "as chosen", ""),
+        ("operations", f"{written.flops:,}", f"{chosen.flops:,}", ratio(written.flops, chosen.flops)),
+        ("memory moved", amount(written.bytes), amount(chosen.bytes), ratio(written.bytes, chosen.bytes)),
+        (
+            "peak memory",
+            amount(written.peak_bytes),
+            amount(chosen.peak_bytes),
+            ratio(written.peak_bytes, chosen.peak_bytes),
+        ),
+        (
+            "predicted time",
+            seconds_text(written.seconds),
+            seconds_text(chosen.seconds),
+            ratio(written.seconds, chosen.seconds),
+        ),
+    ]
+    widths = [max(len(row[k]) for row in rows) for k in range(4)]
+    for name, before, after, less in rows:
+        row = [(f"  {name:<{widths[0]}}  {before:>{widths[1]}}  {after:>{widths[2]}}  ", PLAIN)]
+        yield [*row, (f"{less:>{widths[3]}}", GAIN if less else PLAIN)]
+    yield []
+    yield [(account.outcome, FAINT)]
+    for told in account.prices:
+        yield [(told, FAINT)]
+
+
+def _advice(advice: Sequence[Advice]) -> Iterator[Row]:
+    if not advice:
+        return
+    yield []
+    yield [("it would be cheaper, if it were known and true", STRONG)]
+    for item in advice:
+        yield [
+            (f"  declare `{item.input} is {item.fact}`: ", FACT),
+            (gains_text(item.flops, item.seconds), PLAIN),
+        ]

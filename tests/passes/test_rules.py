@@ -1,0 +1,186 @@
+"""Every rule is checked by machine, and the machine finds what is wrong with wrong ones."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+
+import pytest
+
+from tpc.dsl.diagnostics import Diagnostics
+from tpc.dsl.format import format_rule
+from tpc.dsl.parser import parse_rules
+from tpc.dsl.source import Source
+from tpc.dsl.syntax import Rule, RuleFact
+from tpc.passes.rules import Law, is_entrywise, kind_of, rules
+from tpc.passes.rules.__main__ import main
+from tpc.passes.rules.checker import Report, check
+from tpc.passes.rules.shapes import infer
+
+FILES = sorted({law.span.source.name for law in rules().values()})
+TAGS = {"unstable", "finite", "reading"}
+
+
+def read(text: str) -> Law:
+    diagnostics = Diagnostics()
+    (law,) = parse_rules(Source(text), diagnostics)
+    diagnostics.raise_errors()
+    return law
+
+
+@cache
+def checked(name: str) -> Report:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of SciPy, about singular operands, which are drawn on purpose
+        return check(rules()[name])
+
+
+def report_of(text: str) -> Report:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return check(read(text))
+
+
+# ---- every rule
+
+
+@pytest.mark.parametrize("name", rules())
+def test_a_rule_is_sound_and_needs_its_conditions(name: str) -> None:
+    report = checked(name)
+    assert not report.problems
+    assert not report.needless
+    assert report.points >= 8
+    # what is left of the mutants of a fact are facts: a positive sum stays positive without one of its terms
+    least = 10 if isinstance(rules()[name], Rule) else 4
+    assert report.refuted >= min(least, 2 * report.mutants // 3), report.survivors
+
+
+def test_rules_are_spelled_as_they_are_printed() -> None:
+    for law in rules().values():
+        again = read(format_rule(law))
+        assert format_rule(again) == format_rule(law)
+
+
+def test_files_are_short_and_tags_are_known() -> None:
+    for law in rules().values():
+        if isinstance(law, Rule):
+            assert {tag.name for tag in law.tags} <= TAGS, law.name.name
+    for file in FILES:
+        lines = next(law.span.source.text for law in rules().values() if law.span.source.name == file).splitlines()
+        assert len(lines) <= 120 and lines[0].startswith("# "), file
+
+
+# ---- notation
+
+
+def test_letters_tell_the_kind() -> None:
+    kinds = {letter: kind_of(letter) for letter in ("A", "x", "a", "n", "i", "pi")}
+    assert list(kinds.values()) == ["matrix", "vector", "scalar", "size", "option", None]
+    assert is_entrywise(read("rule a: log(exp(x)) => x\n"))
+    assert is_entrywise(read("rule a: max(-x, axis=i) => -min(x, axis=i)\n"))
+    assert not is_entrywise(read("rule a: norm(x) => sqrt(x @ x)\n"))
+
+
+def test_sizes_follow_from_the_ops() -> None:
+    shapes = infer(read("rule a: inv(D + U @ C @ V) <=> D where nonsingular(D), nonsingular(C)\n"))
+    n, k = shapes.variables["D"][0], shapes.variables["C"][0]
+    assert shapes.variables == {"D": (n, n), "U": (n, k), "C": (k, k), "V": (k, n)}
+    kron = infer(read("rule a: inv(kron(A, B) + s * eye(n)) => C where square(A), square(B)\n"))
+    assert kron.sizes["n"] == kron.variables["A"][0] * kron.variables["B"][0]
+
+
+# ---- what is wrong is found
+
+WRONG = {
+    # sides that differ
+    "rule a: inv(A @ B) <=> inv(A) @ inv(B) where square(A)": "differ",
+    "rule a: det(a * A) => a * det(A)": "differ",
+    "rule a: inv(D + U @ V) <=> inv(D) - inv(D) @ U @ inv(eye(k) - V @ inv(D) @ U) @ V @ inv(D)"
+    " where nonsingular(D)": "differ",
+    "rule a: kron(A, B) @ kron(C, D) => kron(B @ D, A @ C) where cols(A) == rows(C), cols(B) == rows(D)": "",
+    "rule a: det(kron(A, B)) => det(A)^rows(A) * det(B)^rows(B) where square(A), square(B)": "differ",
+    "rule a: expm(A + B) => expm(A) @ expm(B)": "differ",
+    "rule a: exp(x) - 1 => log1p(x)": "differ",
+    "rule a: softmax(a * x, axis=i) => softmax(x, axis=i)": "differ",
+    "rule a: var(x, axis=i) => mean(x * x, axis=i) - mean(x, axis=i)": "differ",
+    # right at some sizes only
+    "rule a: trace(A) * B => A @ B where square(A), square(B)": "size",
+    "rule a: logdet(eye(n) + A @ B) => logdet(eye(m) + B @ A) + 1": "differ",
+    # conditions that are missing
+    "rule a: inv(D + U @ C @ V) <=> inv(D) - inv(D) @ U @ inv(inv(C) + V @ inv(D) @ U) @ V @ inv(D)"
+    " where square(C)": "no value",
+    "rule a: inv(A @ B) <=> inv(B) @ inv(A)": "leave open",
+    "rule a: inv(Q) => Q'": "differ",
+    "rule a: pinv(A @ B) <=> pinv(B) @ pinv(A) where full_rank(A), rows(A) >= cols(A)": "differ",
+    "rule a: logdet(kron(A, B)) => rows(B) * logdet(A) + rows(A) * logdet(B) where det(A) > 0, square(B)": "differ",
+    "rule a: log(x * y) <=> log(x) + log(y)": "differ",
+    "rule a: sqrt(x * x) => x": "differ",
+    "rule a: max(a * x, axis=i) => a * max(x, axis=i)": "differ",
+    "rule a: sqrtm(S @ S) => S where symmetric(S)": "differ",
+    # infinities and NaN
+    "rule a: select(x > 0, x, 0) => relu(x)": "nan",
+    "rule a: exp(x) / (1 + exp(x)) => sigmoid(x)": "inf",
+    # no rule at all
+    "rule a: inv(A) => inv(A)": "the same",
+    "rule a: inv(A) => inv(A) @ B @ inv(B)": "not bound by the left",
+    "rule a: inv(A) @ A @ B <=> B": "not bound by the right",
+    "rule a: A => inv(inv(A))": "matches everything",
+    "rule a: inv(A) => A' where orthogonal(A), square(B)": "in a condition alone",
+    "rule a: inv(inv(A)) => A where rows(A) >= cols(A) + 1": "no operands",
+    # dearer
+    "rule a: inv(A)' => inv(A') @ A' @ inv(A')": "operations",
+    # facts
+    "fact a: spd(A' @ A)": "eigenvalue",
+    "fact a: orthogonal(A + A')": "length",
+    "fact a: nonsingular(A + B) where nonsingular(A), nonsingular(B)": "rank",
+    "fact a: lower(A @ B) where lower(A), upper(B)": "should be 0",
+    "fact a: full_rank(kron(A, B)) where full_rank(A), full_rank(B)": "rank",
+    "fact a: nonnegative(x @ S @ x) where symmetric(S)": "is -",
+}
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_a_wrong_rule_is_refused(text: str) -> None:
+    report = report_of(text + "\n")
+    assert not report.sound
+    assert WRONG[text] in " ".join(report.problems)
+
+
+@pytest.mark.parametrize(
+    "text, needless",
+    [
+        ("rule a: inv(A') => inv(A)' where spd(A)", "spd(A)"),
+        ("rule a: inv(D + U @ V) <=> inv(D) - inv(D) @ U @ inv(eye(k) + V @ inv(D) @ U) @ V @ inv(D)"
+         " where nonsingular(D), nonsingular(D + U @ V)", "nonsingular(D + U @ V)"),
+        ("rule a: log(exp(x)) => x where x > 0", "x > 0"),
+        ("rule a: trace(A @ B) => trace(B @ A) where rows(A) >= cols(A)", "rows(A) >= cols(A)"),
+        ("fact a: psd(A' @ A) where full_rank(A)", "full_rank(A)"),
+    ],
+)  # fmt: skip
+def test_a_needless_condition_is_found(text: str, needless: str) -> None:
+    report = report_of(text + "\n")
+    assert report.sound and report.needless == [needless]
+
+
+def test_mutants_that_are_equal_survive() -> None:
+    report = report_of("rule a: inv(S) @ S => eye(rows(S)) where symmetric(S), nonsingular(S)\n")
+    assert report.refuted >= 10
+    assert any("transposed" in survivor for survivor in report.survivors)
+
+
+def test_reports_repeat() -> None:
+    name = "woodbury"
+    assert check(rules()[name], seed=3) == check(rules()[name], seed=3)
+
+
+def test_one_name_is_one_rule() -> None:
+    assert all(law.name.name == name for name, law in rules().items())
+    assert any(isinstance(law, RuleFact) for law in rules().values())
+
+
+def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inverse_of_product", "gram"]) == 0
+    out = capsys.readouterr().out
+    assert "inverse_of_product" in out and "modular" in out and "2 rules and facts, 0 with a problem" in out
+    with pytest.raises(SystemExit):
+        main(["no_such_rule"])
