@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tpc.ir.build import input_node
-from tpc.ir.dims import is_nonnegative
+from tpc.ir.dims import DimLike, evaluate, is_nonnegative, names_of
 from tpc.ir.node import Node, Program
 from tpc.ir.notes import follow
-from tpc.ir.ops.structure import REPEAT, SCAN
+from tpc.ir.ops.structure import REPEAT, SCAN, SUBSCRIPT
 from tpc.ir.rewrite import map_programs, ordered_facts, rebuilt, replace, rewrite
 
 # What may be wrong with the operands of these shows only when they are computed: they stay inside of a loop that may
 # make no pass.
 _MAY_FAIL = ("linalg",)
+USUAL = 300  # a size that is open
 
 
 def hoist(program: Program) -> Program:
@@ -38,7 +39,8 @@ def _hoisted(loop: Node) -> Node:
     first = state + (loop.op is SCAN)
     end = len(loop.args) - (loop.op is REPEAT and loop["count"] is None)
     outside = dict(zip(body.inputs[first:], loop.args[state:end], strict=True))
-    roots = list(_invariant(body, set(outside), _runs(loop)))
+    count = loop["extent"] if loop.op is SCAN else loop["count"]
+    roots = [r for r in _invariant(body, set(outside), _runs(loop)) if not _is_read_in_part(body, r, count)]
     if not roots:
         return loop
     moved = replace(roots, outside)
@@ -54,6 +56,18 @@ def _hoisted(loop: Node) -> Node:
             value = Program(value.name, inputs, outputs, facts=ordered_facts(inputs, outputs, kept))
         attributes.append((name, value))
     return rebuilt(loop.op, [*loop.args[:end], *moved, *loop.args[end:]], attributes, loop.type)
+
+
+def _is_read_in_part(body: Program, node: Node, count: DimLike | None) -> bool:
+    """Whether all passes together read less than half of the entries of a value, such as one of a product in each."""
+    users = [u for u in body.nodes if node in u.args]
+    if count is None or node in body.outputs or any(u.op is not SUBSCRIPT or u.args[0] is not node for u in users):
+        return False
+    usual = {
+        name: USUAL for user in users for dim in (*node.tensor.dims, user.tensor.size, count) for name in names_of(dim)
+    }
+    read = sum(evaluate(user.tensor.size * count, usual) for user in users)
+    return 2 * read <= evaluate(node.tensor.size, usual)
 
 
 def _runs(loop: Node) -> bool:

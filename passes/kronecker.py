@@ -1,9 +1,9 @@
 """Kronecker products give way to their factors, before a loop or a kernel holds them as matrices.
 
     kron(A, B) @ vec(X)                       A @ X @ B'
-    inv(kron(A, B) + s*I) @ vec(X)            P @ ((P' @ X @ Q) / (a b' + s)) @ Q'       A = P diag(a) P', B = Q diag(b) Q'
     (kron(A, B) + kron(C, D)) @ vec(X)        A @ X @ B' + C @ X @ D'
-    logdet(kron(A, B))                        m * logdet(A) + n * logdet(B)
+    inv(kron(A, B) + s*I) @ vec(X)            P @ ((P' @ X @ Q) / (a b' + s)) @ Q'
+    logdet(kron(A, B) + s*I)                  sum(log(a b' + s))            A = P diag(a) P', B = Q diag(b) Q'
 
 What is multilinear in this is the business of contractions, the rest that of rules; the pass adds neither. It is the
 same search as `optimise`, with the rules on what undoes a matrix alone, and therefore deeper; and it stands earlier,

@@ -45,9 +45,7 @@ class Pass:
 
 def optimises(options: Options) -> bool:
     """Whether equal forms are looked for; in mode `bitwise` there is none that rounds alike."""
-    import os
-
-    return options.mode != "bitwise" and bool(os.environ.get("TPC_OPTIMISE"))  # TEMPORARY, until all parts are there
+    return options.mode != "bitwise"
 
 
 def _optimised(program: Program, options: Options) -> Program | Optimised:

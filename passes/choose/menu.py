@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from tpc.ir.build import cast, literal, make
+from tpc.ir.build import cast, literal, literal_value, make
 from tpc.ir.node import Node
+from tpc.ir.ops.structure import LITERAL
 from tpc.ir.types import F64, DType, TensorType
 from tpc.passes.choose.arrange import read, reshaped, shown, spread
 from tpc.passes.choose.order import TooMany, part, splits, steps, tree
@@ -324,8 +325,10 @@ def _summed(parts: Sequence[tuple[Number, Node | None]], type: TensorType) -> No
             total = make("sub", (total, _multiple(-coefficient, node, type)))
         else:
             total = make("add", (total, _multiple(coefficient, node, type)))
-    if total is None:
+    if total is None or literal_value(total) == 0:
         return make("zeros", (), dims=type.dims, dtype=type.dtype)
+    if total.op is LITERAL and type.dims:
+        return make("full", (total,), dims=type.dims, dtype=type.dtype)
     if total.tensor.dims != type.dims:
         total = make("broadcast_to", (total,), dims=type.dims)
     return total if total.type is type else cast(total, type.dtype)

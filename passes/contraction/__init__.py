@@ -3,4 +3,15 @@
 from tpc.passes.contraction.form import Axes, Contraction, Wiring, arranged, compose, diagonal, filled
 from tpc.passes.contraction.read import Product, product_of, summands_of
 
-__all__ = ["Axes", "Contraction", "Product", "Wiring", "arranged", "compose", "diagonal", "filled", "product_of", "summands_of"]
+__all__ = [
+    "Axes",
+    "Contraction",
+    "Product",
+    "Wiring",
+    "arranged",
+    "compose",
+    "diagonal",
+    "filled",
+    "product_of",
+    "summands_of",
+]

@@ -150,8 +150,7 @@ def _of_contraction(graph: EGraph, term: Contract, type: TensorType) -> Iterable
     repeated = len(set(form.output_letters)) != len(form.output_letters)
     positive = all(graph.knows(c, "positive") for c in children)
     nonnegative = type.dtype.kind == "f" and all(  # squares are, whatever is squared
-        count % 2 == 0 or graph.knows(c, "nonnegative")
-        for (_, c), count in Counter(zip(form.inputs, children)).items()
+        count % 2 == 0 or graph.knows(c, "nonnegative") for (_, c), count in Counter(zip(form.inputs, children)).items()
     )
     if nonnegative:
         yield Fact("nonnegative")

@@ -259,9 +259,7 @@ class Matcher:
         elif axis is None and len(summed) == len(given):
             yield from self.array(pattern.arguments[0], term.children[0], bound)
 
-    def _kron(
-        self, pattern: p.Apply, term: Contract, bound: Bindings, coefficient: Number = 1
-    ) -> Iterator[Bindings]:
+    def _kron(self, pattern: p.Apply, term: Contract, bound: Bindings, coefficient: Number = 1) -> Iterator[Bindings]:
         """`kron(A, B)`: operands in two groups, one for the slower letters of both axes, one for the faster."""
         from tpc.passes.egraph.instance import grouped_operands
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -65,6 +66,7 @@ class Compiled:
         self._remember = remember  # what keeps the function for the next process
         self._settings = settings or Settings()
         self._cache: dict[tuple[object, ...], Specialised] = {}
+        self._again: dict[tuple[object, ...], tuple[Specialised, dict[str, int]]] = {}  # calls that were checked
         self._current: Specialised | None = None
         self._sizes: dict[str, int] = dict(self._settings.dims)
         self._at: dict[str, int] = {}  # sizes that were prepared for
@@ -87,7 +89,14 @@ class Compiled:
         """
         from tpc.binding import match
 
-        results = self.run(match(self._function, args, kwargs))
+        alike = _alike(args) if out is None and not kwargs else None
+        again = self._again.get(alike) if alike is not None else None
+        if again is not None:
+            special, sizes = again
+            self._current, self._sizes = special, sizes
+            results = self._named(special, self._execute(special, args, sizes), "numpy")
+        else:
+            results = self.run(match(self._function, args, kwargs), alike=alike)
         if out is not None:
             return _write_out(results, out)
         values = tuple(results.values())
@@ -95,8 +104,10 @@ class Compiled:
             return values[0]
         return namedtuple(self.__name__, tuple(results), rename=True)(*values)
 
-    def run(self, values: Mapping[str, object], manner: Manner | None = None) -> dict[str, Any]:
-        """The results by name, for a value for each parameter."""
+    def run(
+        self, values: Mapping[str, object], manner: Manner | None = None, alike: tuple[object, ...] | None = None
+    ) -> dict[str, Any]:
+        """The results by name, for a value for each parameter; later calls with arguments `alike` skip the checks."""
         from tpc.binding import PYTHON, bind, check_facts
 
         settings = self._settings
@@ -106,10 +117,20 @@ class Compiled:
         special = self._specialised(bound.program, self._backend(bound.kind))
         self._sizes = dict(bound.solution.sizes)
         self._guard(special, bound)
-        results = self._execute(special, bound)
+        arrays, sizes = bound.arrays, self._sizes
+        results = self._execute(special, arrays, sizes)
         if settings.verify:
             self._verify(special, bound, results)
-        return dict(zip(special.program.output_names, (_in_kind(r, bound.kind) for r in results), strict=True))
+        checked_each_time = settings.check_facts or settings.verify
+        if alike is not None and not checked_each_time and len(alike) == len(arrays):
+            if all(a is b for a, b in zip(arrays, values.values())):  # nothing was converted
+                if len(self._again) >= REMEMBERED:
+                    self._again.clear()
+                self._again[alike] = special, sizes
+        return self._named(special, results, bound.kind)
+
+    def _named(self, special: Specialised, results: Sequence[Any], kind: str) -> dict[str, Any]:
+        return dict(zip(special.program.output_names, (_in_kind(r, kind) for r in results), strict=True))
 
     def _backend(self, kind: str) -> str:
         return self._settings.backend if self._settings.backend != "auto" else kind
@@ -197,13 +218,12 @@ class Compiled:
                 help="give smaller arrays, or a program that makes smaller values; `.explain()` shows which are large",
             )
 
-    def _execute(self, special: Specialised, bound: Bound) -> list[Any]:
-        keywords = special.code.emitted.sizes
-        sizes = {keyword: bound.solution.sizes[name] for name, keyword in keywords.items()}
+    def _execute(self, special: Specialised, arrays: Sequence[Any], known: Mapping[str, int]) -> list[Any]:
+        sizes = {keyword: known[name] for name, keyword in special.code.emitted.sizes.items()}
         try:
             with _threads(self._settings.threads):
                 start = perf_counter()
-                returned = special.run(*bound.arrays, **sizes)
+                returned = special.run(*arrays, **sizes)
                 self.seconds = perf_counter() - start
         except RuntimeError as error:
             if self._settings.backend != "torch" and type(error).__name__ != "_LinAlgError":
@@ -330,6 +350,14 @@ class Compiled:
             f"<div><b>{escape(self._function.signature)}</b><pre>{escape(self._function.source_text)}</pre>"
             f"<details><summary>what runs</summary><pre>{escape(text)}</pre></details></div>"
         )
+
+
+def _alike(args: tuple[Any, ...]) -> tuple[object, ...] | None:
+    """What two lists of NumPy arrays must have in common for the checks of one to hold for the other."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None or any(type(a) is not numpy.ndarray for a in args):
+        return None
+    return tuple((a.dtype, a.shape) for a in args)
 
 
 def _threads(count: int | None) -> AbstractContextManager[object]:
