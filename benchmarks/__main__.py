@@ -11,12 +11,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import cost, frontend, symbolic
+from benchmarks import cost, frontend, kronecker, symbolic
 from benchmarks.algebra import command as algebra
 
 BENCHMARKS: dict[str, Callable[[int], dict[str, Any]]] = {
     "cost": cost.run,
     "frontend": frontend.run,
+    "kronecker": kronecker.run,
 }
 
 

@@ -6,7 +6,7 @@
     logdet(kron(A, B) + s*I)                  sum(log(a b' + s))            A = P diag(a) P', B = Q diag(b) Q'
 
 What is multilinear in this is the business of contractions, the rest that of rules; the pass adds neither. It is the
-same search as `optimise`, with the rules on what undoes a matrix alone, and therefore deeper; and it stands earlier,
+same search as `optimise`, with the rules on Kronecker products alone, and therefore deeper; and it stands earlier,
 since a product that does not change in a loop would be computed before it, and hide its factors from what uses it.
 Its result is still of the ops that rules are about, so that `optimise` goes on from it as from what was written.
 """
@@ -18,9 +18,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tpc.ir.build import input_node
+from tpc.ir.dims import DimLike
 from tpc.ir.node import Node, Program
 from tpc.ir.notes import follow
-from tpc.ir.ops.structure import IF, REPEAT, SCAN
+from tpc.ir.ops.structure import IF, INPUT, REPEAT, SCAN
 from tpc.ir.rewrite import map_programs, ordered_facts, rebuilt, rewrite
 from tpc.ir.rewrite import replace as replaced
 from tpc.ir.types import TensorType
@@ -28,8 +29,8 @@ from tpc.ir.types import TensorType
 if TYPE_CHECKING:
     from tpc.passes.optimise import Optimised, Request
 
-RULES = ("kronecker.rules", "inverse.rules", "determinant.rules")
-DEPTH = 6  # steps of rules, and of moves, from what was written
+RULES = ("kronecker.rules",)
+DEPTH = 4  # steps of rules from what was written
 
 
 def fuse_kronecker(program: Program, request: Request) -> Program | Optimised:
@@ -37,15 +38,26 @@ def fuse_kronecker(program: Program, request: Request) -> Program | Optimised:
 
     Afterwards no value holds the entries of a Kronecker product of matrices, unless they are asked for (they are a
     result, or the operand of an op that takes entries), or no rule leads around them, or they are so few that the
-    product is predicted to be the faster way.
+    product is predicted to be the faster way. Where that is so of all products, the program stays as it is.
     """
     from tpc.passes.egraph.explore import Bounds
     from tpc.passes.optimise import search
 
-    if not any(True for _ in kronecker_products(program)):
+    products = {node.tensor.dims for node in kronecker_products(program)}
+    if not products:
         return program
-    bounds = Bounds(rounds=8, depth=DEPTH, moves=DEPTH, files=RULES)
-    return search(sunk(program), replace(request, bounds=bounds, kernels=False))
+    bounds = Bounds(rounds=8, depth=DEPTH, files=RULES)
+    found = search(sunk(program), replace(request, bounds=bounds, kernels=False))
+    return found if products - set(_sizes(found.program)) else program
+
+
+def _sizes(program: Program) -> Iterator[tuple[DimLike, ...]]:
+    """The sizes of what a program computes, in loops and branches too."""
+    for node in program.nodes:
+        for body in node.programs:
+            yield from _sizes(body)
+        if isinstance(node.type, TensorType) and node.op is not INPUT:
+            yield node.type.dims
 
 
 def kronecker_products(program: Program) -> Iterator[Node]:

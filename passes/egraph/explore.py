@@ -147,6 +147,13 @@ def _root(pattern: p.Pattern) -> str:
     return ""
 
 
+_STEADY = ("spd", "lower", "upper", "orthogonal")  # matrices whose inverse is applied without loss
+
+
+def _is_inverse(term: Term) -> bool:
+    return isinstance(term, Applied) and term.op.name == "inv"
+
+
 def explore(
     graph: EGraph, sizes: Callable[[DimLike], int], mode: str = "stable", bounds: Bounds | None = None
 ) -> Outcome:
@@ -354,6 +361,8 @@ class Search:
         home = self._home(result)
         if graph.tensor(result).dims != type.dims or graph.tensor(result).dtype.kind != type.dtype.kind:
             return
+        if self.mode != "fast" and not self._stays_definite(term, result, first):
+            return
         if reading.rule.arrow == "=>" or self._pays(number, result, first, DEARER):
             self._keep(result, depth)
             is_reversed = reading.result is reading.rule.left
@@ -403,7 +412,7 @@ class Search:
         while waiting:
             found = graph[waiting.pop()]
             known = found.id < first and found.depth != UNUSED
-            if known and not any(isinstance(t, Applied) and t.op.name == "inv" for t in found.terms):
+            if known and not any(map(_is_inverse, found.terms)):
                 shared.add(found.id)  # (an inverse is applied more often than it is there)
             elif found.id not in seen:
                 seen.add(found.id)
@@ -412,6 +421,25 @@ class Search:
         if estimate.value(result) > factor * estimate.value(number):
             return False
         return estimate.beyond(result, shared) <= factor * estimate.beyond(number, shared)
+
+    def _stays_definite(self, before: Term, result: int, first: int) -> bool:
+        """Whether no inverse of a definite matrix gives way to one that must be factored with less certainty."""
+        graph = self.graph
+        terms = [before, *(t for c in before.children for t in graph[c].terms)]
+        if not any(graph.knows(t.children[0], "spd") for t in terms if _is_inverse(t)):
+            return True
+        seen: set[int] = set()
+        waiting = [graph.find(result)]
+        while waiting:
+            found = graph[waiting.pop()]
+            if found.id in seen or (found.id < first and found.depth != UNUSED):
+                continue
+            seen.add(found.id)
+            inverted = [t.children[0] for t in found.terms if _is_inverse(t)]
+            if any(not any(graph.knows(n, fact) for fact in _STEADY) for n in inverted):
+                return False
+            waiting += [c for t in found.terms for c in t.children]
+        return True
 
     def _keep(self, number: int, depth: int) -> None:
         """The classes that were made for a result are looked at in the next round."""

@@ -199,6 +199,8 @@ class Matcher:
                 yield from self.applied(pattern, term, bound)
             elif isinstance(term, Contract) and pattern.op in ("sum", "kron"):
                 yield from self.multilinear(pattern, term, bound)
+            elif isinstance(term, Sum) and len(term.children) == 1 and pattern.op == "kron":
+                yield from self._multiple(pattern, term.coefficients[0], term.children[0], bound, False)
 
     def applied(self, pattern: p.Apply, term: Applied, bound: Bindings) -> Iterator[Bindings]:
         """The pattern of an op against a term of the op."""
@@ -213,10 +215,22 @@ class Matcher:
                 if extended is None:
                     return
                 bound = extended
-            elif name != "dtype" and have != wanted:
+            elif name != "dtype" and have != wanted and not self._is_same_axis(name, have, wanted, term):
                 return
         entrywise = term.op.group in ("elementwise", "reductions", "layers")
         yield from self._all(list(zip(pattern.arguments, term.children)), bound, entrywise)
+
+    def _is_same_axis(self, name: str, have: object, wanted: object, term: Applied) -> bool:
+        """Whether an axis counted from the end is the one of a rule."""
+        type = self.graph[term.children[0]].type if term.children else None
+        if (
+            name != "axis"
+            or not isinstance(have, int)
+            or not isinstance(wanted, int)
+            or not isinstance(type, TensorType)
+        ):
+            return False
+        return have % len(type.dims) == wanted
 
     def _all(
         self, pairs: Sequence[tuple[p.Pattern, int]], bound: Bindings, entrywise: bool = False

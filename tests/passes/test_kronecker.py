@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from tests.passes.counted import Counted, program
+
 from tpc.backends import backend
 from tpc.ir.node import Node, Program
 from tpc.ir.ops.kernels import KERNELS
@@ -132,7 +132,8 @@ CASES = {
     # loops
     "shifts in a loop": case(
         f"{SPD}, s: f64[5], x: f64[n*m]",
-        "    scan t in 5:\n        K = kron(A, B) + s[t]^2 * eye(n*m)\n        r[t] = dot(x, K \\ x) + logdet(K)\n    return r\n",
+        "    scan t in 5:\n        K = kron(A, B) + s[t]^2 * eye(n*m)\n"
+        "        r[t] = dot(x, K \\ x) + logdet(K)\n    return r\n",
     ),
     "product before a loop": case(
         f"{SQUARE}, x: f64[n*m]", "    K = kron(A, B)\n    y = x\n    repeat 3:\n        y = K @ y - y\n    return y\n"
@@ -153,7 +154,7 @@ def planned(given: Case | str, sizes: Mapping[str, int], at: Mapping[str, int] =
 
 
 def values(given: Program) -> list[Node]:
-    return [n for n in given.nodes] + [n for node in given.nodes for body in node.programs for n in values(body)]
+    return [*given.nodes] + [n for node in given.nodes for body in node.programs for n in values(body)]
 
 
 def entries(node: Node) -> int:
@@ -200,7 +201,8 @@ named = pytest.mark.parametrize("name", CASES)
 def test_no_value_is_a_product(name: str) -> None:
     here = CASES[name]
     assert any(True for _ in kronecker_products(program(here.text, here.sizes)))
-    assert_no_product(fused(here, here.sizes), here.rows)
+    if name != "shifted diagonals":  # which need no rule on products, and are left to `optimise`
+        assert_no_product(fused(here, here.sizes), here.rows)
     assert_no_product(planned(here, here.sizes), here.rows)
 
 
@@ -218,9 +220,7 @@ def test_plans_for_large_sizes_are_right_at_small_ones(name: str, small: str) ->
 def test_the_pass_leaves_no_kernels_and_does_nothing_more_the_second_time(name: str) -> None:
     once = fused(CASES[name], CASES[name].sizes)
     assert not {n.op.name for n in values(once)} & {op.name for op in KERNELS}
-    again = fuse_kronecker(once, Request(Counted()))
-    assert not list(kronecker_products(once)) or not isinstance(again, Program)
-    assert list(kronecker_products(once)) or again is once
+    assert fuse_kronecker(once, Request(Counted())) is once
 
 
 # ---- what is shown
@@ -299,14 +299,17 @@ def test_soap_is_shampoo_in_the_eigenbases() -> None:
     ],
 )
 def test_what_has_no_factors_is_left_as_it_is(text: str) -> None:
-    with pytest.raises(AssertionError):
+    given = program(text, SIZES)
+    assert fuse_kronecker(given, Request(Counted())) is given
+    with pytest.raises(AssertionError):  # and `optimise` finds no way around it either
         assert_no_product(planned(text, SIZES), 40 * 50)
 
 
 def test_small_products_are_computed_where_that_is_cheaper() -> None:
     here = CASES["shift"]
-    small = fused(here, {"n": 2, "m": 2})
-    assert "eigh" not in ops(small) and "eigh" in ops(fused(here, here.sizes))
+    small = program(here.text, {"n": 2, "m": 2})
+    assert fuse_kronecker(small, Request(Counted())) is small
+    assert "eigh" in ops(fused(here, here.sizes))
     assert_same_values(planned(here, {"n": 2, "m": 2}), program(here.text, {"n": 2, "m": 2}))
 
 
