@@ -44,7 +44,7 @@ def _hoisted(loop: Node) -> Node:
     if not roots:
         return loop
     moved = replace(roots, outside)
-    taken = {root: input_node(f"h{k}", root.tensor) for k, root in enumerate(roots)}
+    taken = {root: input_node(f"c{k}", root.tensor) for k, root in enumerate(roots, len(outside))}
     for root, node in zip(roots, moved):
         follow(root, node)
     attributes = []

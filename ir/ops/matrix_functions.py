@@ -77,7 +77,11 @@ def _exact_matpow(operands: list[Any], attributes: Attributes) -> Any:
     from tpc.ir.ops import elimination
 
     exponent = numpy.asarray(operands[1]).item()
-    if not isinstance(exponent, (int, Fraction, Residue)) or exponent != int(exponent) or abs(int(exponent)) >= MOST_EXPONENT:
+    if (
+        not isinstance(exponent, (int, Fraction, Residue))
+        or exponent != int(exponent)
+        or abs(int(exponent)) >= MOST_EXPONENT
+    ):
         raise ValueError("only integer powers of a matrix are exact")
     return each_matrix(numpy, lambda A: elimination.power(A, int(exponent)), operands[:1], (2,))
 

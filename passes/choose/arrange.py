@@ -82,6 +82,7 @@ def read(node: Node, axes: Axes, form: Contraction) -> Built:
 def by_formula(nodes: Sequence[Node], inputs: Sequence[Axes], output: Sequence[int], form: Contraction) -> Node:
     """A product of operands summed over letters, as an index statement."""
     names = {n: f"i{n}" for n in range(len(form.extents))}
+    own = list(dict.fromkeys(nodes))
 
     def access(k: int) -> Scalar:
         places: list[Scalar | Composed] = []
@@ -92,7 +93,7 @@ def by_formula(nodes: Sequence[Node], inputs: Sequence[Axes], output: Sequence[i
                 places.append(
                     LetterValue(names[axis[0]]) if len(axis) == 1 else Composed(tuple(names[n] for n in axis))
                 )
-        return Access(k, tuple(places))
+        return Access(own.index(nodes[k]), tuple(places))
 
     body = access(0)
     for k in range(1, len(nodes)):
@@ -102,7 +103,7 @@ def by_formula(nodes: Sequence[Node], inputs: Sequence[Axes], output: Sequence[i
     if summed:
         body = Reduction("sum", summed, None, body)
     extents = tuple((names[n], form.extents[n]) for n in dict.fromkeys([*output, *used]))
-    return index(Formula(tuple((names[n],) for n in output), extents, body), nodes)
+    return index(Formula(tuple((names[n],) for n in output), extents, body), own)
 
 
 def shown(built: Built, form: Contraction) -> Node:

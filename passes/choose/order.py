@@ -17,7 +17,7 @@ MOST_SUBSETS = 300  # connected groups of operands; a chain of 12 has 78
 def part(
     form: Contraction, children: Sequence[int], chosen: Sequence[int], symmetric: Sequence[bool]
 ) -> tuple[Part, dict[int, int], list[int]]:
-    """Some of the operands contracted with each other; its letters by those of the whole; its operands as they are chosen.
+    """Some of the operands contracted with each other; its letters by those of the whole; the order of its operands.
 
     What the other operands and the result need of the letters is kept.
     """

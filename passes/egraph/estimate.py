@@ -111,7 +111,7 @@ class Estimate:
         return _WORK.get(term.op.name, 1) * rows * columns * min(rows, columns)
 
     def order(self, term: Contract) -> float:
-        """Operations of a contraction, the cheapest pair first; half where one side is a triangle or turns the other."""
+        """Operations of a contraction, the cheapest pair first; half where a side is a triangle or turns the other."""
         children = [self.graph.find(c) for c in term.children]
         knows = self.graph.knows
         shares = tuple(0.5 if knows(c, "lower") or knows(c, "upper") else 1.0 for c in children)

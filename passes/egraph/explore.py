@@ -45,7 +45,7 @@ class Bounds:
     depth: int = 2
     moves: int = 2
     classes: int = 800
-    seconds: float = 1.0
+    seconds: float = 2.0
     files: tuple[str, ...] = ()
 
 

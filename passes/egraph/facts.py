@@ -13,6 +13,7 @@ from tpc.ir.node import Fact
 from tpc.ir.types import TensorType
 from tpc.passes.contraction import Contraction
 from tpc.passes.contraction.chain import COLUMN, MATRIX, ROW, Chain, Factor, chain_of, turned
+from tpc.passes.contraction.form import letters_of
 from tpc.passes.egraph.terms import Applied, Contract, Leaf, Number, Sum, Term
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _of_term(graph: EGraph, term: Term, type: TensorType) -> Iterable[Fact]:
         case Sum():
             yield from _of_sum(graph, term, type)
         case Contract():
-            yield from _of_contraction(graph, term, type)
+            yield from _of_contraction(graph, term.form, [graph.find(c) for c in term.children], type)
         case Leaf(node=node):
             yield from _conclusions(node.op.name, [], type, dict(node.attributes))
 
@@ -144,8 +145,7 @@ def _of_sum(graph: EGraph, term: Sum, type: TensorType) -> Iterable[Fact]:
             yield Fact("symmetric")
 
 
-def _of_contraction(graph: EGraph, term: Contract, type: TensorType) -> Iterable[Fact]:
-    form, children = term.form, [graph.find(c) for c in term.children]
+def _of_contraction(graph: EGraph, form: Contraction, children: Sequence[int], type: TensorType) -> Iterable[Fact]:
     summed = set(range(len(form.extents))) - set(form.output_letters)
     repeated = len(set(form.output_letters)) != len(form.output_letters)
     positive = all(graph.knows(c, "positive") for c in children)
@@ -184,33 +184,43 @@ def _of_contraction(graph: EGraph, term: Contract, type: TensorType) -> Iterable
 
 
 def _of_kron(graph: EGraph, form: Contraction, children: Sequence[int], type: TensorType) -> Iterable[Fact]:
-    """Facts of a Kronecker product of matrices, diagonals and identities, perhaps times scalars."""
-    left = {axes: c for axes, c in zip(form.inputs, children) if axes}
-    scalars = [c for axes, c in zip(form.inputs, children) if not axes]
-    if len(left) + len(scalars) < len(children):
-        return  # two diagonals meet
+    """Facts of a Kronecker product of matrices, each a product itself, perhaps times scalars."""
+    scalars = [c for axes, c in zip(form.inputs, children) if not any(axes)]
+    used = len(scalars)
     whole: Known | None = None
     for row, column in zip(*form.output):
-        child = left.pop(((row,),) if row == column else ((row,), (column,)), None)
-        dims = (form.extents[row], form.extents[column])
-        here: Known | None
-        if row == column:
-            kind = "eye" if child is None else "diag"
-            own = TensorType(type.dtype, dims)
-            facts = _conclusions(kind, [] if child is None else [known(graph, child)], own)
-            here = Known(own, closure(own, frozenset(facts), graph.nonnegative))
+        inside = _connected(form, {row, column})
+        used += len(inside)
+        part = Contraction(tuple(form.inputs[k] for k in inside), ((row,), (column,)), form.extents)
+        own = TensorType(type.dtype, part.dims)
+        kept = [children[k] for k in inside]
+        if kept:
+            facts = graph[kept[0]].facts if part.is_identity else frozenset(_of_contraction(graph, part, kept, own))
+        elif row == column:
+            facts = frozenset(_conclusions("eye", [], own))
         else:
-            here = None if child is None else known(graph, child)
-        if here is None:
             return
+        here = Known(own, closure(own, facts, graph.nonnegative))
         if whole is not None:
-            own = TensorType(type.dtype, (whole.type.dims[0] * dims[0], whole.type.dims[1] * dims[1]))
+            own = TensorType(type.dtype, (whole.type.dims[0] * own.dims[0], whole.type.dims[1] * own.dims[1]))
             here = Known(own, closure(own, frozenset(_conclusions("kron", [whole, here], own)), graph.nonnegative))
         whole = here
-    if whole is None or left:
+    if whole is None or used != len(children):  # letters of two factors meet
         return
-    kept = _of_scalars(graph, scalars)
-    yield from (f for f in whole.facts if f.name in kept or not scalars)
+    keeps = _of_scalars(graph, scalars)
+    yield from (f for f in whole.facts if f.name in keeps or not scalars)
+
+
+def _connected(form: Contraction, letters: set[int]) -> list[int]:
+    """The operands that hang together with some letters."""
+    found = set(letters)
+    inside: list[int] = []
+    while True:
+        more = [k for k, axes in enumerate(form.inputs) if k not in inside and found & set(letters_of(axes))]
+        if not more:
+            return sorted(inside)
+        inside += more
+        found.update(n for k in more for n in letters_of(form.inputs[k]))
 
 
 def run_facts(graph: EGraph, factors: Sequence[Factor]) -> Known:

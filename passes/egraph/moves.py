@@ -62,8 +62,8 @@ def _may_cancel(graph: EGraph, term: Sum) -> bool:
     """Whether a sum may be known to far more digits than its summands, which are multiplied when it is distributed.
 
     The error of a summand that is computed bounds that of the sum from below; so at most one may be exact. (A sum that
-    is multiplied with itself must not be distributed in any case: the error of `(x - m)' @ (x - m)` is that of its small
-    factors, squared.)
+    is multiplied with itself must not be distributed in any case: the error of `(x - m)' @ (x - m)` is that of its
+    small factors, squared.)
     """
     return sum(_is_exact(graph, c) for c in term.children) > 1 and any(c < 0 for c in term.coefficients)
 

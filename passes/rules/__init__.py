@@ -15,10 +15,10 @@ A rule without a capital letter whose ops work entry by entry, along axes, or ma
 (`is_entrywise`) holds for arrays: its vectors stand for arrays of any one shape, and its scalars too where nothing is
 reduced. `eigh(A)[1]` is the second of several results.
 
-A variable that is a factor of a product stands for any run of factors (S and T for a single one that is no inverse), one that is a
-summand for any part of the sum. `solve(A, B)` is read as `inv(A) @ B`, `x / y` as `x * (1 / y)`, and what is
-multilinear (transposes, traces, Kronecker products, the order of factors and sums) is the business of contractions: no
-rule says it.
+A variable that is a factor of a product stands for any run of factors (S and T for a single one that is no inverse),
+one that is a summand for any part of the sum. `solve(A, B)` is read as `inv(A) @ B`, `x / y` as `x * (1 / y)`, and
+what is multilinear (transposes, traces, Kronecker products, the order of factors and sums) is the business of
+contractions: no rule says it.
 
 Arrows: `=>` equal and never dearer, `<=>` equal, dearer or cheaper, `~>` an approximation. What the left side needs to
 have a value (the inverse of a matrix, its real root or logarithm) is a promise of whoever wrote it, and so no
@@ -78,15 +78,16 @@ class Line:
         from tpc.dsl.source import Source
 
         diagnostics = Diagnostics()
-        (law,) = parse_rules(Source(self.text, self.file), diagnostics) or [None]
+        laws = parse_rules(Source(self.text, self.file), diagnostics)
         diagnostics.raise_errors()
-        assert law is not None, self.text
+        (law,) = laws
         return law
 
 
 # Ops that are no terms of their own in a graph: they are contractions, numbers or sizes.
 _DISSOLVED = frozenset(
-    "kron khatri_rao outer diag trace vec unvec dot sum mean eye ones zeros square rows cols transpose where".split()
+    ["kron", "khatri_rao", "outer", "diag", "trace", "vec", "unvec", "dot", "sum", "mean", "eye", "ones", "zeros"]
+    + ["square", "rows", "cols", "transpose", "where"]
 )
 _OPEN = re.compile(r"(?:rule|fact) (\w+)(?: \[([\w, ]+)\])?:")
 _ARROW = re.compile(r"<=>|=>|~>")

@@ -122,11 +122,11 @@ class Compiled:
         if settings.verify:
             self._verify(special, bound, results)
         checked_each_time = settings.check_facts or settings.verify
-        if alike is not None and not checked_each_time and len(alike) == len(arrays):
-            if all(a is b for a, b in zip(arrays, values.values())):  # nothing was converted
-                if len(self._again) >= REMEMBERED:
-                    self._again.clear()
-                self._again[alike] = special, sizes
+        untouched = len(values) == len(arrays) and all(a is b for a, b in zip(arrays, values.values()))
+        if alike is not None and untouched and len(alike) == len(arrays) and not checked_each_time:
+            if len(self._again) >= REMEMBERED:
+                self._again.clear()
+            self._again[alike] = special, sizes
         return self._named(special, results, bound.kind)
 
     def _named(self, special: Specialised, results: Sequence[Any], kind: str) -> dict[str, Any]:

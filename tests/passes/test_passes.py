@@ -50,12 +50,14 @@ def test_fold_computes_numbers_and_leaves_errors() -> None:
 
 
 def test_respell_shares_equal_things() -> None:
-    done = run(program("def f(X: f64[n, n]) = X * X + X^2 + 1 * X'' ")).program
+    done = run(program("def f(X: f64[n, n]) = X * X + X^2 + 1 * X'' "), stop_after="respell").program
     assert sorted(ops(done)) == ["add", "add", "square"]
 
 
 def test_respell_leaves_numbers_to_take_the_format_of_what_they_meet() -> None:
-    done = run(program("def f(x: f32[n]) = f32(0.1) * x, f32(0.1) + f32(2), f64(0.1) * x")).program
+    done = run(
+        program("def f(x: f32[n]) = f32(0.1) * x, f32(0.1) + f32(2), f64(0.1) * x"), stop_after="respell"
+    ).program
     assert ops(done).count("cast") == 3
     assert [str(t) for t in done.result_types] == ["f32[n]", "f32", "f64[n]"]
 
