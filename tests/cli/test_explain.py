@@ -36,7 +36,7 @@ def accounted(written: str, sizes: Mapping[str, int] | None = None, mode: str = 
     checked = check(Source(written))
     checked.diagnostics.raise_errors()
     program = checked.programs[checked.default() or ""]
-    before = run(program, notes=checked.module.notes)
+    before = run(program, stop_after="respell", notes=checked.module.notes)
     found = search(before.program, Request(profile(threads=1), sizes or {}, mode, Bounds(seconds=20)))
     steps = (*before.steps, ("optimise", found.program))
     return account(program, Plan(found.program, steps, before.notes, found), sizes or {})
