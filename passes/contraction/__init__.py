@@ -1,6 +1,6 @@
 """The multilinear part of a program as one object: a product of operands over index letters, summed."""
 
-from tpc.passes.contraction.form import Axes, Contraction, Wiring, arranged, compose, diagonal, filled
+from tpc.passes.contraction.form import Axes, Contraction, Wiring, arranged, compose, diagonal, filled, tidy
 from tpc.passes.contraction.read import Product, product_of, summands_of
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "filled",
     "product_of",
     "summands_of",
+    "tidy",
 ]

@@ -171,6 +171,13 @@ class Wiring:
         return frozen, [self.extents[n] for n in alone if self.extents[n] != 1]
 
 
+def tidy(form: Contraction) -> Contraction:
+    """The contraction with only the letters that it uses, and none for axes of size 1."""
+    wiring = Wiring()
+    inputs, output = wiring.instance(form)
+    return wiring.freeze(inputs, output)[0]
+
+
 def compose(outer: Contraction, position: int, inner: Contraction) -> tuple[Contraction, list[DimLike]] | None:
     """The outer contraction with an operand replaced by what it is a contraction of; its operands stand in its place.
 

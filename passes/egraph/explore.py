@@ -17,12 +17,13 @@ from tpc.ir.types import TensorType
 from tpc.passes.contraction import Contraction
 from tpc.passes.contraction.chain import MATRIX, Factor
 from tpc.passes.egraph import patterns as p
+from tpc.passes.egraph.bindings import Bindings, Run
 from tpc.passes.egraph.conditions import holds
 from tpc.passes.egraph.estimate import Estimate
 from tpc.passes.egraph.facts import turning
 from tpc.passes.egraph.graph import EGraph, Full, Step
 from tpc.passes.egraph.instance import Impossible, Instance, run_class
-from tpc.passes.egraph.match import Bindings, Matcher, Run
+from tpc.passes.egraph.match import Matcher
 from tpc.passes.egraph.moves import moves
 from tpc.passes.egraph.terms import Applied, Contract, Sum, Term
 from tpc.passes.rules import Law, is_entrywise, lines

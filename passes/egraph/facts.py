@@ -11,7 +11,7 @@ from tpc.ir.dims import DimLike, is_nonnegative
 from tpc.ir.facts import Known, closure, derive
 from tpc.ir.node import Fact
 from tpc.ir.types import TensorType
-from tpc.passes.contraction import Contraction
+from tpc.passes.contraction import Contraction, tidy
 from tpc.passes.contraction.chain import COLUMN, MATRIX, ROW, Chain, Factor, chain_of, turned
 from tpc.passes.contraction.form import letters_of
 from tpc.passes.egraph.terms import Applied, Contract, Leaf, Number, Sum, Term
@@ -78,11 +78,7 @@ def transposed(graph: EGraph, number: int) -> int | None:
 
 def turning(rows: DimLike, columns: DimLike) -> Contraction:
     """The transpose of a matrix."""
-    from tpc.passes.contraction import Wiring
-
-    wiring = Wiring()
-    inputs, output = wiring.instance(Contraction((((0,), (1,)),), ((1,), (0,)), (rows, columns)))
-    return wiring.freeze(inputs, output)[0]
+    return tidy(Contraction((((0,), (1,)),), ((1,), (0,)), (rows, columns)))
 
 
 def _of_term(graph: EGraph, term: Term, type: TensorType) -> Iterable[Fact]:

@@ -5,24 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import cache
-from typing import TYPE_CHECKING
 
 from tpc.dsl import syntax
 from tpc.ir.build import literal, operation, size
 from tpc.ir.dims import Dim, DimLike, names_of, substitute
 from tpc.ir.op import Misfit
 from tpc.ir.types import DType, TensorType, promote_all
-from tpc.passes.contraction import Contraction, Wiring, diagonal, product_of
+from tpc.passes.contraction import Contraction, diagonal, product_of, tidy
 from tpc.passes.contraction.chain import MATRIX, Factor, form_of
 from tpc.passes.contraction.form import Axes
+from tpc.passes.egraph.bindings import Bindings, Option, Run, Summands
 from tpc.passes.egraph.graph import EGraph
 from tpc.passes.egraph.terms import Contract, Number
 from tpc.passes.rules import Law, kind_of
 from tpc.passes.rules.shapes import infer
-
-if TYPE_CHECKING:
-    from tpc.passes.egraph.match import Bindings, Run
-
 
 _PRODUCTS = {(2, 1): "matvec", (1, 2): "vecmat", (1, 1): "dot"}
 
@@ -33,9 +29,6 @@ class Impossible(Exception):
 
 def run_class(graph: EGraph, run: Run, dtype: DType | None = None) -> int:
     """A run of factors as a class."""
-    from tpc.passes.egraph.match import Run
-
-    assert isinstance(run, Run)
     children = [f.child for f in run.factors]
     dtype = (
         dtype or promote_all(graph.tensor(c).dtype for c in [*children, *run.scalars])
@@ -46,7 +39,7 @@ def run_class(graph: EGraph, run: Run, dtype: DType | None = None) -> int:
     dims = [_matrix_dims(graph, f) for f in run.factors]
     form, operands = form_of(run.factors, dims)
     inputs = tuple(_fitted(axes, graph.tensor(c).dims) for axes, c in zip(form.inputs, operands))
-    form = _tidy(Contraction((*inputs, *(() for _ in run.scalars)), form.output, form.extents))
+    form = tidy(Contraction((*inputs, *(() for _ in run.scalars)), form.output, form.extents))
     number = graph.contract(form, [*operands, *run.scalars], dtype)
     type = TensorType(dtype, graph.tensor(number).dims)
     return number if run.coefficient == 1 else graph.sum([(run.coefficient, number)], type)
@@ -64,12 +57,6 @@ def _fitted(axes: Axes, dims: Sequence[DimLike]) -> Axes:
         return axes
     (axis,) = axes
     return tuple(axis if d != 1 else () for d in dims)
-
-
-def _tidy(form: Contraction) -> Contraction:
-    wiring = Wiring()
-    inputs, output = wiring.instance(form)
-    return wiring.freeze(inputs, output)[0]
 
 
 _shapes = cache(infer)
@@ -148,8 +135,6 @@ class Instance:
         return lines[0] if len(lines) == 1 else self._by_op("concat", lines, {"axis": 0})
 
     def _variable(self, name: str) -> int:
-        from tpc.passes.egraph.match import Option, Run, Summands
-
         value = self.bound.get(name)
         graph = self.graph
         match value:
@@ -278,8 +263,6 @@ class Instance:
         return self._by_op(name, [self._static(a) for a in call.arguments], attributes)
 
     def _option(self, expression: syntax.Expr) -> object:
-        from tpc.passes.egraph.match import Option
-
         match expression:
             case syntax.Name(name="true" | "false" as truth):
                 return truth == "true"
@@ -352,6 +335,6 @@ def grouped_operands(graph: EGraph, term: Contract, dtype: DType) -> Iterator[tu
             first = [any(n in slow for axis in axes for n in axis) or not any(axes) for axes in form.inputs]
             for inside, output in ((True, (rows[:i], columns[:j])), (False, (rows[i:], columns[j:]))):
                 chosen = [k for k, is_first in enumerate(first) if is_first == inside]
-                inner = _tidy(Contraction(tuple(form.inputs[k] for k in chosen), output, form.extents))
+                inner = tidy(Contraction(tuple(form.inputs[k] for k in chosen), output, form.extents))
                 parts.append(graph.contract(inner, [term.children[k] for k in chosen], dtype))
             yield parts[0], parts[1]

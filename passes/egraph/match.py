@@ -1,13 +1,8 @@
-"""Where a pattern holds: the values of its variables.
-
-A matrix variable stands for a run of factors, a scalar for a product of numbers; both are kept as `Run` and become
-classes only when a rule is applied.
-"""
+"""Where a pattern holds: the values of its variables."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from itertools import permutations
 
 from tpc.ir.dims import DimLike
@@ -16,37 +11,10 @@ from tpc.passes.contraction import Contraction
 from tpc.passes.contraction.chain import COLUMN, DIAGONAL, MATRIX, ROW, Chain, Factor, chain_of, turned
 from tpc.passes.contraction.form import letters_of
 from tpc.passes.egraph import patterns as p
+from tpc.passes.egraph.bindings import Bindings, Bound, Option, Run, Summands, extended
 from tpc.passes.egraph.graph import EGraph
 from tpc.passes.egraph.terms import Applied, Contract, Number, Sum, Term
 from tpc.passes.rules import SINGLE
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A product of factors, times scalars and a number."""
-
-    factors: tuple[Factor, ...]
-    scalars: tuple[int, ...] = ()
-    coefficient: Number = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """An attribute of an op, such as an axis."""
-
-    value: object
-
-
-@dataclass(frozen=True, slots=True)
-class Summands:
-    """A part of a sum."""
-
-    parts: tuple[tuple[Number, int], ...]
-    turned: bool = False
-
-
-Bound = Run | Option | Summands | DimLike
-Bindings = Mapping[str, Bound]
 
 
 class Matcher:
@@ -118,7 +86,7 @@ class Matcher:
                     yield bound
             case p.Identity(size=size):
                 if self._is_identity(number):
-                    yield from _extended(bound, size, graph.tensor(number).dims[0])
+                    yield from extended(bound, size, graph.tensor(number).dims[0])
             case p.Ones(sizes=names):
                 if self.graph.constant(number) == 1:
                     yield from self._sizes(names, number, bound)
@@ -171,7 +139,7 @@ class Matcher:
         if wanted != rank:
             return
         if rank == 0:
-            yield from _extended(bound, pattern.name, Run((), (number,)))
+            yield from extended(bound, pattern.name, Run((), (number,)))
             return
         kind = MATRIX if rank == 2 else COLUMN
         factor = self.normal(Factor(number, rank == 2 and is_turned != pattern.turned, kind))
@@ -183,12 +151,12 @@ class Matcher:
                 if Run(factors, run.scalars, run.coefficient) == known:
                     yield bound
                     return
-        yield from _extended(bound, pattern.name, one)
+        yield from extended(bound, pattern.name, one)
 
     def array(self, pattern: p.Pattern, number: int, bound: Bindings) -> Iterator[Bindings]:
         """As `value`, where variables may stand for arrays of any shape."""
         if isinstance(pattern, p.Variable) and pattern.is_array:
-            yield from _extended(bound, pattern.name, Run((), (self.graph.find(number),)))
+            yield from extended(bound, pattern.name, Run((), (self.graph.find(number),)))
         else:
             yield from self.value(pattern, number, bound)
 
@@ -211,10 +179,10 @@ class Matcher:
             have = dict(term.attributes).get(name, default)
             wanted = named.get(name, default)
             if isinstance(wanted, p.Variable):
-                extended = next(_extended(bound, wanted.name, Option(have)), None)
-                if extended is None:
+                more = next(extended(bound, wanted.name, Option(have)), None)
+                if more is None:
                     return
-                bound = extended
+                bound = more
             elif name != "dtype" and have != wanted and not self._is_same_axis(name, have, wanted, term):
                 return
         entrywise = term.op.group in ("elementwise", "reductions", "layers")
@@ -267,7 +235,7 @@ class Matcher:
                 return
             rank = len(given)
             for value in (summed[0], summed[0] - rank):
-                for found in _extended(bound, axis.name, Option(value)):
+                for found in extended(bound, axis.name, Option(value)):
                     yield from self.array(pattern.arguments[0], term.children[0], found)
                     return
         elif axis is None and len(summed) == len(given):
@@ -326,7 +294,7 @@ class Matcher:
                     for again in self.value(variable, scaled[0][1], found, is_turned):
                         yield again, ()
                 else:
-                    for again in _extended(found, variable.name, value):
+                    for again in extended(found, variable.name, value):
                         yield again, ()
 
     def _summands(
@@ -379,17 +347,17 @@ class Matcher:
         """A multiple of an array without operands of its own: its sizes, and what it is multiplied with."""
         scalars = tuple(sorted(self.graph.find(c) for c in term.children))
         for found in self._sizes(names, number, bound):
-            yield from _extended(found, scalar, Run((), scalars, coefficient))
+            yield from extended(found, scalar, Run((), scalars, coefficient))
 
     def _sizes(self, names: Sequence[str], number: int, bound: Bindings) -> Iterator[Bindings]:
         dims = self.graph.tensor(number).dims
         if len(names) != len(dims):
             return
         for name, dim in zip(names, dims):
-            extended = next(_extended(bound, name, dim), None)
-            if extended is None:
+            more = next(extended(bound, name, dim), None)
+            if more is None:
                 return
-            bound = extended
+            bound = more
         yield bound
 
     # ---- rows of factors
@@ -417,7 +385,7 @@ class Matcher:
                     yield bound
             case (p.Variable(name=name),):
                 if run.scalars or run.coefficient != 1:
-                    yield from _extended(bound, name, Run((), tuple(sorted(run.scalars)), run.coefficient))
+                    yield from extended(bound, name, Run((), tuple(sorted(run.scalars)), run.coefficient))
             case (p.Numeral(value=value),):
                 if not run.scalars and run.coefficient == value:
                     yield bound
@@ -474,7 +442,7 @@ class Matcher:
             return
         if pattern.turned:
             factors = self.turn(factors)
-        yield from _extended(bound, pattern.name, Run(tuple(self.normal(f) for f in factors)))
+        yield from extended(bound, pattern.name, Run(tuple(self.normal(f) for f in factors)))
 
     def _factor(self, pattern: p.Pattern, factor: Factor, bound: Bindings) -> Iterator[Bindings]:
         if factor.kind == MATRIX:
@@ -509,11 +477,3 @@ def _is_diagonal(form: Contraction) -> bool:
 def _is_filled(form: Contraction) -> bool:
     """Whether no letter of the result is there twice."""
     return len(set(form.output_letters)) == len(form.output_letters)
-
-
-def _extended(bound: Bindings, name: str, value: Bound) -> Iterator[Bindings]:
-    known = bound.get(name)
-    if known is None:
-        yield {**bound, name: value}
-    elif known == value:
-        yield bound

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from tpc.ir.ops.structure import SUBSCRIPT, At, Range
 from tpc.ir.types import TensorType
-from tpc.passes.contraction import Contraction, Wiring, compose, diagonal
+from tpc.passes.contraction import Contraction, compose, diagonal, tidy
 from tpc.passes.contraction.form import Axes, letters_of
 from tpc.passes.egraph.graph import EGraph
 from tpc.passes.egraph.terms import Applied, Contract, Leaf, Number, Sum, Term
@@ -157,24 +157,18 @@ def _common(graph: EGraph, total: Sum, places: Sequence[Place], type: TensorType
         if whole is None:
             pattern = keys
             letters = tuple((n,) for n in kept)
-            whole = _tidy(Contraction((form.inputs[position], letters), form.output, form.extents))
+            whole = tidy(Contraction((form.inputs[position], letters), form.output, form.extents))
         if sorted(keys) != sorted(pattern) or [len(axis) for axis in form.output] != grouping:
             return None
         order = tuple((kept[keys.index(key)],) for key in pattern)
         children = [c for n, c in enumerate(term.children) if n != position]
-        made = graph.contract(_tidy(Contraction(tuple(rest), order, form.extents)), children, type.dtype)
+        made = graph.contract(tidy(Contraction(tuple(rest), order, form.extents)), children, type.dtype)
         parts.append((total.coefficients[k], made))
     if len({graph.tensor(n) for _, n in parts}) != 1 or whole is None:
         return None
     _, term, position = places[0]
     inner = graph.sum(parts, graph.tensor(parts[0][1]))
     return graph.contract(whole, [term.children[position], inner], type.dtype)
-
-
-def _tidy(form: Contraction) -> Contraction:
-    wiring = Wiring()
-    inputs, output = wiring.instance(form)
-    return wiring.freeze(inputs, output)[0]
 
 
 # ---- parts of arrays
@@ -251,5 +245,5 @@ def _part_of_contraction(graph: EGraph, term: Contract, selectors: Sequence[Sele
             axes = tuple(axis for axis, (item, _) in zip(axes, own) if isinstance(item, Range))
         inputs.append(axes)
         children.append(child)
-    part = _tidy(Contraction(tuple(inputs), tuple(output), tuple(extents)))
+    part = tidy(Contraction(tuple(inputs), tuple(output), tuple(extents)))
     return graph.contract(part, children, type.dtype)

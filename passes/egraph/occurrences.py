@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from tpc.dsl import syntax
 from tpc.ir.dims import DimLike
 from tpc.ir.types import TensorType
+from tpc.passes.egraph.bindings import Bindings
 from tpc.passes.egraph.conditions import holds
 from tpc.passes.egraph.explore import MOST_OPERANDS, Bounds, Reading, Search, readings
 from tpc.passes.egraph.graph import EGraph, Step
 from tpc.passes.egraph.instance import Impossible, Instance
-from tpc.passes.egraph.match import Bindings, Matcher
+from tpc.passes.egraph.match import Matcher
 from tpc.passes.egraph.terms import Term
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.api.miscompile import miscompiled
+from tests.api.wrong_plans import miscompiled
 from tests.programs.algebra import algebra
 
 import tpc
