@@ -286,7 +286,8 @@ class _Run:
         """The array that a formula means."""
         letters = {name: self.size(dim) for name, dim in formula.extents}
         grid = _Grid(self, operands, letters, list(formula.letters))
-        value = np.broadcast_to(grid.scalar(formula.body), grid.needed(0))
+        shape = grid.needed(0)  # refused before anything is computed
+        value = np.broadcast_to(grid.scalar(formula.body), shape)
         return np.array(value).reshape([self.size(d) for d in formula.dims])
 
 

@@ -45,6 +45,7 @@ BEFORE, AFTER = (_NAMES[_NAMES.index("optimise") + k] for k in (-1, 1))  # the p
 MOST = 5  # variants
 SAMPLES = 160
 REFINED = 4  # samples at which values that are shared are looked at again
+NO_TIME = 1e-12  # seconds of a plan that does nothing, so that losses can be told
 LEAST_GAIN = 0.004  # of a further variant, as a share of the time
 SMALLEST = 0.02  # share of a plan's seconds that a term must have somewhere to stay in the polynomial
 LOOKS = ((24, 1600), (1600, 24))  # sizes in turn, by which forms are worth a look
@@ -171,6 +172,7 @@ class _Search:
 
         columns = self.table.columns
         true = np.array([self.table.seconds(picks) for picks in pool])
+        true = np.maximum(true, NO_TIME)
         told = np.array([np.broadcast_to(_evaluated(s, columns), len(self.points)) for s in short])
         first = int(true[:, 0].argmin()) if self.has_own else None
         kept = _kept(true, told, self.most, first)
@@ -233,7 +235,7 @@ def _kept(true: Array, told: Array, most: int, first: int | None) -> list[int]:
     score = loss(kept) if kept else float("inf")
     while len(kept) < most:
         found, trial = best(kept, len(kept))
-        if found > score - LEAST_GAIN:
+        if trial == kept or found > score - LEAST_GAIN:
             break
         score, kept = found, trial
     place = first = int(first is not None)

@@ -8,6 +8,7 @@ hold. Conditions are
 
     square(A)  matrix(A)  vector(A)  scalar(A)      the number of axes; square is known to have equal sizes
     nonempty(A)                                     known to have an entry
+    odd(A)                                          known to have an odd number of rows
     float(A)  real(A)                               a float dtype; one that is not complex
     same_shape(A, B)                                matrices whose last two sizes are known to agree
     same(A, B)  transposed(A, B)                    one value, or one the transpose of the other
@@ -330,6 +331,7 @@ _RELATIONS: dict[str, Callable[..., bool]] = {
     "vector": lambda place, a: a.type.rank == 1,
     "scalar": lambda place, a: a.type.rank == 0,
     "nonempty": lambda place, a: all(place.proves(dim - 1) for dim in a.type.dims),
+    "odd": lambda place, a: isinstance(rows := _dim(a.type, -2), int) and rows % 2 == 1,
     "float": lambda place, a: a.type.dtype.is_float,
     "real": lambda place, a: a.type.dtype.kind != "c",
     "same_shape": lambda place, a, b: _same_shape(a, b),

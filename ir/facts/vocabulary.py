@@ -96,10 +96,13 @@ IMPLICATIONS = """
     orthogonal(A)                    |- orthonormal(A)
     orthonormal(A)                   |- orthogonal(A)  where square(A)
     orthonormal(A)                   |- full_rank(A)
+    orthonormal(A), nonnegative(A)   |- permutation(A) where square(A)
     orthogonal(A), lower(A)          |- diagonal(A)
     orthogonal(A), upper(A)          |- diagonal(A)
     projection(A, r)                 |- psd(A)
     projection(A, r)                 |- low_rank(A, r)
+    projection(A, r)                 |- diagonal(A)      where r >= rows(A)
+    projection(A, r)                 |- unit_diagonal(A) where r >= rows(A)
     skew(A), symmetric(A)            |- low_rank(A, 0)
     skew(A), nonnegative(A)          |- low_rank(A, 0)
     row_stochastic(A)                |- nonnegative(A)
@@ -118,26 +121,49 @@ IMPLICATIONS = """
     spd(A)                           |- positive(A)    where rows(A) <= 1
 """
 
+# Bounds are compared with a little room, since a bound such as 1/3 is a rounded number.
 CONTRADICTIONS = """
-    full_rank(A), low_rank(A, r)      |- never where r < rows(A), r < cols(A)
-    projection(A, r)                  |- never where r > rows(A)
-    projection(A, r), low_rank(A, s)  |- never where s < r
+    full_rank(A), low_rank(A, r)       |- never where r < rows(A), r < cols(A)
+    low_rank(A, 0), nonzero(A)         |- never where rows(A) >= 1, cols(A) >= 1
+    low_rank(A, 0), unit_diagonal(A)   |- never where rows(A) >= 1, cols(A) >= 1
+    projection(A, r)                   |- never where r > rows(A)
+    projection(A, r), low_rank(A, s)   |- never where s < r
     projection(A, r), unit_diagonal(A) |- never where r < rows(A)
-    row_stochastic(A), low_rank(A, 0) |- never where rows(A) >= 1
-    orthonormal(A)                    |- never where rows(A) < cols(A)
-    lower(A), nonzero(A)              |- never where rows(A) >= 1, cols(A) >= 2
-    upper(A), nonzero(A)              |- never where rows(A) >= 2, cols(A) >= 1
-    permutation(A), nonzero(A)        |- never where rows(A) >= 2
-    skew(A), nonzero(A)               |- never where rows(A) >= 1
-    skew(A), unit_diagonal(A)         |- never where rows(A) >= 1
-    unit_diagonal(A), at_most(A, a)   |- never where a < 1, rows(A) >= 1, cols(A) >= 1
-    unit_diagonal(A), at_least(A, a)  |- never where a > 1, rows(A) >= 1, cols(A) >= 1
-    skew(A), spd(A)                   |- never where rows(A) >= 1
-    spd(A), at_most(A, a)             |- never where a <= 0, rows(A) >= 1
-    psd(A), negative(A)               |- never where rows(A) >= 1
-    positive(A), at_most(A, a)        |- never where a <= 0, nonempty(A)
-    negative(A), at_least(A, a)       |- never where a >= 0, nonempty(A)
-    at_least(A, a), at_most(A, b)     |- never where a > b, nonempty(A)
+    projection(A, r), positive(A)      |- never where r >= 2
+    projection(A, r), at_most(A, a)    |- never where 1.001 * rows(A) * a < r, a >= 0
+    projection(A, r), at_most(A, a)    |- never where a <= 0, r >= 1
+    projection(A, r), at_least(A, a)   |- never where rows(A) * a > 1.001 * r
+    projection(A, r), at_least(A, a)   |- never where rows(A) * rows(A) * a * a > 1.001 * r, a > 0
+    row_stochastic(A), low_rank(A, 0)  |- never where rows(A) >= 1
+    row_stochastic(A), orthonormal(A)  |- never where rows(A) > cols(A)
+    row_stochastic(A), upper(A)        |- never where rows(A) > cols(A)
+    row_stochastic(A), banded(A, k, l) |- never where rows(A) > cols(A) + k
+    row_stochastic(A), at_most(A, a)   |- never where a <= 0, rows(A) >= 1
+    row_stochastic(A), at_most(A, a)   |- never where 1.001 * cols(A) * a < 1, rows(A) >= 1
+    row_stochastic(A), at_least(A, a)  |- never where cols(A) * a > 1.001, rows(A) >= 1
+    row_stochastic(A), at_least(A, a)  |- never where a >= 1, rows(A) >= 1, cols(A) >= 2
+    orthonormal(A)                     |- never where rows(A) < cols(A)
+    orthonormal(A), positive(A)        |- never where cols(A) >= 2
+    orthonormal(A), negative(A)        |- never where cols(A) >= 2
+    orthonormal(A), at_least(A, a)     |- never where rows(A) * a * a > 1.001, a > 0, cols(A) >= 1
+    orthonormal(A), at_most(A, a)      |- never where rows(A) * a * a > 1.001, a < 0, cols(A) >= 1
+    permutation(A), at_most(A, a)      |- never where a < 1, rows(A) >= 1
+    permutation(A), nonzero(A)         |- never where rows(A) >= 2
+    lower(A), nonzero(A)               |- never where rows(A) >= 1, cols(A) >= 2
+    upper(A), nonzero(A)               |- never where rows(A) >= 2, cols(A) >= 1
+    banded(A, k, l), nonzero(A)        |- never where rows(A) > k + 1, cols(A) >= 1
+    banded(A, k, l), nonzero(A)        |- never where cols(A) > l + 1, rows(A) >= 1
+    skew(A), nonzero(A)                |- never where rows(A) >= 1
+    skew(A), unit_diagonal(A)          |- never where rows(A) >= 1
+    skew(A), full_rank(A)              |- never where odd(A)
+    skew(A), spd(A)                    |- never where rows(A) >= 1
+    unit_diagonal(A), at_most(A, a)    |- never where a < 1, rows(A) >= 1, cols(A) >= 1
+    unit_diagonal(A), at_least(A, a)   |- never where a > 1, rows(A) >= 1, cols(A) >= 1
+    spd(A), at_most(A, a)              |- never where a <= 0, rows(A) >= 1
+    psd(A), negative(A)                |- never where rows(A) >= 1
+    positive(A), at_most(A, a)         |- never where a <= 0, nonempty(A)
+    negative(A), at_least(A, a)        |- never where a >= 0, nonempty(A)
+    at_least(A, a), at_most(A, b)      |- never where a > b, nonempty(A)
 """
 
 

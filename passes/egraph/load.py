@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import isfinite
@@ -16,6 +17,7 @@ from tpc.passes.contraction import Contraction, Product, Wiring, product_of, sum
 from tpc.passes.egraph.graph import EGraph
 from tpc.passes.egraph.terms import Contract, Number
 
+MOST_COPIES = 4  # of a shared product in one region: squares of squares have exponentially many factors
 _REARRANGING = frozenset(["reshape", "squeeze", "unsqueeze", "broadcast_to"])
 _SUMS = frozenset(["sum", "mean"])
 _LINEAR = frozenset(["add", "sub", "neg"])
@@ -214,8 +216,10 @@ class _Loader:
         divisors: list[DimLike] = []
         given, output = wiring.instance(product.form)
         stack = [(node, product, given)]
+        copies: Counter[Node] = Counter()
         while stack:
             here, product, axes = stack.pop()
+            copies[here] += 1
             coefficient *= product.coefficient
             sizes += product.sizes
             divisors += product.divisors
@@ -226,7 +230,7 @@ class _Loader:
                     coefficient *= value
                     continue
                 inner = self.products.get(operand) if operand not in self.classes else None
-                if inner is not None:
+                if inner is not None and copies[operand] < MOST_COPIES:
                     inner_axes, result = wiring.instance(inner.form)
                     if wiring.join(operand_axes, result):
                         stack.append((operand, inner, inner_axes))
