@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tpc.backends.contract import Backend
 
-NAMES = ("numpy", "torch")
+NAMES = ("numpy", "torch", "llvm")
 
 
 def backend(name: str) -> Backend:

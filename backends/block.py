@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tpc.backends import control
 from tpc.backends.arguments import type_text
-from tpc.backends.code import Value, fill, repeats, shape_source
+from tpc.backends.code import Value, fill, repeats, shape_source, tidy
 from tpc.backends.dialect import Site
 from tpc.backends.names import spelled, words
 from tpc.backends.notation import formula_value
@@ -41,7 +41,19 @@ if TYPE_CHECKING:
 # Operations that read well inside of another, and those that read well with another inside.
 _INSIDE = ("elementwise", "products", "fourier")
 _AROUND = ("elementwise", "products", "reductions", "linalg", "fourier", "shapes")
+_SHORT = words("eye zeros ones arange unsqueeze")  # these read well inside, too
 _LONGEST = 60
+_LONGEST_RESULT = 90
+# What mathematics calls the results of an op.
+_RESULTS = {
+    "eigh": "values vectors",
+    "eig": "values vectors",
+    "svd": "U s Vt",
+    "qr": "Q R",
+    "lu_factor": "lu pivots",
+    "ldl_factor": "ldl order",
+    "cholesky": "L",
+}
 # Ops that move entries: what comes out has the format of what went in.
 _MOVING = words(
     "cast transpose adjoint permute diag tril triu vec unvec reshape broadcast_to squeeze unsqueeze flip roll tile "
@@ -245,7 +257,7 @@ class Block:
         name = self.function.module.user_names.get(node)
         if name:
             return name if name.isidentifier() and name.isascii() else spelled(name)
-        return text if len(text) <= 40 else f"the operand of this {node.op.name}"
+        return tidy(text) if len(text) <= 40 else f"the operand of this {node.op.name}"
 
     def several(self, node: Node) -> None:
         """An op with several results, each under its own name."""
@@ -262,7 +274,9 @@ class Block:
                 targets.append("_")
                 values.append(Value("_", type.dtype, type.rank))
                 continue
-            name = self.function.names.fresh(self.name_of(item) or f"{node.op.name}_{position + 1}")
+            usual = self.usual_names(node)
+            known = usual[position] if position < len(usual) else f"{node.op.name}_{position + 1}"
+            name = self.function.names.fresh(self.name_of(item) or known)
             targets.append(name)
             held = site.given(type.dtype)
             values.append(Value(name, held, type.rank))
@@ -274,6 +288,11 @@ class Block:
                 self.function.lines.write(f"{value.text} = {fitted.text}")
                 values[n] = Value(value.text, type.dtype, type.rank)
         self.results[node] = values
+
+    def usual_names(self, node: Node) -> list[str]:
+        """What the results of an op are usually called, if the user calls nothing else so."""
+        usual = _RESULTS.get(node.op.name, "").split()
+        return [] if set(usual) & set(self.function.module.user_names.values()) else usual
 
     def name_of(self, node: Node) -> str | None:
         return self.function.module.user_names.get(node)
@@ -306,9 +325,13 @@ class Block:
         return node in loop.args[: loop["state"]] and value.depth <= 2 and len(value.text) <= _LONGEST
 
     def may_stay_inside(self, node: Node, value: Value, users: Sequence[Node | None]) -> bool:
-        if len(users) != 1 or value.depth > 3 or len(value.text) > _LONGEST:
+        if len(users) != 1:
             return False
         (user,) = users
+        if user is None and self.function.program.outputs == (node,):
+            return node.op.group != "structure" and len(value.text) <= _LONGEST_RESULT
+        if value.depth > 3 or len(value.text) > _LONGEST:
+            return False
         if self.starts_a_loop(node, value, users):
             return True
         if user is None:
@@ -319,7 +342,8 @@ class Block:
             return True
         if node.op.name == "stack" and user.op.name == "stack":
             return self.rows(user, user.tensor.dtype) is not None
-        inside = node.op.group in _INSIDE or value.python or node.op is SUBSCRIPT
+        inside = node.op.group in _INSIDE or value.python or node.op is SUBSCRIPT or node.op.name in _SHORT
+        inside = inside or (node.op.group == "reductions" and user.op.group == "elementwise")
         return inside and user.op.group in _AROUND
 
     def suggested(self, node: Node) -> str | None:
@@ -327,7 +351,9 @@ class Block:
         if len(node.args) != 1 or node.op.group not in ("linalg", "reductions"):
             return None
         text = self.env[node.args[0]].text
-        return f"{node.op.name}_{text}" if text.isidentifier() and len(text) <= 8 and not text.startswith("t") else None
+        if text.isidentifier() and len(text) <= 8 and not text.startswith("t"):
+            return f"{node.op.name}_{text}"
+        return next(iter(self.usual_names(node)), None)
 
     def call(self, node: Node) -> None:
         """A call of another function of the program."""

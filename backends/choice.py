@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from tpc.backends.arguments import Opening, parameter_list, signature
 from tpc.backends.code import dim_source
 from tpc.backends.contract import Emitted
-from tpc.backends.dialect import Dialect
 from tpc.backends.emit import Module
 from tpc.backends.function import Function
 from tpc.ir.dims import DimLike, names_of
@@ -38,12 +37,16 @@ class Alternative:
     names: Mapping[Node, str] | None = None
 
 
-def emit(alternatives: Sequence[Alternative], dialect: Dialect) -> Emitted:
-    """The plans of a program as a module. They have the same inputs and constraints."""
-    names: dict[Node, str] = {}
+def names(alternatives: Sequence[Alternative]) -> dict[Node, str]:
+    """The user's names for values, of all plans."""
+    found: dict[Node, str] = {}
     for alternative in reversed(alternatives):
-        names.update(alternative.names or {})
-    module = Module(dialect, names)
+        found.update(alternative.names or {})
+    return found
+
+
+def emit(alternatives: Sequence[Alternative], module: Module) -> Emitted:
+    """The plans of a program in a module that is empty yet. They have the same inputs and constraints."""
     name = module.globals.fresh(alternatives[0].program.name)
     for number, alternative in enumerate(alternatives, 1):
         module.reserve(alternative.program, f"{name}_{number}")

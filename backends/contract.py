@@ -27,6 +27,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Region:
+    """A function of a module that can be native: what it means, its parameters, and those that are sizes."""
+
+    program: Program
+    parameters: tuple[str, ...]
+    sizes: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Emitted:
     """A module of source, and what is needed to run it in this process."""
 
@@ -36,6 +45,8 @@ class Emitted:
     sizes: Mapping[str, str] = field(default_factory=dict)  # sizes to be given at a call -> keyword
     constants: Mapping[str, Any] = field(default_factory=dict)  # global name -> array
     origins: Mapping[str, Node] = field(default_factory=dict)  # global name -> the constant of the program
+    natives: Mapping[str, Region] = field(default_factory=dict)  # functions of it that have native code
+    whole: str | None = None  # the one of these that is all of the program, if one is
 
 
 class Backend(Protocol):

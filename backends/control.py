@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 # Ops that compute at least one entry anew, so that the result shares no memory with an operand.
 _COPYING = ("products", "reductions", "linalg", "fourier", "layers", "ordering", "random")
 VIEWS = words(
-    "transpose adjoint permute diag vec unvec re im conj floor ceil round trunc cast tril triu clip fftshift ifftshift "
-    "lu ldl expm matpow"
+    "transpose adjoint permute reshape squeeze unsqueeze diag vec unvec re im conj floor ceil round trunc cast tril "
+    "triu clip fftshift ifftshift lu ldl expm matpow"
 )
 _FRESH_SHAPES = words("zeros ones full eye arange linspace one_hot concat stack")
 

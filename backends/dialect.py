@@ -206,7 +206,10 @@ class Dialect:
         return f"np.flip({value}, {axis})"
 
     def einsum(self, subscripts: str, operands: Sequence[str]) -> str:
-        more = ", optimize=True" if len(operands) > 1 else ""
+        inputs, output = subscripts.split("->")
+        common = set.intersection(*(set(letters) for letters in inputs.split(",")))
+        # two operands with a letter that both have and the result keeps are no product that BLAS knows
+        more = ", optimize=True" if len(operands) > 2 or len(operands) == 2 and not common & set(output) else ""
         return f"np.einsum({subscripts!r}, {', '.join(operands)}{more})"
 
     def copy(self, value: str) -> str:

@@ -28,19 +28,19 @@ class NumpyBackend:
         return emit.emit(program, DIALECT, names)
 
     def emit_choice(self, alternatives: Sequence[choice.Alternative]) -> Emitted:
-        return choice.emit(alternatives, DIALECT)
+        return choice.emit(alternatives, emit.Module(DIALECT, choice.names(alternatives)))
 
     def constant(self, node: Node) -> Any:
         return emit.constant(node, DIALECT)
 
     def helpers(self) -> Mapping[str, Callable[..., Any]]:
-        found = _namespace(emit.helpers(DIALECT), {})
+        found = namespace(emit.helpers(DIALECT), {})
         return {name: found[name] for name in DIALECT.helpers}
 
     def load(self, emitted: Emitted) -> Callable[..., Any]:
         import numpy as np
 
-        function: Callable[..., Any] = _namespace(emitted.source, emitted.constants)[emitted.function]
+        function: Callable[..., Any] = namespace(emitted.source, emitted.constants)[emitted.function]
 
         @wraps(function)
         def quiet(*arguments: Any, **sizes: int) -> Any:
@@ -51,7 +51,7 @@ class NumpyBackend:
         return quiet
 
 
-def _namespace(source: str, constants: Mapping[str, Any]) -> dict[str, Any]:
+def namespace(source: str, constants: Mapping[str, Any]) -> dict[str, Any]:
     """What a module of source defines."""
     import numpy as np
     import scipy

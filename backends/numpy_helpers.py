@@ -9,6 +9,8 @@ SHAPE = Helper(
 def _shape(name, array, wanted):
     """The shape of an argument, which must be as wanted; a name stands for any size, for the same one throughout."""
     found = tuple(array.shape)
+    if found == wanted:
+        return found
     sizes = dict(zip(wanted, found))
     if len(found) != len(wanted) or any(d != sizes[w] if isinstance(w, str) else d != w for w, d in zip(wanted, found)):
         raise ValueError(f"{name} must have the shape ({', '.join(map(str, wanted))}), but has {found}")
@@ -107,9 +109,12 @@ def _solve(A, B, name):
 def _cholesky_batch(A, name):
     """The lower Cholesky factors of a batch of matrices, which errors call by its name."""
     try:
-        return np.linalg.cholesky(A)
+        L = np.linalg.cholesky(A)
     except np.linalg.LinAlgError:
         raise np.linalg.LinAlgError(f"{name} is not positive definite") from None
+    if np.isnan(L[..., -1:, -1:]).any():  # which is not noticed by LAPACK
+        raise np.linalg.LinAlgError(f"{name} is not positive definite")
+    return L
 '''
     ),
     "_lstsq": Helper(

@@ -42,6 +42,10 @@ def _cholesky(site: Site) -> str:
     return named_error("_cholesky" if site.rank == 2 else "_cholesky_batch")(site)
 
 
+def _lu_factor(site: Site) -> str:
+    return kernel("_symmetric_factor" if site["symmetric"] else "_lu_factor")(site)
+
+
 def batched(helper: str) -> Callable[[Site], str]:
     """A helper that takes batch axes itself."""
     return lambda site: f"{site.help(helper)}({', '.join(a.text for a in site.args)})"
@@ -54,7 +58,7 @@ KERNELS: dict[str, Entry] = {
     "cholesky": _cholesky,
     "cho_solve": kernel("_cho_solve", named=True),
     "cho_inv": kernel("_cho_inv", named=True),
-    "lu_factor": kernel("_lu_factor"),
+    "lu_factor": _lu_factor,
     "lu_solve": kernel("_lu_solve", "transposed", named=True),
     "lu_det": batched("_lu_det"),
     "lu_logdet": batched("_lu_logdet"),
@@ -132,7 +136,7 @@ def _cholesky(A, name):
     factor = scipy.linalg.get_lapack_funcs("potrf", (A,))
     turned = not A.flags.f_contiguous
     L, info = factor(A.T if turned else A, lower=not turned, clean=True)
-    if info > 0:
+    if info > 0 or np.isnan(L[-1, -1]):  # NaN is not noticed by LAPACK, and comes through to the last entry
         raise np.linalg.LinAlgError(f"{name} is not positive definite")
     return L.T if turned else L
 '''
@@ -178,6 +182,20 @@ def _lu_factor(A):
 ''',
         ("_by_columns",),
     ),
+    "_symmetric_factor": Helper(
+        '''
+def _symmetric_factor(A):
+    """Factors of symmetric A: L with A = L @ L.T and rows -1 if A is positive definite, else L and U."""
+    if A.size == 0 or np.iscomplexobj(A) or not (np.diagonal(A) > 0).all():
+        return _lu_factor(A)
+    factor = scipy.linalg.get_lapack_funcs("potrf", (A,))
+    packed, info = factor(A if A.flags.f_contiguous else A.T, lower=True, clean=False)
+    if info > 0 or np.isnan(packed[-1, -1]):
+        return _lu_factor(A)
+    return packed, np.full(len(A), -1)
+''',
+        ("_lu_factor",),
+    ),
     "_lu_solve": Helper(
         '''
 def _lu_solve(packed, pivots, B, transposed, name):
@@ -186,6 +204,9 @@ def _lu_solve(packed, pivots, B, transposed, name):
         raise np.linalg.LinAlgError(f"{name} is singular")
     if B.size == 0:
         return np.zeros(B.shape, B.dtype)
+    if pivots[-1] < 0:  # they are of _symmetric_factor, which found the matrix positive definite
+        solve = scipy.linalg.get_lapack_funcs("potrs", (packed, B))
+        return solve(packed, _by_columns(B), lower=True, overwrite_b=True)[0].reshape(B.shape)
     solve = scipy.linalg.get_lapack_funcs("getrs", (packed, B))
     pivots = _inside(pivots, len(packed))
     return solve(packed, pivots, _by_columns(B), trans=transposed, overwrite_b=True)[0].reshape(B.shape)
@@ -198,7 +219,8 @@ def _lu_det(packed, pivots):
     """The determinant by the factors: every exchange of rows turns its sign."""
     product = np.prod(np.diagonal(packed, axis1=-2, axis2=-1), -1)
     exchanges = np.sum(pivots != np.arange(packed.shape[-1]), -1)
-    return np.where(exchanges % 2, -product, product)
+    definite = (pivots[..., -1:] < 0).any(-1)
+    return np.where(definite, product**2, np.where(exchanges % 2, -product, product))
 '''
     ),
     "_lu_logdet": Helper(
@@ -210,8 +232,10 @@ def _lu_logdet(packed, pivots):
         value = np.sum(np.log(np.abs(diagonal)), -1)
     if np.iscomplexobj(packed):
         return value
+    definite = (pivots[..., -1:] < 0).any(-1)
     turns = np.sum(pivots != np.arange(packed.shape[-1]), -1) + np.sum(diagonal < 0, -1)
-    return np.where((turns % 2 == 1) & (value > -np.inf), np.nan, value).astype(packed.dtype)
+    value = np.where((turns % 2 == 1) & (value > -np.inf) & ~definite, np.nan, value)
+    return np.where(definite, 2 * value, value).astype(packed.dtype)
 '''
     ),
     "_ldl_factor": Helper(
@@ -316,6 +340,8 @@ def _spd_band_solve(A, B, width, name):
         return np.zeros(B.shape, B.dtype)
     band = _band(A, min(width, len(A) - 1), 0)
     try:
+        if np.isnan(band).any():  # which is not noticed by LAPACK
+            raise np.linalg.LinAlgError
         return scipy.linalg.solveh_banded(band, B, lower=True, check_finite=False)
     except np.linalg.LinAlgError:
         raise np.linalg.LinAlgError(f"{name} is not positive definite") from None

@@ -125,7 +125,7 @@ def _trace(site: Site) -> str:
 
 
 def _diag(site: Site) -> str:
-    if site.rank == 1:
+    if site.rank <= 2:
         return f"np.diag({site.args[0].text})"
     return f"np.diagonal({site.args[0].text}, axis1=-2, axis2=-1)"
 
@@ -137,6 +137,10 @@ def _triangle(site: Site) -> str:
 
 def reshaped(site: Site) -> str:
     """An op that only gives its operand another shape."""
+    dims = site.node.tensor.dims
+    more = [k for k, dim in enumerate(dims) if dim == 1 and dims[:k] + dims[k + 1 :] == site.dims]
+    if more:
+        return with_axis(site, more[-1])
     return site.dialect.reshape(site.array(), site.shape(site.node.tensor.dims))
 
 
@@ -148,12 +152,24 @@ def _kron(site: Site) -> str | None:
 # ---- shapes
 
 
+def _one_or_more(site: Site) -> str:
+    """The shape of the result; one size is a number."""
+    dims = site.node.tensor.dims
+    return site.size(dims[0]) if len(dims) == 1 else site.shape(dims)
+
+
+def with_axis(site: Site, axis: int) -> str:
+    """One more axis of size 1, as `x[:, None]`."""
+    places = [":"] * axis if axis < site.rank or axis < 2 else ["..."]
+    return f"{site.array()}[{', '.join([*places, 'None'])}]"
+
+
 def _made(function: str) -> Callable[[Site], str]:
     def text(site: Site) -> str:
         dtype = site.dtype
         default = "np.float64"
         more = "" if dtype == default else f", {dtype}"
-        return f"np.{function}({site.shape(site.node.tensor.dims)}{more})"
+        return f"np.{function}({_one_or_more(site)}{more})"
 
     return text
 
@@ -181,9 +197,8 @@ def _pad(site: Site) -> str | None:
     axis = site["axis"] % site.rank
     before, after = site.size(site["before"]), site.size(site["after"])
     widths = ", ".join(f"({before}, {after})" if n == axis else "(0, 0)" for n in range(site.rank))
-    fit = "" if site.rank > 1 else ","
     more = f", constant_values={number(site['value'])}" if site["value"] != 0 else ""
-    return f"np.pad({site.args[0].text}, ({widths}{fit}){more})"
+    return f"np.pad({site.args[0].text}, {widths if site.rank == 1 else f'({widths})'}{more})"
 
 
 def _tile(site: Site) -> str:
@@ -250,7 +265,7 @@ def fourier(function: str, *more: str) -> Callable[[Site], str]:
             value = site.dialect.cast(site.scribe, value, F32)
         if site.may_be_empty:
             value = site.scribe.named(value)
-        options = "".join(f", {m}={site.size(site[m])}" for m in more)
+        options = "".join(f", {m}={site.size(site[m])}" for m in more if (m, site[m]) != ("axis", -1))
         options += ', norm="ortho"' if "dct" in function else ""
         call = f"{function}({value.text}{options})"
         if not site.may_be_empty:
@@ -348,7 +363,7 @@ OPS: dict[str, Entry] = {
     "reshape": reshaped,
     "broadcast_to": lambda site: site.dialect.broadcast(site.args[0].text, site.shape(site.node.tensor.dims)),
     "squeeze": reshaped,
-    "unsqueeze": simple("np.expand_dims({0}, {axis})"),
+    "unsqueeze": lambda site: with_axis(site, site["axis"] % (site.rank + 1)),
     "flip": simple("np.flip({0}, {axis})"),
     "roll": simple("np.roll({0}, {shift}, {axis})"),
     "pad": _pad,

@@ -29,7 +29,7 @@ class TorchBackend:
         return emit.emit(program, DIALECT, names)
 
     def emit_choice(self, alternatives: Sequence[choice.Alternative]) -> Emitted:
-        return choice.emit(alternatives, DIALECT)
+        return choice.emit(alternatives, emit.Module(DIALECT, choice.names(alternatives)))
 
     def constant(self, node: Node) -> Any:
         return emit.constant(node, DIALECT)

@@ -90,8 +90,9 @@ def _inv(A, name):
         '''
 def _solve(A, B, name):
     """X with A @ X = B; errors call A by its name."""
-    batch = torch.broadcast_shapes(A.shape[:-2], B.shape[:-2])
-    A, B = (x.expand(batch + x.shape[-2:]) for x in (A, B))
+    if A.shape[:-2] != B.shape[:-2]:
+        batch = torch.broadcast_shapes(A.shape[:-2], B.shape[:-2])
+        A, B = (x.expand(batch + x.shape[-2:]) for x in (A, B))
     solution, info = torch.linalg.solve_ex(A, B)
     if bool(info.any()):
         raise np.linalg.LinAlgError(f"{name} is singular")

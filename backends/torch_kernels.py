@@ -27,12 +27,16 @@ def _trmm(site: Site) -> str:
     return f"torch.{'tril' if site['lower'] else 'triu'}({site.args[0].text}) @ {site.texts[1]}"
 
 
+def _lu_factor(site: Site) -> str:
+    return _kernel("_symmetric_factor" if site["symmetric"] else "_lu_factor")(site)
+
+
 KERNELS: dict[str, Entry] = {
     "trmm": _trmm,
     "tri_inv": _kernel("_tri_inv", "lower", named=True),
     "cho_solve": _kernel("_cho_solve", named=True),
     "cho_inv": _kernel("_cho_inv", named=True),
-    "lu_factor": _kernel("_lu_factor"),
+    "lu_factor": _lu_factor,
     "lu_solve": _kernel("_lu_solve", "transposed", named=True),
     "lu_det": _kernel("_lu_det"),
     "lu_logdet": _kernel("_lu_logdet"),
@@ -85,6 +89,21 @@ def _lu_factor(A):
     packed, pivots, _ = torch.linalg.lu_factor_ex(A)
     return packed, pivots.to(torch.int64) - 1
 '''
+    ),
+    "_symmetric_factor": Helper(
+        '''
+def _symmetric_factor(A):
+    """L and U of symmetric A as _lu_factor gives them: by Cholesky's method if A is positive definite."""
+    if A.is_complex() or not bool((torch.diagonal(A, dim1=-2, dim2=-1) > 0).all()):
+        return _lu_factor(A)
+    L, info = torch.linalg.cholesky_ex(A)
+    if bool(info.any()):
+        return _lu_factor(A)
+    d = torch.diagonal(L, dim1=-2, dim2=-1)
+    packed = torch.tril(L / d[..., None, :], -1) + d[..., None] * L.mT
+    return packed, torch.arange(A.shape[-1], device=A.device).expand(A.shape[:-1])
+''',
+        ("_lu_factor",),
     ),
     "_lu_solve": Helper(
         '''

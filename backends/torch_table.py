@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tpc.backends.code import Value, fill, number, shape_source
 from tpc.backends.dialect import Entry, Scribe, Site
 from tpc.backends.numpy_linalg import each, named_error
-from tpc.backends.numpy_table import axis_options, drawn, reduce_op, reduced_axes, reshaped, simple
+from tpc.backends.numpy_table import axis_options, drawn, reduce_op, reduced_axes, reshaped, simple, with_axis
 from tpc.backends.torch_kernels import KERNELS
 from tpc.ir.ops.indexing import checked_axes
 from tpc.ir.types import BF16, BOOL, F16, F32, STRONG, DType, as_float, promote_all
@@ -364,7 +364,7 @@ OPS: dict[str, Entry] = {
     "reshape": reshaped,
     "broadcast_to": lambda site: site.dialect.broadcast(site.array(), site.shape(site.node.tensor.dims)),
     "squeeze": reshaped,
-    "unsqueeze": lambda site: f"torch.unsqueeze({site.array()}, {site['axis']})",
+    "unsqueeze": lambda site: with_axis(site, site["axis"] % (site.rank + 1)),
     "flip": simple("torch.flip({0}, ({axis},))"),
     "roll": simple("torch.roll({0}, {shift}, {axis})"),
     "pad": _pad,

@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmarks import cost, frontend, kronecker, symbolic
 from benchmarks.algebra import command as algebra
+from benchmarks.kernels import command as kernels
 
 BENCHMARKS: dict[str, Callable[[int], dict[str, Any]]] = {
     "cost": cost.run,
@@ -29,8 +30,9 @@ def main() -> int:
         command.add_argument("--repeat", type=int, default=5, help="runs of each; the median counts (5)")
     algebra.arguments(commands.add_parser("algebra", description=algebra.__doc__))
     symbolic.arguments(commands.add_parser("symbolic", description=symbolic.__doc__))
+    kernels.arguments(commands.add_parser("kernels", description=kernels.__doc__))
     options = parser.parse_args()
-    own = {"algebra": algebra.run, "symbolic": symbolic.run}.get(options.name)
+    own = {"algebra": algebra.run, "kernels": kernels.run, "symbolic": symbolic.run}.get(options.name)
     result = own(options) if own is not None else BENCHMARKS[options.name](options.repeat)
     machine = {"python": platform.python_version(), "machine": platform.platform(), "processor": platform.machine()}
     result = {"tpc": version("tpc"), **machine, **result}

@@ -307,7 +307,8 @@ class _Grid:
     def scalar(self, scalar: Scalar) -> Any:
         match scalar:
             case Literal():
-                return np.asarray(self.run.domain.number(scalar.value))
+                value = scalar.value
+                return np.asarray(value if isinstance(value, int) else self.run.domain.number(value))
             case LetterValue(name=name):
                 return self.letter(name)
             case SizeValue(dim=dim):
@@ -366,7 +367,7 @@ class _Grid:
                 raise IndexError("an index is outside of its axis")
             if 0 in array.shape:
                 return np.zeros(np.broadcast_shapes(*(p.shape for p in positions)), dtype=array.dtype)
-            return array[tuple(clipped)]
+            return np.asarray(array[tuple(clipped)])
         pad = self.scalar(access.pad)
         if 0 in array.shape:
             return np.broadcast_to(pad, np.broadcast_shapes(inside.shape, pad.shape))

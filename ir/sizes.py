@@ -1,14 +1,14 @@
-"""Sizes put into programs: named sizes replaced in types, formulas, subscripts and inner programs."""
+"""Sizes put into programs: sizes replaced in types, formulas, subscripts and inner programs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
 from tpc.ir.build import size
 from tpc.ir.dims import Dim, DimLike, names_of, substitute
-from tpc.ir.formula import Formula, Scalar, SizeValue, mapped, size_scalar
+from tpc.ir.formula import Formula, Literal, Scalar, SizeValue, mapped, size_scalar
 from tpc.ir.node import Constraint, Node, Program, topological
 from tpc.ir.notes import follow
 from tpc.ir.ops.structure import SIZE, SUBSCRIPT, At, Range
@@ -16,6 +16,8 @@ from tpc.ir.rewrite import rebuilt
 from tpc.ir.types import TensorType
 
 Sizes = Mapping[str, DimLike]
+Change = Callable[[Any], Any]
+"""What becomes of a size, and of a number."""
 
 
 def free_sizes(program: Program) -> list[str]:
@@ -31,18 +33,23 @@ def with_sizes(program: Program, sizes: Sizes) -> Program:
     """The program with named sizes replaced by other dims (integers mostly)."""
     if not sizes:
         return program
+    return resized(program, lambda value: substitute(value, sizes) if isinstance(value, Dim) else value)
+
+
+def resized(program: Program, change: Change) -> Program:
+    """The program with every size and number replaced by what `change` makes of it: dims, integers and floats."""
     done: dict[Node, Node] = {}
     for node in [*program.inputs, *topological([*program.outputs, *(n for n, _ in program.facts)])]:
         if node not in done:
-            done[node] = _node(node, [done[a] for a in node.args], sizes)
+            done[node] = _node(node, [done[a] for a in node.args], change)
             follow(node, done[node])
     facts: dict[Node, tuple[Any, ...]] = {}
     for node, known in program.facts:
-        changed = tuple(replace(f, arguments=tuple(_attribute(a, sizes) for a in f.arguments)) for f in known)
+        changed = tuple(replace(f, arguments=tuple(_attribute(a, change) for a in f.arguments)) for f in known)
         facts[done[node]] = tuple(dict.fromkeys((*facts.get(done[node], ()), *changed)))
     where = []
     for c in program.where:
-        constraint = Constraint(substitute(c.left, sizes), c.relation, substitute(c.right, sizes))
+        constraint = Constraint(change(c.left), c.relation, change(c.right))
         if not (isinstance(constraint.left, int) and isinstance(constraint.right, int)):
             where.append(constraint)
     return program.replace(
@@ -53,42 +60,50 @@ def with_sizes(program: Program, sizes: Sizes) -> Program:
     )
 
 
-def _node(node: Node, args: list[Node], sizes: Sizes) -> Node:
+def _node(node: Node, args: list[Node], change: Change) -> Node:
     if node.op is SIZE:
-        return size(substitute(node["dim"], sizes))
+        return size(change(node["dim"]))
     # a called function has sizes of its own, given by the attribute `sizes`; the body of a loop has not
     own = node.op.name in ("call", "derivative")
     attributes = tuple(
-        (key, value if own and isinstance(value, Program) else _attribute(value, sizes))
+        (key, value if own and isinstance(value, Program) else _attribute(value, change))
         for key, value in node.attributes
     )
-    types = node.type
-    changed = types.substitute(sizes) if isinstance(types, TensorType) else tuple(t.substitute(sizes) for t in types)
+    changed = _attribute(node.type, change)
     if node.op is SUBSCRIPT and changed is args[0].type:
         return args[0]  # what was a part at other sizes is the whole at these
     return rebuilt(node.op, args, attributes, changed)
 
 
-def _attribute(value: Any, sizes: Sizes) -> Any:
+def _attribute(value: Any, change: Change) -> Any:
     match value:
-        case Dim():
-            return substitute(value, sizes)
+        case bool():
+            return value
+        case Dim() | int() | float():
+            return change(value)
+        case Literal():
+            return _scalar(value, change)
         case Formula():
             return Formula(
                 value.axes,
-                tuple((name, substitute(dim, sizes)) for name, dim in value.extents),
-                mapped(value.body, lambda scalar: _scalar(scalar, sizes)),
+                tuple((name, change(dim)) for name, dim in value.extents),
+                mapped(value.body, lambda scalar: _scalar(scalar, change)),
             )
         case Program():
-            return with_sizes(value, sizes)
+            return resized(value, change)
         case At() | Range():
-            return type(value)(*(_attribute(getattr(value, f.name), sizes) for f in fields(value)))
+            return type(value)(*(_attribute(getattr(value, f.name), change) for f in fields(value)))
         case TensorType():
-            return value.substitute(sizes)
+            return TensorType(value.dtype, [change(dim) for dim in value.dims])
         case tuple():
-            return tuple(_attribute(v, sizes) for v in value)
+            return tuple(_attribute(v, change) for v in value)
     return value
 
 
-def _scalar(scalar: Scalar, sizes: Sizes) -> Scalar:
-    return size_scalar(substitute(scalar.dim, sizes)) if isinstance(scalar, SizeValue) else scalar
+def _scalar(scalar: Scalar, change: Change) -> Scalar:
+    if isinstance(scalar, SizeValue):
+        return size_scalar(change(scalar.dim))
+    if isinstance(scalar, Literal):
+        value = _attribute(scalar.value, change)
+        return scalar if value == scalar.value else Literal.of(value)
+    return scalar

@@ -287,8 +287,8 @@ class _Printer:
             return f"{operands[0]} within {node['within'].spelling}{on}"
         if op.name == "derivative":
             text = str(node["body"].name)
-            for kind, parameter in node["steps"]:
-                text = f"{kind}({text}, {parameter})"
+            for kind, parameters in node["steps"]:
+                text = f"{kind}({', '.join([text, *parameters])})"
             return f"{text}({', '.join(operands)})"
         return f"{op.name}({', '.join(self.arguments(node, operands))})"
 

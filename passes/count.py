@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from tpc.ir.dims import DimLike, evaluate, maximum, names_of, product, substitute
+from tpc.ir.build import literal_value
+from tpc.ir.dims import DimLike, maximum, product, substitute
 from tpc.ir.node import Node, Program
 from tpc.ir.ops.structure import CONSTANT, INPUT, ITEM, LITERAL, SIZE
 from tpc.ir.types import F64, DType, TensorType
-from tpc.passes.choose.prices import USUAL, Prices
+from tpc.passes.choose.prices import Prices, Sizes
 
-# Ops whose result is another look at an operand's memory.
+# Ops whose result is another look at an operand's memory, all but the matrix of a diagonal.
 VIEWS = ("transpose", "subscript", "reshape", "vec", "unvec", "item", "diag", "squeeze", "unsqueeze", "permute")
 GIVEN = (INPUT, CONSTANT, ITEM, LITERAL, SIZE)
 
@@ -21,21 +23,35 @@ SQUARE = {
     **{"lu": "getrf", "det": "getrf", "logdet": "getrf", "slogdet": "getrf", "cho_inv": "potri", "tri_inv": "trtri"},
     **{"eigh": "syevd", "eigvalsh": "syevd_values", "eig": "geev", "eigvals": "geev"},
 }
-TALL = {"qr": "geqrf", "svd": "gesdd", "pinv": "gesdd", "svdvals": "gesdd_values", "matrix_rank": "gesdd_values"}
+TALL = {
+    "qr": "geqrf",
+    "svd": "gesdd",
+    "pinv": "gesdd",
+    "svdvals": "gesdd_values",
+    "matrix_rank": "gesdd_values",
+    "cond": "gesdd_values",
+}
 SOLVES = {
     **{"cho_solve": ("potrs", "potrs"), "ldl_solve": ("sytrs", "sytrs"), "lu_solve": ("getrs", "getrs")},
-    **{"solve_triangular": ("trsm", "trsv"), "trmm": ("trmm", "trmv")},
+    **{"solve_triangular": ("trsm", "trsv"), "trmm": ("trmm", "trmv"), "solve": ("gesv", "gesv")},
 }
 
-
-@dataclass(frozen=True, slots=True)
-class Kernel:
-    """A kernel of `passes.cost.families` at its sizes; `batch` is how many such matrices there are."""
-
-    name: str
-    sizes: tuple[DimLike, ...]
-    dtype: DType = F64
-    batch: DimLike = 1
+# Ops that walk over the entries of an operand once, or several times: what each walk does.
+REDUCTIONS = ("sum", "prod", "max", "min", "mean", "any", "all", "argmax", "argmin")
+STEPS = {
+    "norm": ("square", "sum"),
+    "var": ("mean", "sub", "square", "mean"),
+    "std": ("mean", "sub", "square", "mean"),
+    "logsumexp": ("max", "sub", "exp", "sum"),
+    "softmax": ("max", "sub", "exp", "sum", "div"),
+    "log_softmax": ("max", "sub", "exp", "sum", "sub"),
+    "layernorm": ("mean", "sub", "square", "mean", "div"),
+    "rmsnorm": ("square", "mean", "div"),
+    "tril": ("select",),
+    "triu": ("select",),
+}
+DETERMINANT = ("log", "abs", "sum", "ne", "sum", "select")  # of the diagonal of a factor
+EXPM_PRODUCTS = 12  # of a usual matrix: a rational function of degree 13, and some squarings
 
 
 def node_flops(node: Node) -> DimLike:
@@ -50,6 +66,8 @@ def node_flops(node: Node) -> DimLike:
             return body * _passes(node)
         case "scan":
             return _total(node["body"]) * _passes(node)
+        case "if" if node.args[0].op.name == "harmless":
+            return _total(node["then"])
         case "if":
             return maximum(_total(node["then"]), _total(node["other"]))
         case "matmul" if is_gram(node):
@@ -68,9 +86,14 @@ def is_gram(node: Node) -> bool:
     return any(a.op.name == "transpose" and a.args[0] is b for a, b in ((first, second), (second, first)))
 
 
+def is_view(node: Node) -> bool:
+    """Whether a node is another look at its operand's memory."""
+    return node.op.name in VIEWS and not (node.op.name == "diag" and node.tensor.rank == 2)
+
+
 def node_bytes(node: Node) -> DimLike:
     """Bytes read and written by one node."""
-    if node.op in GIVEN or node.op.name in VIEWS:
+    if node.op in GIVEN or is_view(node):
         return 0
     total = held(node)
     for operand in dict.fromkeys(node.args):
@@ -99,7 +122,7 @@ def peaks(program: Program) -> list[DimLike]:
     for position, node in enumerate(nodes):
         if node.op is INPUT:
             continue
-        if node.op.name not in VIEWS:
+        if not is_view(node):
             live += held(node)
         steps.append(live)
         for inner in node.programs:
@@ -108,7 +131,7 @@ def peaks(program: Program) -> list[DimLike]:
                 outside += held(operand)
             steps += [live + step - outside for step in peaks(inner)]
         for operand in dict.fromkeys(node.args):
-            if last[operand] == position and operand not in kept and operand.op.name not in VIEWS:
+            if last[operand] == position and operand not in kept and not is_view(operand):
                 live = live - held(operand)
     return steps
 
@@ -129,6 +152,22 @@ def _passes(node: Node) -> DimLike:
 # ---- seconds
 
 
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A kernel of `passes.cost.families` at its sizes: `times` calls of it, with `batch` such matrices each."""
+
+    name: str
+    sizes: tuple[DimLike, ...]
+    dtype: DType = F64
+    batch: DimLike = 1
+    times: DimLike = 1
+
+    def seconds(self, prices: Prices, size: Callable[[DimLike], int]) -> float:
+        """Predicted seconds, where `size` gives the sizes as numbers."""
+        sizes = tuple([size(s) for s in self.sizes])
+        return size(self.times) * prices.seconds(self.name, sizes, self.dtype, batch=size(self.batch))
+
+
 def predicted(program: Program, prices: Prices, at: Mapping[str, int] | None = None) -> float:
     """Predicted seconds of a program: the sum over its kernels.
 
@@ -143,102 +182,137 @@ def predicted(program: Program, prices: Prices, at: Mapping[str, int] | None = N
 def node_seconds(node: Node, prices: Prices, at: Mapping[str, int]) -> float:
     """Predicted seconds of one node, those of its inner programs included; the passes of a loop with a test count as
     if all were made."""
+    size = Sizes(at)
+    return sum(kernel.seconds(prices, size) for kernel in kernels_of(node))
+
+
+def kernels_of(node: Node) -> tuple[Kernel, ...]:
+    """The kernels that a node runs as, those of its inner programs included; none for what is given and for views.
+
+    Of the branches of an `if` the one with more operations counts; behind a guard, the one that is expected.
+    """
     match node.op.name:
         case "call":
-            sizes = {name: numeric(size, at) for name, size in node["sizes"]}
-            return predicted(node["body"], prices, sizes)
+            sizes = dict(node["sizes"])
+            return tuple(_substituted(kernel, sizes) for kernel in _kernels(node["body"]))
         case "repeat" | "scan":
-            inner = sum(predicted(program, prices, at) for program in node.programs)
-            return inner * numeric(_passes(node), at)
+            count = _passes(node)
+            inner = [kernel for program in node.programs for kernel in _kernels(program)]
+            return tuple(replace(kernel, times=kernel.times * count) for kernel in inner)
+        case "if" if node.args[0].op.name == "harmless":
+            return _kernels(node["then"])
         case "if":
-            return max(predicted(program, prices, at) for program in node.programs)
-    kernel = kernel_of(node)
-    if kernel is None:
-        return 0.0
-    sizes_at = [numeric(size, at) for size in kernel.sizes]
-    return prices.seconds(kernel.name, tuple(sizes_at), kernel.dtype, batch=numeric(kernel.batch, at))
-
-
-def numeric(dim: DimLike, at: Mapping[str, int]) -> int:
-    """A size as a number."""
-    return max(dim if isinstance(dim, int) else evaluate(dim, {n: at.get(n, USUAL) for n in names_of(dim)}), 0)
-
-
-def kernel_of(node: Node) -> Kernel | None:
-    """The kernel that a node runs as; None for what is given, for views, and for what holds programs."""
-    if node.op in GIVEN or node.op.name in VIEWS or node.programs:
-        return None
+            size = Sizes({})
+            return _kernels(max(node.programs, key=lambda program: size(_total(program))))
+    if node.op in GIVEN or is_view(node):
+        return ()
     tensors = [a.type for a in node.args if isinstance(a.type, TensorType)]
     result = node.type if isinstance(node.type, TensorType) else node.type[0]
-    found = _of_product(node, tensors) or _of_matrices(node, tensors)
-    name, sizes, batch = found or _of_entries(node, tensors, result)
-    return Kernel(name, sizes, result.dtype if result.dtype.is_float or not tensors else tensors[0].dtype, batch)
+    dtype = result.dtype if result.dtype.is_float or not tensors else tensors[0].dtype
+    found = _of_product(node, tensors) or _of_matrices(node, tensors) or _of_entries(node, tensors, result)
+    return tuple(Kernel(name, sizes, dtype, *more) for name, sizes, *more in found)
 
 
-Found = tuple[str, tuple[DimLike, ...], DimLike]
+def _kernels(program: Program) -> tuple[Kernel, ...]:
+    return tuple(kernel for node in program.nodes for kernel in kernels_of(node))
 
 
-def _of_product(node: Node, tensors: list[TensorType]) -> Found | None:
+def _substituted(kernel: Kernel, sizes: Mapping[str, DimLike]) -> Kernel:
+    inner = tuple(substitute(size, sizes) for size in kernel.sizes)
+    return replace(kernel, sizes=inner, batch=substitute(kernel.batch, sizes), times=substitute(kernel.times, sizes))
+
+
+Found = Sequence[tuple[Any, ...]]
+"""Kernels as name, sizes, batch and times, of which the last two may be left out."""
+
+
+def _of_product(node: Node, tensors: list[TensorType]) -> Found:
     name = node.op.name
     if name == "index":
         return _of_index(node, tensors)
     if name not in ("matmul", "matvec", "vecmat", "dot", "vdot", "outer"):
-        return None
+        return ()
     a, b = tensors
     match name:
         case "matmul" if is_gram(node):
-            return "syrk", a.dims, 1
+            return (("syrk", a.dims),)
         case "matmul":
-            return "gemm", (a.dims[-2], b.dims[-1], a.dims[-1]), product(node.tensor.dims[:-2])
+            return (("gemm", (a.dims[-2], b.dims[-1], a.dims[-1]), product(node.tensor.dims[:-2])),)
         case "matvec":
-            return "gemv", a.dims[-2:], product(node.tensor.dims[:-1])
+            return (_of_vector(node.args[0], "gemv", "gevm", node.tensor),)
         case "vecmat":
-            return "gevm", b.dims[-2:], product(node.tensor.dims[:-1])
+            return (_of_vector(node.args[1], "gevm", "gemv", node.tensor),)
         case "outer":
-            return "ger", (product(a.dims), product(b.dims)), 1
-    return "dot", (product(a.dims),), 1
+            return (("ger", (product(a.dims), product(b.dims))),)
+    return (("dot", (product(a.dims),)),)
 
 
-def _of_index(node: Node, tensors: list[TensorType]) -> Found | None:
-    """The sum of a product of two operands runs as a product of matrices, one for each value of the letters in all."""
+def _of_vector(matrix: Node, upright: str, turned: str, result: TensorType) -> tuple[Any, ...]:
+    """A matrix and a vector; a transpose is its operand from the other side."""
+    if matrix.op.name == "transpose":
+        matrix, upright = matrix.args[0], turned
+    return upright, matrix.tensor.dims[-2:], product(result.dims[:-1])
+
+
+def _of_index(node: Node, tensors: list[TensorType]) -> Found:
+    """A product of two operands: entry by entry, as a product of matrices, or where letters are in both and in the
+    result as well, as plain loops."""
     from tpc.passes.contraction import product_of
     from tpc.passes.contraction.form import letters_of
 
     formula = product_of(node["formula"], tensors)
     if formula is None or len(formula.form.inputs) != 2:
-        return None
+        return ()
     form = formula.form
     a, b = (set(letters_of(axes)) for axes in form.inputs)
     output = set(form.output_letters)
-    if not (a & b) - output:
-        return None
-    return "gemm", (form.size(a - b), form.size(b - a), form.size((a & b) - output)), form.size(a & b & output)
+    summed = (a | b) - output
+    if not summed:
+        return (("elementwise", (product(node.tensor.dims), 2, 1)),)
+    if not summed <= a & b or a & b & output:
+        return ()
+    return (("gemm", (form.size(a - b), form.size(b - a), form.size(summed))),)
 
 
-def _of_matrices(node: Node, tensors: list[TensorType]) -> Found | None:
+def _of_matrices(node: Node, tensors: list[TensorType]) -> Found:
     name = node.op.name
     if not tensors or tensors[0].rank < 2:
-        return None
+        return ()
     matrix = tensors[0]
     rows, n = matrix.dims[-2:]
     batch = product(matrix.dims[:-2])
     if name in SQUARE:
-        return SQUARE[name], (n,), batch
+        return ((SQUARE[name], (n,), batch),)
     if name in TALL:
-        return TALL[name], (rows, n), batch
+        return ((TALL[name], (rows, n), batch),)
     if name in SOLVES or name in ("band_matmul", "band_solve", "spd_band_solve"):
         right = tensors[-1]
         is_vector = right.rank < matrix.rank
         columns = 1 if is_vector else right.dims[-1]
         if name in SOLVES:
             kernel = SOLVES[name][is_vector]
-            return kernel, (n,) if kernel in ("trsv", "trmv") else (n, columns), batch
+            return ((kernel, (n,) if kernel in ("trsv", "trmv") else (n, columns), batch),)
         width = node["width"] if name == "spd_band_solve" else node["below"] + node["above"]
-        return "band_matmul" if name == "band_matmul" else "band_solve", (n, columns, width + 1), batch
-    if name == "lstsq":
-        right = tensors[1]
-        return "gelsd", (rows, n, right.dims[-1] if right.rank > 1 else 1), batch
-    return None
+        return (("band_matmul" if name == "band_matmul" else "band_solve", (n, columns, width + 1), batch),)
+    match name:
+        case "lstsq":
+            right = tensors[1]
+            return (("gelsd", (rows, n, right.dims[-1] if right.rank > 1 else 1), batch),)
+        case "expm":
+            return ("gemm", (n, n, n), batch, EXPM_PRODUCTS), ("gesv", (n, n), batch)
+        case "matpow":
+            return _of_power(literal_value(node.args[1]), n, batch)
+    return ()
+
+
+def _of_power(power: object, n: DimLike, batch: DimLike) -> Found:
+    """A whole power is a few products; another one goes by eigenvalues."""
+    if not isinstance(power, (int, float)) or power != int(power):
+        return ("geev", (n,), batch), ("gemm", (n, n, n), batch)
+    bits = bin(abs(int(power))).removeprefix("0b")
+    products = len(bits) + bits.count("1") - 2
+    inverse = [("getri", (n,), batch)] if power < 0 else []
+    return (*inverse, *([("gemm", (n, n, n), batch, products)] if products > 0 else [("copy", (n * n,))]))
 
 
 def _of_entries(node: Node, tensors: list[TensorType], result: TensorType) -> Found:
@@ -247,20 +321,33 @@ def _of_entries(node: Node, tensors: list[TensorType], result: TensorType) -> Fo
     entries, op = product(result.dims), node.op
     if op.group == "elementwise":
         operands = sum(1 for t in tensors if t.dims)
-        return "elementwise", (entries, max(operands, 1), weight(op.name)), 1
-    if op.group == "reductions" and op.name in ("sum", "prod", "max", "min", "mean", "any", "all"):
-        return "reduce", (product(tensors[0].dims), entries), 1
-    if op.group in ("shapes", "creation"):
-        return "copy", (entries,), 1
+        return (("elementwise", (entries, max(operands, 1), weight(op.name))),)
+    if op.name in REDUCTIONS:
+        return (("reduce", (product(tensors[0].dims), entries)),)
+    if op.name == "trace":
+        return (("reduce", (product(tensors[0].dims[:-1]), entries)),)
+    if op.name in STEPS:
+        return [_step(name, product(tensors[0].dims), entries) for name in STEPS[op.name]]
+    if op.name in ("lu_det", "lu_logdet"):
+        return [_step(name, product(tensors[1].dims), entries) for name in DETERMINANT]
+    if op.group in ("shapes", "creation") or op.name == "diag":
+        return (("copy", (entries,)),)
     if op.name in ("take", "take_along"):
-        return "gather", (entries,), 1
+        return (("gather", (entries,)),)
     if op.name in ("fft", "ifft") and tensors[0].dims:
-        return "fft", tensors[0].dims[-1:], product(tensors[0].dims[:-1])
+        return (("fft", tensors[0].dims[-1:], product(tensors[0].dims[:-1])),)
     return (
-        ("einsum" if op.name in ("index", "kron", "khatri_rao") else "other"),
-        (node_flops(node), node_bytes(node)),
-        1,
+        (("einsum" if op.name in ("index", "kron", "khatri_rao") else "other"), (node_flops(node), node_bytes(node))),
     )
+
+
+def _step(name: str, entries: DimLike, results: DimLike) -> tuple[Any, ...]:
+    """One of the walks over arrays that an op is made of."""
+    from tpc.passes.cost import weight
+
+    if name in REDUCTIONS:
+        return "reduce", (entries, results)
+    return "elementwise", (entries, 1, weight(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +363,8 @@ class Totals:
 def totals(program: Program, prices: Prices, at: Mapping[str, int] | None = None) -> Totals:
     """What a program costs; of sizes that `at` lacks, `prices.USUAL` is taken."""
     known = at or {}
-    flops = sum(numeric(node_flops(node), known) for node in program.nodes)
-    moved = sum(numeric(node_bytes(node), known) for node in program.nodes)
-    peak = max((numeric(step, known) for step in peaks(program)), default=0)
+    size = Sizes(known)
+    flops = sum(size(node_flops(node)) for node in program.nodes)
+    moved = sum(size(node_bytes(node)) for node in program.nodes)
+    peak = max((size(step) for step in peaks(program)), default=0)
     return Totals(flops, moved, peak, predicted(program, prices, known))

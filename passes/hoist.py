@@ -16,7 +16,7 @@ from tpc.ir.rewrite import map_programs, ordered_facts, rebuilt, replace, rewrit
 
 # What may be wrong with the operands of these shows only when they are computed: they stay inside of a loop that may
 # make no pass.
-_MAY_FAIL = ("linalg",)
+MAY_FAIL = ("linalg",)
 USUAL = 300  # a size that is open
 
 
@@ -40,7 +40,7 @@ def _hoisted(loop: Node) -> Node:
     end = len(loop.args) - (loop.op is REPEAT and loop["count"] is None)
     outside = dict(zip(body.inputs[first:], loop.args[state:end], strict=True))
     count = loop["extent"] if loop.op is SCAN else loop["count"]
-    roots = [r for r in _invariant(body, set(outside), _runs(loop)) if not _is_read_in_part(body, r, count)]
+    roots = [r for r in _invariant(body, set(outside), runs(loop)) if not _is_read_in_part(body, r, count)]
     if not roots:
         return loop
     moved = replace(roots, outside)
@@ -70,7 +70,7 @@ def _is_read_in_part(body: Program, node: Node, count: DimLike | None) -> bool:
     return 2 * read <= evaluate(node.tensor.size, usual)
 
 
-def _runs(loop: Node) -> bool:
+def runs(loop: Node) -> bool:
     """Whether a loop is known to make at least one pass."""
     count = loop["extent"] if loop.op is SCAN else loop["count"]
     return loop.get("until") is None and count is not None and is_nonnegative(count - 1)
@@ -84,7 +84,7 @@ def _invariant(body: Program, captured: set[Node], runs: bool) -> Iterator[Node]
     for node in body.nodes:
         for operand in node.args:
             users.setdefault(operand, []).append(node)
-        fails = node.op.group in _MAY_FAIL and not runs
+        fails = node.op.group in MAY_FAIL and not runs
         steady = all(a in same or a in numbers for a in node.args) and any(a in same for a in node.args)
         if steady and not node.programs and not fails and node.op.name != "inv":
             same.add(node)

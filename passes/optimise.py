@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from tpc.ir.build import cast
 from tpc.ir.facts import analyse
@@ -15,9 +16,15 @@ from tpc.passes.choose.menu import Menu
 from tpc.passes.choose.prices import Prices, Sizes
 from tpc.passes.choose.select import Selection, select
 from tpc.passes.choose.value import Built, Value, Whole
+from tpc.passes.count import predicted
 from tpc.passes.egraph.explore import Bounds, Outcome, explore
 from tpc.passes.egraph.graph import EGraph
 from tpc.passes.egraph.load import load
+
+if TYPE_CHECKING:
+    from tpc.passes.guard import Guard
+
+ROUNDING = 1e-9  # of sums of seconds, as a share
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,10 @@ class Optimised:
         The searches for these bodies, each as often as it is written.
     given
         Facts of inputs beyond those that the program declares.
+    declined
+        Whether what was selected is predicted to be slower than what the search began with, which stays.
+    guard
+        What the program asks before it takes what was selected; None where nothing needs to be asked.
     """
 
     program: Program
@@ -55,6 +66,8 @@ class Optimised:
     request: Request
     bodies: tuple[Optimised, ...] = ()
     given: Mapping[Node, frozenset[Fact]] = field(default_factory=dict)
+    declined: bool = False
+    guard: Guard | None = None
 
 
 def optimise(program: Program, request: Request) -> Program:
@@ -75,15 +88,41 @@ def search(program: Program, request: Request, given: Mapping[Node, frozenset[Fa
     """
     bodies: list[Optimised] = []
     program = with_bodies(program, request, given or {}, bodies)
+    found = chosen(program, request, given or {}, bodies)
+    return with_guard(found)
+
+
+def with_guard(found: Optimised) -> Optimised:
+    """What was found, with a guard before what may lose digits, unless the mode allows for it."""
+    if found.request.mode == "fast":
+        return found
+    from tpc.passes.guard import guarded
+
+    unguarded = replace(found.request, bounds=replace(found.request.bounds, guarded=False))
+    return guarded(found, lambda: chosen(found.written, unguarded, found.given, found.bodies))
+
+
+def chosen(
+    program: Program, request: Request, given: Mapping[Node, frozenset[Fact]], bodies: Sequence[Optimised]
+) -> Optimised:
+    """What is found for a program whose bodies are optimised, as if all its rules kept all digits."""
     graph, classes = load(program, given)
     sizes = Sizes(request.at)
     outcome = explore(graph, sizes, request.mode, request.bounds)
     menu = Menu(graph, request.prices, sizes, request.kernels)
     selection = select(menu, results(program, graph, classes))
-    chosen = built(program, graph, classes, selection)
+    plan = built(program, graph, classes, selection)
+    declined = request.kernels and _is_dearer(plan, program, request)
+    plan = program if declined else plan
     return Optimised(
-        chosen, graph, classes, selection, outcome, menu, program, request, tuple(bodies), dict(given or {})
+        plan, graph, classes, selection, outcome, menu, program, request, tuple(bodies), dict(given), declined
     )
+
+
+def _is_dearer(chosen: Program, program: Program, request: Request) -> bool:
+    """Whether a plan is predicted to be slower; it may be where bounds kept the search from what was written."""
+    found, written = (predicted(p, request.prices, request.at) for p in (chosen, program))
+    return found > written * (1 + ROUNDING)
 
 
 def results(program: Program, graph: EGraph, classes: Mapping[Node, int]) -> list[Value]:

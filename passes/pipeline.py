@@ -11,15 +11,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tpc.dsl.diagnostics import fail
+from tpc.ir.elaborate.scope import suggestion
 from tpc.ir.node import Program
 from tpc.ir.notes import Notes, keeping
 from tpc.ir.sizes import with_sizes
 from tpc.ir.verify import verify
+from tpc.passes.differentiate import differentiate
 from tpc.passes.fold import fold
 from tpc.passes.hoist import hoist
 from tpc.passes.inline import inline
 from tpc.passes.prune import prune
-from tpc.passes.respell import respell
+from tpc.passes.respell import respell, respell_plan
+from tpc.passes.share_sums import share_sums
+from tpc.passes.vectorise import vectorise
 
 if TYPE_CHECKING:
     from tpc.passes.optimise import Optimised, Request
@@ -56,6 +60,10 @@ def _optimised(program: Program, options: Options) -> Program | Optimised:
     return search(program, _request(options))
 
 
+def _vectorised(program: Program, options: Options) -> Program:
+    return vectorise(program, {**options.at, **options.sizes}) if optimises(options) else program
+
+
 def _fused(program: Program, options: Options) -> Program | Optimised:
     if not optimises(options):
         return program
@@ -74,8 +82,13 @@ def _request(options: Options) -> Request:
 
 PIPELINE: tuple[Pass, ...] = (
     Pass(
+        "differentiate",
+        "First, so that derivatives are simplified like any other text, together with what they differentiate.",
+        lambda program, options: differentiate(program),
+    ),
+    Pass(
         "specialise",
-        "Sizes first: what is known of them decides everything that follows.",
+        "Sizes before all that follows: what is known of them decides it.",
         lambda program, options: with_sizes(program, dict(options.sizes)),
     ),
     Pass(
@@ -94,6 +107,11 @@ PIPELINE: tuple[Pass, ...] = (
         lambda program, options: respell(program),
     ),
     Pass(
+        "vectorise",
+        "Products that a loop makes with one vector each are one product, before anything looks for the best form.",
+        _vectorised,
+    ),
+    Pass(
         "kronecker",
         "Before `hoist`, which would compute products that do not change ahead of a loop and hide their factors.",
         _fused,
@@ -109,9 +127,19 @@ PIPELINE: tuple[Pass, ...] = (
         _optimised,
     ),
     Pass(
+        "share_sums",
+        "Only now it is known what is added; the search prices each sum by itself.",
+        lambda program, options: share_sums(program) if optimises(options) else program,
+    ),
+    Pass(
         "hoist_factors",
         "Inverses in loops have become factorizations, which may be the same in every pass.",
         lambda program, options: hoist(program),
+    ),
+    Pass(
+        "respell_plan",
+        "The search takes means and quotients apart, and `hoist` has brought numbers to what they meet.",
+        lambda program, options: respell_plan(program) if optimises(options) else program,
     ),
     Pass(
         "prune",
@@ -125,13 +153,15 @@ PIPELINE: tuple[Pass, ...] = (
 class Plan:
     """A compiled program, the program after every pass that changed it, and the notes on their nodes.
 
-    `search` is what the pass `optimise` chose from, if it ran.
+    `search` is what the pass `optimise` chose from, if it ran; `fused` what the pass `kronecker` did, if it changed the
+    program.
     """
 
     program: Program
     steps: tuple[tuple[str, Program], ...]
     notes: Notes
     search: Optimised | None = None
+    fused: Optimised | None = None
 
 
 def run(
@@ -157,10 +187,12 @@ def run(
     """
     names = [p.name for p in PIPELINE]
     if stop_after is not None and stop_after not in names:
-        raise fail("E0809", f"`{stop_after}` is not a pass", help=f"the passes are {', '.join(names)}")
+        close = suggestion(stop_after, names)
+        help = f"did you mean `{close}`?" if close else f"the passes are {', '.join(names)}"
+        raise fail("E0809", f"`{stop_after}` is not a pass", help=help)
     options = options or Options()
     steps: list[tuple[str, Program]] = []
-    found: Optimised | None = None
+    found: dict[str, Optimised] = {}
     kept = notes.copy() if notes is not None else Notes()
     with keeping(kept):
         for step in PIPELINE[names.index(begin) if begin is not None else 0 :]:
@@ -172,10 +204,10 @@ def run(
             if isinstance(result, Program):
                 program = result
             else:
-                program, found = result.program, result
+                program, found[step.name] = result.program, result
             verify(program, step.name)
             if program is not before:
                 steps.append((step.name, program))
             if step.name == stop_after:
                 break
-    return Plan(program, tuple(steps), kept, found)
+    return Plan(program, tuple(steps), kept, found.get("optimise"), found.get("kronecker"))

@@ -1,9 +1,15 @@
-"""One spelling for equal things, so that they are shared. Every line here is exact, NaN and signed zeros included."""
+"""One spelling for equal things: of a program, so that they are shared, and of a plan, so that it reads well."""
 
 from __future__ import annotations
 
-from tpc.ir.build import cast, literal_value, make
+from collections import Counter
+from contextlib import suppress
+
+from tpc.ir.build import cast, literal_value, make, static_dim
+from tpc.ir.dims import product
 from tpc.ir.node import Node, Program
+from tpc.ir.op import Misfit
+from tpc.ir.ops.indexing import checked_axes
 from tpc.ir.ops.structure import LITERAL, SIZE
 from tpc.ir.rewrite import everywhere
 
@@ -11,12 +17,13 @@ _COMMUTE = ("add", "mul", "eq", "ne", "logical_and", "logical_or")
 
 
 def respell(program: Program) -> Program:
-    """The program with
+    """The program with what follows, all of it exact, NaN and signed zeros included:
 
     - `x''` as x, `not not x` as x, `-(-x)` as x
     - `x * 1`, `x / 1`, `x^1` as x, `x^2` as square(x), `x * x` as square(x)
     - a number before what it is added to or multiplied with: `x * 2` as `2 * x`
     - a number that is cast to the format of what it meets as the number
+    - a value that is repeated to the shape of what it meets as the value, one in the shape it has as the value
     - a cast to a wider format of a cast to it as one cast, and a cast to the format a value has as the value
     """
     return everywhere(program, _respell)
@@ -33,6 +40,17 @@ def _uncast(node: Node) -> Node:
     return node.args[0] if bare and node.tensor.dtype.is_float else node
 
 
+def _unrepeated(node: Node) -> Node | None:
+    """The node on a value that another operand gives its shape without its being repeated before."""
+    for number, operand in enumerate(node.args):
+        if operand.op.name == "broadcast_to":
+            args = [*node.args[:number], operand.args[0], *node.args[number + 1 :]]
+            bare = make(node.op, args, **dict(node.attributes))
+            if bare.type is node.type:
+                return _unrepeated(bare) or bare
+    return None
+
+
 def _is_one(node: Node) -> bool:
     value = literal_value(node)
     return value == 1 and not isinstance(value, bool)
@@ -44,6 +62,10 @@ def _simpler(node: Node) -> Node | None:
         return args[0].args[0]
     if name == "cast":
         return args[0] if args[0].type is node.type else cast(args[0], node.tensor.dtype)
+    if name in ("reshape", "broadcast_to") and args[0].type is node.type:
+        return args[0]
+    if node.op.group == "elementwise" and (met := _unrepeated(node)) is not None:
+        return met
     if len(args) != 2:
         return None
     plain = [_uncast(a) for a in args] if node.op.group == "elementwise" else list(args)
@@ -63,3 +85,45 @@ def _simpler(node: Node) -> Node | None:
     if name in _COMMUTE and value is not None and literal_value(x) is None:
         return make(node.op, (y, x))
     return None
+
+
+def respell_plan(program: Program) -> Program:
+    """A plan as one would write it: quotients by sizes, and means, which a search takes apart into factors and sums.
+
+    The results may be rounded otherwise. A sum that something else needs too stays a sum.
+    """
+    while (better := _with_means(program)) is not program:  # a sum whose operand has changed is looked at again
+        program = better
+    return respell(program)
+
+
+def _with_means(program: Program) -> Program:
+    uses = Counter(operand for node in program.walk() for operand in node.args)
+    inner = (value for node in program.walk() for value in node.programs)
+    uses.update(output for part in (program, *inner) for output in part.outputs)
+    return everywhere(program, lambda node: _as_mean(_as_quotient(node), uses))
+
+
+def _as_quotient(node: Node) -> Node:
+    """`x / n` for `1/n * x`."""
+    if node.op.name == "mul" and node.args[0].op.name == "div":
+        one, size = node.args[0].args
+        if _is_one(one) and size.op is SIZE:
+            quotient = make("div", (node.args[1], size))
+            return quotient if quotient.type is node.type else node
+    return node
+
+
+def _as_mean(node: Node, uses: Counter[Node]) -> Node:
+    """`mean(x)` for `sum(x) / n`, where n entries are added."""
+    if node.op.name != "div" or node.args[0].op.name != "sum" or uses[node.args[0]] != 1:
+        return node
+    total, (x,) = node.args[0], node.args[0].args
+    axes = checked_axes("sum", total["axis"], x.tensor.rank)
+    value = literal_value(node.args[1])
+    count = static_dim(node.args[1]) if value is None else value
+    if axes and count == product(x.tensor.dims[k] for k in axes):
+        with suppress(Misfit):
+            mean = make("mean", (x,), axis=total["axis"], keepdims=total["keepdims"])
+            return mean if mean.type is node.type else node
+    return node

@@ -25,12 +25,11 @@ from tpc.passes.choose.prices import USUAL, Sizes
 from tpc.passes.choose.samples import draw, open_sizes
 from tpc.passes.choose.short import Polynomial, Shortener, cheapest
 from tpc.passes.choose.table import Picks, Table, values_of
-from tpc.passes.choose.traced import TracedPrices, TracedSizes
 from tpc.passes.choose.wins import wins
 from tpc.passes.cost import profile
 from tpc.passes.egraph.explore import Outcome, explore
 from tpc.passes.egraph.load import load
-from tpc.passes.optimise import Optimised, Request, built, results, with_bodies
+from tpc.passes.optimise import Optimised, Request, built, results, with_bodies, with_guard
 from tpc.passes.pipeline import PIPELINE, Options, Plan, optimises, run
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ NO_TIME = 1e-12  # seconds of a plan that does nothing, so that losses can be to
 LEAST_GAIN = 0.004  # of a further variant, as a share of the time
 SMALLEST = 0.02  # share of a plan's seconds that a term must have somewhere to stay in the polynomial
 LOOKS = ((24, 1600), (1600, 24))  # sizes in turn, by which forms are worth a look
-LOOK_SECONDS = 0.15  # for each of them, after the first look at usual sizes
+LOOK_WORK = 40_000  # for each of them, after the first look at usual sizes
 
 
 @dataclass(frozen=True)
@@ -89,11 +88,15 @@ class Variants:
         if len(self.plans) == 1:
             return "one plan for all sizes\n"
         lines = [f"variant {k}  {v.wins}" for k, v in enumerate(self.plans, 1)]
-        lines.append(
+        return "\n".join([*lines, self.loss]) + "\n"
+
+    @property
+    def loss(self) -> str:
+        """What is lost against a plan for each size, in words."""
+        return (
             f"{self.samples} sizes had {self.found} best plans; against them the variants lose {self.mean_loss:.1%} "
             f"in the mean, and at most {self.high_loss:.1%} at 95 of 100"
         )
-        return "\n".join(lines) + "\n"
 
 
 def variants(
@@ -144,11 +147,11 @@ class _Search:
             self.program = with_bodies(self.before.program, request, {}, self.bodies)
         self.graph, self.classes = load(self.program)
         self.outcome = self._explored()
-        menu = Menu(self.graph, TracedPrices(request.prices), TracedSizes(request.at))
+        menu = Menu(self.graph, request.prices, Sizes(request.at))
         self.table = Table(menu, results(self.program, self.graph, self.classes), self.points, request.prices)
         pool = self._pool()
         shortener = Shortener(request.prices)
-        short = [_shortened(shortener.polynomial(*self.table.steps(picks)), self.table) for picks in pool]
+        short = [_shortened(shortener.polynomial(*self.table.kernels(picks)), self.table) for picks in pool]
         return self._made(pool, short)
 
     def _explored(self) -> Outcome:
@@ -157,8 +160,9 @@ class _Search:
         outcome = explore(self.graph, Sizes(request.at), request.mode, request.bounds)
         for look in LOOKS:
             sizes = Sizes({name: look[k % 2] for k, name in enumerate(names)})
-            again = explore(self.graph, sizes, request.mode, replace(request.bounds, seconds=LOOK_SECONDS))
-            outcome = replace(again, stopped_by=outcome.stopped_by or again.stopped_by)
+            again = explore(self.graph, sizes, request.mode, replace(request.bounds, work=LOOK_WORK))
+            stopped_by = outcome.stopped_by or again.stopped_by
+            outcome = replace(again, rounds=outcome.rounds + again.rounds, stopped_by=stopped_by)
         return outcome
 
     def _pool(self) -> list[Picks]:
@@ -200,14 +204,16 @@ class _Search:
         selection = self.table.selection(picks, point)
         with keeping(notes):
             chosen = built(self.program, self.graph, self.classes, selection)
-        verify(chosen, "optimise")
         menu = Menu(self.graph, request.prices, Sizes(request.at))
         found = Optimised(
             chosen, self.graph, self.classes, selection, self.outcome, menu, self.program, request, tuple(self.bodies)
         )
-        after = run(chosen, self.options, notes=notes, begin=AFTER)
-        step = [("optimise", chosen)] if chosen is not before.program else []
-        return Plan(after.program, (*before.steps, *step, *after.steps), after.notes, found)
+        with keeping(notes):
+            found = with_guard(found)
+        verify(found.program, "optimise")
+        after = run(found.program, self.options, notes=notes, begin=AFTER)
+        step = [("optimise", found.program)] if found.program is not before.program else []
+        return Plan(after.program, (*before.steps, *step, *after.steps), after.notes, found, before.fused)
 
 
 def _kept(true: Array, told: Array, most: int, first: int | None) -> list[int]:
@@ -257,6 +263,7 @@ def _shortened(terms: Mapping[DimLike, float], table: Table) -> Polynomial:
     """The polynomial without terms that matter at no sample, the largest first; four digits are enough."""
     import numpy as np
 
+    terms = {dim: c for dim, c in terms.items() if c}  # a loop that is never run costs nothing
     whole = _evaluated(tuple(terms.items()), table.columns)
     weight = {dim: float(np.max(c * values_of(dim, table.columns) / whole)) for dim, c in terms.items()}
     kept = [dim for dim in terms if weight[dim] >= SMALLEST]

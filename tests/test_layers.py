@@ -22,7 +22,7 @@ ALLOWED = {
     "dsl": ("tpc.dsl",),
     "ir": ("tpc.dsl", "tpc.ir"),
     "passes": ("tpc.dsl", "tpc.ir", "tpc.passes"),
-    "backends": ("tpc.dsl.diagnostics", "tpc.ir", "tpc.backends", "tpc.passes.pipeline"),
+    "backends": ("tpc.dsl.diagnostics", "tpc.ir", "tpc.backends", "tpc.passes.pipeline", "tpc.passes.cost.machine"),
 }
 # Libraries that take long to load.
 HEAVY = ("torch", "scipy", "networkx", "lark", "safetensors", "rich", "numpy")

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from tpc.dsl import syntax
 from tpc.dsl.diagnostics import Label, fail
-from tpc.ir.build import items, make
+from tpc.ir.build import cast, items, make
 from tpc.ir.elaborate.scope import Frame, FunctionValue, Value, placeholder, suggestion
 from tpc.ir.node import Node, Program
 from tpc.ir.types import TensorType
 
-KINDS = ("grad", "value_and_grad", "jacobian", "hessian", "jvp", "vjp", "vmap", "laplacian")
+KINDS = ("grad", "value_and_grad", "jacobian", "hessian", "hvp", "jvp", "vjp", "vmap", "laplacian")
+ONE_PARAMETER = ("hessian", "laplacian")
+SCALAR = ("grad", "value_and_grad", "hessian", "hvp", "laplacian")  # of functions with one scalar result
+Operand = tuple[Node, syntax.Expr]
 
 
 def transform(frame: Frame, expression: syntax.Call, kind: str) -> Value | None:
-    """`grad(loss, g)`: a function of the program and (where it matters) the parameter to differentiate by."""
+    """`grad(loss, g)`: a function of the program and (where it matters) the parameters to differentiate by."""
     from tpc.ir.elaborate.expression import evaluate
 
     arguments = expression.arguments
-    if not 1 <= len(arguments) <= 2 or expression.keywords:
+    most = 2 if kind in ONE_PARAMETER else len(arguments)
+    if not 1 <= len(arguments) <= most or expression.keywords:
         raise fail(
             "E0302",
-            f"`{kind}` takes a function and at most one of its parameters",
+            f"`{kind}` takes a function and " + ("at most one" if most == 2 else "the names") + " of its parameters",
             expression.span,
             help=f"as in `{kind}(f, x)(x, y)`",
         )
@@ -32,113 +39,191 @@ def transform(frame: Frame, expression: syntax.Call, kind: str) -> Value | None:
     names = [p.name.name for p in function.definition.parameters]
     if not names:
         raise fail("E0302", f"`{function.definition.name.name}` has no parameters", arguments[0].span)
-    parameter = names[0]
-    if len(arguments) == 2:
-        if not isinstance(arguments[1], syntax.Name) or arguments[1].name not in names:
-            close = suggestion(arguments[1].span.text, names)
-            raise fail(
-                "E0304",
-                f"`{function.definition.name.name}` has no parameter `{arguments[1].span.text}`",
-                arguments[1].span,
-                help=f"did you mean `{close}`?" if close else f"its parameters are {', '.join(names)}",
-            )
-        parameter = arguments[1].name
-    return FunctionValue(function.definition, kind, parameter, function)
+    chosen = [_parameter(function, names, argument) for argument in arguments[1:]]
+    twice = next((a for a, n in zip(arguments[1:], chosen) if chosen.count(n) > 1), None)
+    if twice is not None:
+        raise fail("E0304", f"`{twice.span.text}` is named twice", twice.span)
+    if not chosen and kind != "vmap":
+        chosen = names[:1]
+    return FunctionValue(function.definition, kind, tuple(chosen), function)
+
+
+def _parameter(function: FunctionValue, names: list[str], part: syntax.Expr) -> str:
+    if isinstance(part, syntax.Name) and part.name in names:
+        return part.name
+    close = suggestion(part.span.text, names)
+    raise fail(
+        "E0304",
+        f"`{function.definition.name.name}` has no parameter `{part.span.text}`",
+        part.span,
+        help=f"did you mean `{close}`?" if close else f"its parameters are {', '.join(names)}",
+    )
 
 
 def apply_transformed(frame: Frame, expression: syntax.Call, function: FunctionValue) -> Value | None:
     """`grad(loss, g)(x, t, g)` as a node of the right types."""
-    found = _types(frame, expression, function)
-    if found is None:
-        return None
-    operands, types, program = found
-    steps: list[tuple[str, str]] = []  # from the function outwards
+    steps: list[FunctionValue] = []  # from the function outwards
     step: FunctionValue | None = function
     while step is not None and step.kind:
-        steps.insert(0, (step.kind, step.parameter))
+        steps.insert(0, step)
         step = step.of
-    node = make("derivative", operands, steps=tuple(steps), body=program, types=tuple(types))
-    results = items(node)
+    operands = _operands(frame, expression, function.definition, steps)
+    if operands is None:
+        return None
+    typing = _Typing(frame, expression, function.definition)
+    types = typing.results(steps, operands)
+    if types is None or typing.program is None:
+        return None
+    wanted = [i.tensor.dtype for i in typing.program.inputs]
+    given = [cast(node, dtype) for (node, _), dtype in zip(operands, wanted, strict=False)]
+    given += [node for node, _ in operands[len(wanted) :]]
+    written = tuple((s.kind, s.parameters) for s in steps)
+    results = items(make("derivative", given, steps=written, body=typing.program, types=tuple(types)))
     return results[0] if len(results) == 1 else list(results)
 
 
-def _types(
-    frame: Frame, expression: syntax.Call, function: FunctionValue
-) -> tuple[list[Node], list[TensorType], Program] | None:
-    """The operands and result types of a transformed function, and the program that it transforms."""
+def _operands(
+    frame: Frame, call: syntax.Call, definition: syntax.Def, steps: Sequence[FunctionValue]
+) -> list[Operand] | None:
+    """The arguments of the function, and behind them the directions of the steps, innermost first."""
     from tpc.ir.elaborate.calls import bind_arguments
     from tpc.ir.elaborate.expression import evaluate_node
 
-    definition, kind = function.definition, function.kind
-    assert function.of is not None
-    tangents: list[Node] = []
-    call = expression
-    if kind in ("jvp", "vjp"):
-        if not expression.arguments:
-            raise fail("E0302", f"`{kind}` is not given its direction", expression.span)
-        direction = evaluate_node(frame, expression.arguments[-1])
-        if direction is None:
+    count = sum(len(s.parameters) for s in steps if s.kind in ("jvp", "hvp"))
+    cotangents = sum(s.kind == "vjp" for s in steps)
+    if cotangents:  # of as many results as there are arguments too many
+        more = len(call.arguments) + len(call.keywords) - len(definition.parameters) - count
+        count += max(cotangents, more)
+    if len(call.arguments) < count:
+        raise fail("E0302", f"`{steps[-1].kind}` is not given its direction", call.span)
+    end = len(call.arguments) - count
+    own = syntax.Call(call.span, call.function, call.arguments[:end], call.keywords)
+    arguments = bind_arguments(frame, own, definition)
+    directions = [(evaluate_node(frame, part), part) for part in call.arguments[end:]]
+    found = [(node, part) for node, part in directions if node is not None]
+    return None if arguments is None or len(found) < count else [*arguments, *found]
+
+
+@dataclass
+class _Typing:
+    """The types that transformed functions give for operands; `program` is what they transform."""
+
+    frame: Frame
+    call: syntax.Call
+    definition: syntax.Def
+    program: Program | None = None
+
+    def results(self, steps: Sequence[FunctionValue], operands: list[Operand]) -> list[TensorType] | None:
+        if not steps:
+            found = self.frame.module.instance(self.frame, self.definition, operands, self.call)
+            if found is None:
+                return None
+            self.program, sizes, _ = found
+            return [t.substitute(dict(sizes)) for t in self.program.result_types]
+        *inner, step = steps
+        names = [p.name.name for p in self.definition.parameters]
+        if step.kind == "vmap":
+            return self._mapped(inner, step, names, operands)
+        at = [operands[names.index(n)] for n in step.parameters]
+        count = len(at) if step.kind in ("jvp", "hvp") else 0
+        if step.kind == "vjp":
+            count = self._cotangents(inner, len(operands) - len(names))
+        end = len(operands) - count
+        directions = operands[end:]
+        results = self.results(inner, operands[:end])
+        if results is None:
             return None
-        tangents.append(direction)
-        call = syntax.Call(expression.span, expression.function, expression.arguments[:-1], expression.keywords)
-    if function.of.kind:
-        inner = _types(frame, call, function.of)
-        if inner is None:
-            return None
-        operands, results, program = inner
-    else:
-        arguments = bind_arguments(frame, call, definition)
-        if arguments is None:
-            return None
-        operands = [node for node, _ in arguments]
-        if kind == "vmap":
-            arguments = [(_unmapped(node, part), part) for node, part in arguments]
-        found = frame.module.instance(frame, definition, arguments, expression)
-        if found is None:
-            return None
-        program, sizes, _ = found
-        results = [t.substitute(dict(sizes)) for t in program.result_types]
-    names = [p.name.name for p in definition.parameters]
-    at = operands[names.index(function.parameter)].tensor
-    first = results[0]
-    if kind in ("grad", "value_and_grad", "hessian", "laplacian") and (len(results) > 1 or first.rank):
-        raise fail(
-            "E0607",
-            f"`{kind}` needs a function with one scalar result, but `{definition.name.name}` gives "
-            + ", ".join(str(t) for t in results),
-            Label(expression.span),
-            Label(definition.name.span, "defined here"),
-            help="reduce it, as with sum or mean, or take `jacobian`",
-        )
-    if kind in ("jvp", "vjp"):
-        wanted = at if kind == "jvp" else first
-        if tangents[0].tensor.dims != wanted.dims:
+        types = [node.tensor for node, _ in at]
+        self._check(step, types, results)
+        if count:
+            self._check_directions(step.kind, directions, results if step.kind == "vjp" else types)
+        match step.kind:
+            case "grad" | "vjp" | "hvp":
+                return types
+            case "value_and_grad":
+                return [results[0], *types]
+            case "hessian":
+                return [TensorType(t.dtype, (*t.dims, *t.dims)) for t in types]
+            case "jacobian":
+                return [TensorType(r.dtype, (*r.dims, *t.dims)) for r in results for t in types]
+        return results  # jvp, laplacian
+
+    def _cotangents(self, inner: Sequence[FunctionValue], given: int) -> int:
+        """How many of the directions are those of the outermost step, which is a `vjp`."""
+        fixed = sum(len(s.parameters) if s.kind in ("jvp", "hvp") else s.kind == "vjp" for s in inner)
+        return given - fixed
+
+    def _mapped(
+        self, inner: Sequence[FunctionValue], step: FunctionValue, names: list[str], operands: list[Operand]
+    ) -> list[TensorType] | None:
+        """`vmap(f, x)`: over the first axis of the parameters that it names, else of all; of all directions."""
+        moves = [k >= len(names) or not step.parameters or names[k] in step.parameters for k in range(len(operands))]
+        leads = [(node.tensor.dims[:1], part) for (node, part), m in zip(operands, moves, strict=True) if m]
+        for lead, part in leads:
+            if not lead:
+                raise fail(
+                    "E0204",
+                    "`vmap` maps over the first axis, but this is a scalar",
+                    part.span,
+                    help=f"name the parameters to map over, as in `vmap({self.definition.name.name}, x)`",
+                )
+            if lead != leads[0][0]:
+                raise fail(
+                    "E0203",
+                    f"`vmap` needs first axes of one size, but {lead[0]} is not {leads[0][0][0]}",
+                    Label(part.span, f"{lead[0]} rows"),
+                    Label(leads[0][1].span, f"{leads[0][0][0]} rows"),
+                )
+        parts = [
+            (_row(node) if m else node, part) for (node, part), m in zip(operands, moves, strict=True)
+        ]
+        results = self.results(inner, parts)
+        return results and [TensorType(r.dtype, (*leads[0][0], *r.dims)) for r in results]
+
+    def _check(self, step: FunctionValue, types: list[TensorType], results: list[TensorType]) -> None:
+        """Derivatives are of floats, by floats; some of scalars alone."""
+        kind, name = step.kind, self.definition.name
+        if kind in SCALAR and (len(results) > 1 or results[0].rank):
             raise fail(
-                "E0203",
-                f"the direction of `{kind}` is {tangents[0].tensor}, but must be {wanted}",
-                expression.arguments[-1].span,
+                "E0607",
+                f"`{kind}` needs a function with one scalar result, but `{name.name}` gives "
+                + ", ".join(str(t) for t in results),
+                Label(self.call.span),
+                Label(name.span, "defined here"),
+                help="reduce it, as with sum or mean, or take `jacobian`",
             )
-    match kind:
-        case "grad":
-            types = [at]
-        case "value_and_grad":
-            types = [first, at]
-        case "hessian":
-            types = [TensorType(at.dtype, (*at.dims, *at.dims))]
-        case "jacobian":
-            types = [TensorType(r.dtype, (*r.dims, *at.dims)) for r in results]
-        case "vjp":
-            types = [at]
-        case "vmap":
-            lead = operands[0].tensor.dims[0]
-            types = [TensorType(r.dtype, (lead, *r.dims)) for r in results]
-        case _:  # jvp, laplacian
-            types = results
-    return [*operands, *tangents], types, program
+        for parameter, type in zip(step.parameters, types, strict=True):
+            if type.dtype.kind not in "fc":
+                raise fail(
+                    "E0608",
+                    f"`{kind}` by `{parameter}` has no meaning: it is {type}",
+                    Label(self.call.span),
+                    Label(name.span, "defined here"),
+                    help=f"differentiate by floats; `f64({parameter})` makes some of integers",
+                )
+        if all(r.dtype.kind not in "fc" for r in results):
+            raise fail(
+                "E0608",
+                f"`{name.name}` gives {', '.join(map(str, results))}, which does not change little by little",
+                Label(self.call.span),
+                Label(name.span, "defined here"),
+                help="differentiate what is computed before it is rounded or compared",
+            )
+
+    def _check_directions(self, kind: str, directions: Sequence[Operand], wanted: Sequence[TensorType]) -> None:
+        if len(directions) != len(wanted):
+            raise fail(
+                "E0302",
+                f"`{kind}` takes {len(wanted)} directions here, not {len(directions)}",
+                self.call.span,
+                help="one for each result" if kind == "vjp" else "one for each parameter that it names",
+            )
+        for (node, part), type in zip(directions, wanted, strict=True):
+            if node.tensor.dims != type.dims:
+                raise fail("E0203", f"the direction of `{kind}` is {node.tensor}, but must be {type}", part.span)
 
 
-def _unmapped(node: Node, part: syntax.Expr) -> Node:
-    if not node.tensor.rank:
-        raise fail("E0204", "`vmap` maps over the first axis, but this is a scalar", part.span)
+def _row(node: Node) -> Node:
+    """A stand-in for one of the parts that a map takes."""
     inner = placeholder(node)
     return Node(inner.op, (), inner.attributes, TensorType(node.tensor.dtype, node.tensor.dims[1:]))

@@ -26,7 +26,7 @@ class FunctionValue:
 
     definition: syntax.Def
     kind: str = ""
-    parameter: str = ""
+    parameters: tuple[str, ...] = ()
     of: FunctionValue | None = None
 
 

@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tpc.ir.dims import DimLike, dim_text
+from tpc.ir.dims import DimLike, dim_text, names_of
 from tpc.ir.facts.closing import Growing, Reason
-from tpc.ir.facts.lines import Known, Place, is_square, statements
+from tpc.ir.facts.lines import Known, Place, is_square, raised, statements
 from tpc.ir.facts.vocabulary import CONTRADICTIONS, FACTS, OF_USE
 from tpc.ir.node import Fact
 from tpc.ir.types import TensorType
@@ -25,7 +25,7 @@ class Problem:
 
 
 def check_declared(type: TensorType, facts: Sequence[Fact]) -> list[Problem]:
-    """What keeps a value of the type from having all of these facts."""
+    """What keeps a value of the type, with sizes of at least 2 where they are names, from having all of these facts."""
     problems: list[Problem] = []
     growing = Growing(type)
     for number, fact in enumerate(facts):
@@ -39,14 +39,18 @@ def check_declared(type: TensorType, facts: Sequence[Fact]) -> list[Problem]:
         places = tuple((n, FACTS[name].about) for name, n in used_as.items())
         problems.append(Problem("E0404", "`const` and `param` cannot both hold", places))
     growing.close()
-    place = Place({"A": Known(type, frozenset(growing.facts))})
+    # a size that is not known may be 1 or 0, where much holds by chance: what only then can hold is a mistake
+    sizes = {name for dim in type.dims for name in names_of(dim)}
+    value, back = raised(Known(type, frozenset(growing.facts)), sizes, 2)
+    place = Place({"A": value})
     reported: set[frozenset[int]] = set()
     for statement in statements(CONTRADICTIONS):
-        for _, used in statement.conclusions(place):
-            numbers = frozenset().union(*(_declared(growing, facts, f) for _, f in used))
+        for _, found in statement.conclusions(place):
+            used = [back[fact] for _, fact in found]
+            numbers = frozenset().union(*(_declared(growing, facts, f) for f in used))
             if numbers not in reported:
                 reported.add(numbers)
-                problems.append(_contradiction(type, facts, sorted(numbers), [f for _, f in used]))
+                problems.append(_contradiction(growing, facts, sorted(numbers), used))
     return problems
 
 
@@ -105,16 +109,15 @@ def _check_argument(fact: Fact, name: str, value: DimLike | float, number: int) 
     return None
 
 
-def _contradiction(type: TensorType, facts: Sequence[Fact], numbers: Sequence[int], used: Sequence[Fact]) -> Problem:
+def _contradiction(growing: Growing, facts: Sequence[Fact], numbers: Sequence[int], used: Sequence[Fact]) -> Problem:
     names = [f"`{facts[n]}`" for n in numbers]
     if len(names) == 1:
-        title = f"{names[0]} cannot hold of {type}"
+        title = f"{names[0]} cannot hold of {growing.type}"
     else:
         title = f"{', '.join(names[:-1])} and {names[-1]} cannot {'both' if len(names) == 2 else 'all'} hold"
     places = []
     for n in numbers:
-        stated = [facts[m] for m in numbers]
-        implied = [str(f) for f in used if f not in stated] if facts[n] not in used else []
+        implied = [str(f) for f in used if f != facts[n] and n in _declared(growing, facts, f)]
         places.append(
             (n, f"so it is {' and '.join(implied)}" if implied and len(numbers) == 2 else FACTS[facts[n].name].about)
         )

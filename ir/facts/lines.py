@@ -20,13 +20,13 @@ hold. Conditions are
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any
 
 from tpc.dsl import syntax
-from tpc.ir.dims import Dim, DimLike, is_nonnegative, maximum, minimum
+from tpc.ir.dims import Dim, DimLike, add, is_nonnegative, maximum, minimum, named, substitute
 from tpc.ir.node import Constraint, Fact
 from tpc.ir.types import TensorType
 
@@ -63,6 +63,21 @@ class Place:
     def proves(self, dim: DimLike) -> bool:
         """Whether a size is known not to be negative."""
         return is_nonnegative(dim) or any(is_nonnegative(dim - known) for known in self.nonnegative)
+
+
+def raised(known: Known, names: Iterable[str], by: int) -> tuple[Known, dict[Fact, Fact]]:
+    """A value with each of these sizes n written as n + by: what then holds for all n holds for those of at least `by`.
+
+    The second result leads from the facts so written back to those of the value.
+    """
+    sizes = {name: add(named(name), by) for name in names}
+
+    def written(number: DimLike | float) -> DimLike | float:
+        return number if isinstance(number, float) else substitute(number, sizes)
+
+    back = {Fact(fact.name, tuple(written(a) for a in fact.arguments)): fact for fact in known.facts}
+    type = TensorType(known.type.dtype, [substitute(dim, sizes) for dim in known.type.dims])
+    return Known(type, frozenset(back)), back
 
 
 Premises = tuple[tuple[str, Fact], ...]  # names of values, each with a fact of it

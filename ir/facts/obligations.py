@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
-from tpc.ir.dims import Dim, DimLike, add, named, names_of, substitute
+from tpc.ir.dims import DimLike, add, named, names_of, substitute
 from tpc.ir.facts.analysis import Analysis, analyse, promises_of
 from tpc.ir.facts.closing import closure
 from tpc.ir.facts.derivation import Derivation, about, expression
 from tpc.ir.facts.inference import conflicts
-from tpc.ir.facts.lines import Known, Place, statements
+from tpc.ir.facts.lines import Known, Place, raised, statements
 from tpc.ir.facts.vocabulary import CONTRADICTIONS, covers, fits
 from tpc.ir.node import Constraint, Fact, Node, Program
 from tpc.ir.ops.structure import CALL, INPUT
@@ -224,11 +224,9 @@ def _follows(fact: Fact, other: Fact, type: TensorType) -> bool:
 
 
 def _above_zero(type: TensorType, facts: frozenset[Fact]) -> Known:
-    """A value with each size n written as n + 1: what then holds for all sizes holds for those above 0."""
-    raised = frozenset(
-        Fact(f.name, tuple(_plus_one(a) if isinstance(a, (int, Dim)) else a for a in f.arguments)) for f in facts
-    )
-    return Known(TensorType(type.dtype, [_plus_one(d) for d in type.dims]), raised)
+    """A value as it is where all sizes are above 0."""
+    numbers = [*type.dims, *(a for fact in facts for a in fact.arguments if not isinstance(a, float))]
+    return raised(Known(type, facts), {name for number in numbers for name in names_of(number)}, 1)[0]
 
 
 def _plus_one(dim: DimLike) -> DimLike:

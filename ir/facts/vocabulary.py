@@ -91,6 +91,7 @@ IMPLICATIONS = """
     lower(A), unit_diagonal(A)       |- full_rank(A)
     upper(A), unit_diagonal(A)       |- full_rank(A)
     circulant(A)                     |- toeplitz(A)
+    circulant(A)                     |- symmetric(A) where rows(A) <= 2
     permutation(A)                   |- orthogonal(A)
     permutation(A)                   |- row_stochastic(A)
     orthogonal(A)                    |- orthonormal(A)
@@ -105,7 +106,16 @@ IMPLICATIONS = """
     projection(A, r)                 |- unit_diagonal(A) where r >= rows(A)
     skew(A), symmetric(A)            |- low_rank(A, 0)
     skew(A), nonnegative(A)          |- low_rank(A, 0)
+    skew(A), at_most(A, a)           |- low_rank(A, 0) where a <= 0
+    skew(A), lower(A)                |- low_rank(A, 0)
+    skew(A), upper(A)                |- low_rank(A, 0)
+    orthonormal(A), unit_diagonal(A) |- diagonal(A)
+    orthogonal(A), psd(A)            |- diagonal(A)
+    orthogonal(A), psd(A)            |- unit_diagonal(A)
     row_stochastic(A)                |- nonnegative(A)
+    row_stochastic(A), diagonal(A)   |- unit_diagonal(A)
+    row_stochastic(A), unit_diagonal(A) |- full_rank(A)
+    row_stochastic(A), unit_diagonal(A) |- diagonal(A) where rows(A) <= cols(A)
     row_stochastic(A)                |- at_most(A, 1)
     positive(A)                      |- nonnegative(A)
     positive(A)                      |- nonzero(A)
@@ -117,6 +127,8 @@ IMPLICATIONS = """
     at_least(A, a)                   |- positive(A)    where a > 0
     at_most(A, a)                    |- negative(A)    where a < 0
     at_most(A, a), nonzero(A)        |- negative(A)    where a <= 0
+    at_least(A, a), at_most(A, b)    |- low_rank(A, 1) where matrix(A), a >= b
+    at_least(A, a), at_most(A, b)    |- low_rank(A, 0) where matrix(A), a >= 0, b <= 0
     psd(A)                           |- nonnegative(A) where rows(A) <= 1
     spd(A)                           |- positive(A)    where rows(A) <= 1
 """
@@ -130,6 +142,7 @@ CONTRADICTIONS = """
     projection(A, r), low_rank(A, s)   |- never where s < r
     projection(A, r), unit_diagonal(A) |- never where r < rows(A)
     projection(A, r), positive(A)      |- never where r >= 2
+    projection(A, r), diagonal(A), toeplitz(A) |- never where r >= 1, r < rows(A)
     projection(A, r), at_most(A, a)    |- never where 1.001 * rows(A) * a < r, a >= 0
     projection(A, r), at_most(A, a)    |- never where a <= 0, r >= 1
     projection(A, r), at_least(A, a)   |- never where rows(A) * a > 1.001 * r
@@ -137,6 +150,8 @@ CONTRADICTIONS = """
     row_stochastic(A), low_rank(A, 0)  |- never where rows(A) >= 1
     row_stochastic(A), orthonormal(A)  |- never where rows(A) > cols(A)
     row_stochastic(A), upper(A)        |- never where rows(A) > cols(A)
+    row_stochastic(A), unit_diagonal(A), nonzero(A) |- never where rows(A) >= 1, cols(A) >= 2
+    row_stochastic(A), lower(A), at_most(A, a) |- never where a < 1, rows(A) >= 1
     row_stochastic(A), banded(A, k, l) |- never where rows(A) > cols(A) + k
     row_stochastic(A), at_most(A, a)   |- never where a <= 0, rows(A) >= 1
     row_stochastic(A), at_most(A, a)   |- never where 1.001 * cols(A) * a < 1, rows(A) >= 1

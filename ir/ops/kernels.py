@@ -5,6 +5,8 @@ left of a matrix by its structure is read and nothing else: a triangle, a band. 
 
     lu_factor    packed, pivots   L @ U is A with row k exchanged with row pivots[k], for k = 0, 1, ...;
                                   packed holds L below the diagonal (its own is 1) and U above and on it
+                                  with symmetric=true they are how the backend that made them reads them: its other
+                                  lu_... kernels take them, and a matrix that is positive definite is half the work
     ldl_factor   packed, order    L @ D @ L' is A with its rows and columns in this order; packed holds L below the
                                   diagonal (its own is 1), and D on the diagonal and, for blocks of 2, right above it
 """
@@ -269,8 +271,10 @@ KERNELS: list[Op] = [
         "lu_factor",
         "lu_factor(A[..., i, i])[..., i, i], [..., i]",
         "the factors L and U of A with its rows exchanged, packed into one matrix, and the row that each was "
-        "exchanged with",
+        "exchanged with; with symmetric=true, A is symmetric and tried by Cholesky's method first, which is half the "
+        "work: the factors are then for lu_solve, lu_det and lu_logdet alone",
         dtype="float index",
+        options={"symmetric": False},
         reference=_lu_factor,
         exact=over_field("packed_factors", 2),
         gauge="the order of the rows",
@@ -354,5 +358,12 @@ KERNELS: list[Op] = [
         flops="(width + 1)^2 * i + 4 * (width + 1) * entries_B",
         facts=_RIGHT_SIDE,
         **_meaning(_spd_band_solve, 2, 2),
+    ),
+    Op(
+        name="harmless",
+        line="harmless(loss[...], most[...])[...] = loss[...] <= most[...]",
+        about="whether a bound on what roundings count for is at most that large; a branch on it is expected to be taken",
+        group="linalg",
+        kinds="bif",
     ),
 ]

@@ -118,7 +118,8 @@ def _derivative_types(operands: list[TensorType], attributes: Attributes) -> lis
 
 DERIVATIVE = Op(
     name="derivative",
-    about="A derivative or map of a function (`kind` says which), applied.",
+    about="""A derivative or map of a function, applied; `steps` says which and by which parameters, from the function
+    outwards.""",
     group="structure",
     typing=_derivative_types,
 )

@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
-from tpc.ir.build import cast, literal, literal_value, make
+from tpc.ir.build import cast, input_node, literal, literal_value, make
 from tpc.ir.node import Node
-from tpc.ir.ops.structure import LITERAL
-from tpc.ir.types import F64, DType, TensorType
+from tpc.ir.ops.structure import INPUT, LITERAL
+from tpc.ir.types import F64, DType, TensorType, promote_all
 from tpc.passes.choose.arrange import read, reshaped, shown, spread
-from tpc.passes.choose.order import TooMany, part, splits, steps, tree
+from tpc.passes.choose.order import Parts, TooMany, splits, steps, tree
 from tpc.passes.choose.pairs import pair_ways
-from tpc.passes.choose.prices import Prices, Sizes, flops
-from tpc.passes.choose.solves import FACTORIZE, charge, factor_ways, inverse_ways, is_inverse, kinds, solve_ways
+from tpc.passes.choose.prices import Prices, Sizes
+from tpc.passes.choose.solves import (
+    FACTORIZE,
+    UNASKED,
+    charge,
+    factor_ways,
+    inverse_ways,
+    is_inverse,
+    kinds,
+    solve_ways,
+)
 from tpc.passes.choose.structured import structured_ways
-from tpc.passes.choose.value import VIEW, Built, Factors, Part, Value, Way, Whole
+from tpc.passes.choose.value import Build, Built, Factors, Part, Value, Way, Whole, seconds_of
 from tpc.passes.contraction import Contraction
 from tpc.passes.contraction.form import Axes, letters_of
+from tpc.passes.count import Kernel, kernels_of
 from tpc.passes.egraph.graph import EGraph
-from tpc.passes.egraph.terms import Applied, Contract, Leaf, Number, Sum
+from tpc.passes.egraph.terms import Applied, Contract, Leaf, Number, Sum, Term
 
-# Ops that are one kernel, whose sizes are the last of the operand, or both.
-KERNELS = {
-    "inv": "getri",
-    "cholesky": "potrf",
-    "qr": "geqrf",
-    "svd": "gesdd",
-    "svdvals": "gesdd_values",
-    "eigh": "syevd",
-    "eigvalsh": "syevd_values",
-    "eig": "geev",
-    "pinv": "gesdd",
-}
-ARITY = {"qr": 2, "svd": 2, "svdvals": 2, "pinv": 2}
+MOST_SPLITS = 2_000  # that are looked at in a menu; some 400 microseconds each
 
 Split = tuple[tuple[int, ...], tuple[int, ...]]
 """The operands of both sides of a step."""
@@ -52,9 +51,11 @@ class Menu:
         self.graph, self.prices, self.sizes, self.kernels = graph, prices, sizes, kernels
         self.known: dict[Value, tuple[Way, ...]] = {}
         self.inverses: dict[int, bool] = {}
+        self.arranged = Parts(lambda number: graph.knows(number, "symmetric"))
         self.planned: dict[Part, list[Split]] = {}
+        self.looked = 0  # at how many splits
         self.ordered: set[Part] = set()  # parts of an order that leaves no other way
-        self.dtype: DType = F64
+        self.stand_ins: dict[Value, Built] = {}
         self.parts: dict[Part, list[tuple[int, Contract, dict[int, int]]]] = {}
         for number, found in graph.classes.items():
             for term in found.terms:
@@ -72,34 +73,65 @@ class Menu:
 
     def part(self, form: Contraction, children: Sequence[int], chosen: Sequence[int]) -> tuple[Part, dict[int, int]]:
         """Some operands of a contraction as a part, and the letters of the whole by those of the part."""
-        made, number, _ = self._arranged(form, children, chosen)
-        kept = set(made.form.output_letters)
-        return made, {new: old for old, new in number.items() if new in kept}
-
-    def _arranged(
-        self, form: Contraction, children: Sequence[int], chosen: Sequence[int]
-    ) -> tuple[Part, dict[int, int], list[int]]:
-        graph = self.graph
-        children = [graph.find(c) for c in children]
-        symmetric = [len(a) == 2 and graph.knows(c, "symmetric") for a, c in zip(form.inputs, children)]
-        return part(form, children, chosen, symmetric)
+        found = self.arranged.of(form, tuple(map(self.graph.find, children)), chosen)
+        kept = set(found.part.form.output_letters)
+        return found.part, {new: old for old, new in found.number.items() if new in kept}
 
     def _ways(self, value: Value) -> Iterator[Way]:
         match value:
             case Whole(number=number):
-                type = self.graph[number].type
-                if isinstance(type, TensorType):
-                    self.dtype = type.dtype
                 yield from self._of_class(number)
             case Part():
-                self.dtype = self.graph.tensor(value.children[0]).dtype if value.children else F64
                 yield from self._of_part(value)
             case Factors():
-                self.dtype = self.graph.tensor(value.number).dtype
                 yield from factor_ways(self, value)
 
-    def price(self, kernel: str, sizes: tuple[int, ...], batch: int = 1) -> tuple[float, float]:
-        return self.prices.seconds(kernel, sizes, self.dtype, batch=batch), flops(kernel, sizes, batch)
+    def way(
+        self,
+        needs: tuple[Value, ...],
+        build: Build,
+        term: Term | None = None,
+        name: str | None = None,
+        charge: int = 1,
+        price_as: Build | None = None,
+    ) -> Way:
+        """A step over values. It costs what its nodes cost, which are built over stand-ins for the values to see.
+
+        Parameters
+        ----------
+        name
+            What the step is called; by default the kernel that costs most.
+        price_as
+            The nodes to take the price of, if others than those that are built.
+        """
+        stand_ins = [self.stand_in(need) for need in needs]
+        kernels = _kernels((price_as or build)(stand_ins).node, {b.node for b in stand_ins})
+        if name is None:
+            dearest = max(kernels, key=lambda k: k.seconds(self.prices, self.sizes)) if len(kernels) > 1 else None
+            name = dearest.name if dearest else kernels[0].name if kernels else "view"
+        seconds = seconds_of(kernels, self.prices, self.sizes, charge)
+        return Way(name, seconds, needs, build, term, kernels, charge)
+
+    def stand_in(self, value: Value) -> Built:
+        """An array of a value's type, to build steps over before it is known how the value is computed."""
+        found = self.stand_ins.get(value)
+        if found is None:
+            found = self.stand_ins[value] = self._stand_in(value)
+        return found
+
+    def _stand_in(self, value: Value) -> Built:
+        name = f"value {len(self.stand_ins)}"
+        match value:
+            case Whole(number=number):
+                found = self.graph[number]
+                leaf = next((t.node for t in found.terms if isinstance(t, Leaf)), None)
+                return Built(leaf or Node(INPUT, (), (("name", name),), found.type))
+            case Part(form=form, children=children):
+                letters = form.output_letters
+                dtype = promote_all(self.graph.tensor(c).dtype for c in children) if children else F64
+                return Built(input_node(name, TensorType(dtype, [form.extents[n] for n in letters])), letters)
+            case Factors(kind=kind, number=number):
+                return Built(make(FACTORIZE[kind], (self.stand_in(Whole(number)).node,)))
 
     # ---- classes
 
@@ -108,7 +140,7 @@ class Menu:
         for term in graph[number].terms:
             match term:
                 case Leaf(node=node):
-                    yield Way("leaf", 0.0, 0.0, (), lambda built, node=node: Built(node), term)  # type: ignore[misc]
+                    yield Way("leaf", 0.0, (), lambda built, node=node: Built(node), term)  # type: ignore[misc]
                 case Applied():
                     yield from self._of_applied(number, term)
                 case Sum():
@@ -121,32 +153,19 @@ class Menu:
         if self.kernels and name in ("inv", "logdet", "det"):
             yield from inverse_ways(self, number, term)
         needs = tuple(Whole(self.graph.find(c)) for c in term.children)
-        seconds, work = self.price(*self._kernel(term))
 
         def build(built: Sequence[Built]) -> Built:
             nodes = [b.node for b in built]
             return Built(Node(term.op, nodes, term.attributes, term.type))
 
-        yield Way(name, seconds * charge(self, number, name), work, needs, build, term)
+        price_as = None
+        if name == "inv" and not self.kernels and len(self.graph.tensor(number).dims) == 2:
+            kind = kinds(self, term.children[0])[0]  # what it will become
 
-    def _kernel(self, term: Applied) -> tuple[str, tuple[int, ...]]:
-        """The kernel that an op is, and its sizes."""
-        size = self.sizes
-        types = [self.graph[c].type for c in term.children]
-        tensors = [t for t in types if isinstance(t, TensorType)]
-        result = term.type if isinstance(term.type, TensorType) else term.type[0]
-        entries = size.product(result.dims)
-        if term.op.name == "inv" and not self.kernels and len(tensors[0].dims) == 2:
-            return FACTORIZE[kinds(self, term.children[0])[0]], (size(tensors[0].dims[-1]),)  # what it will become
-        if term.op.name in KERNELS and len(tensors[0].dims) == 2:
-            return KERNELS[term.op.name], tuple(map(size, tensors[0].dims[-ARITY.get(term.op.name, 1) :]))
-        if term.op.group == "elementwise":
-            return "elementwise", (entries, len(tensors), 4)
-        if term.op.group in ("structure", "shapes", "creation"):
-            return "copy", (0 if term.op.name == "item" else entries,)
-        moved = sum(size.product(t.dims) for t in tensors) + entries
-        work = size(term.op.count_flops(tensors, dict(term.attributes))) if len(tensors) == len(types) else 0
-        return "other", (work, 8 * moved)
+            def price_as(built: Sequence[Built]) -> Built:
+                return Built(make(FACTORIZE[kind], (built[0].node,)))
+
+        yield self.way(needs, build, term, name, charge(self, number, name), price_as)
 
     # ---- sums
 
@@ -161,18 +180,13 @@ class Menu:
                 need, place = self._summand(graph.find(child))
                 needs.append(need)
                 places.append(place)
-        entries = self.sizes.product(type.dims)
-        scaled = sum(c not in (1, -1) and not n for c, n in zip(term.coefficients, numbers))
-        negated = bool(term.children) and all(c < 0 for c in term.coefficients) and -1 in term.coefficients
-        steps = max(len(term.children) - 1, 0) + scaled + negated
-        each_seconds, each_flops = self.price("elementwise", (entries, 2, 1))
 
         def build(built: Sequence[Built]) -> Built:
             nodes = [_placed(b, place) for b, place in zip(built, places)]
             parts = [(c, None if n else nodes.pop(0)) for c, n in zip(term.coefficients, numbers)]
             return Built(_summed(parts, type))
 
-        return Way("sum", max(each_seconds * steps, VIEW), each_flops * steps, tuple(needs), build, term)
+        return self.way(tuple(needs), build, term, "sum")
 
     def _summand(self, number: int) -> tuple[Value, Place | None]:
         """A summand: one that is only stretched to the others is taken as it is before."""
@@ -192,14 +206,11 @@ class Menu:
         form = term.form
         type = self.graph.tensor(number)
         if not term.children:
-            seconds, _ = self.price("copy", (self.sizes.product(type.dims),))
-            yield Way("fill", seconds, 0.0, (), lambda built: Built(_filled(form, type.dtype)), term)
+            yield self.way((), lambda built: Built(_filled(form, type.dtype)), term, "fill")
             return
         whole, back = self.part(form, term.children, range(len(term.children)))
         letters = letters_of(form.output)
         symmetric = self.graph.knows(number, "symmetric") and len(type.dims) == len(letters) == 2
-        copies = len(set(letters)) != len(letters) or len(letters) != len(back)
-        seconds = self.price("copy", (self.sizes.product(type.dims),))[0] if copies else VIEW
 
         def build(built: Sequence[Built]) -> Built:
             inner = Built(built[0].node, tuple(back[n] for n in built[0].letters))
@@ -208,35 +219,41 @@ class Menu:
             node = shown(inner, form)
             return Built(node if node.type is type else cast(node, type.dtype))
 
-        yield Way("view", seconds, 0.0, (whole,), build, term)
+        yield self.way((whole,), build, term, "view")
 
     def _of_part(self, value: Part) -> Iterator[Way]:
-        graph, form, children = self.graph, value.form, value.children
+        graph, children = self.graph, value.children
         for number, term, back in self.parts.get(value, ()):
             if any(not isinstance(t, Contract) or t is not term for t in graph[number].terms):
                 yield self._as_class(value, number, term, back)
         if len(children) == 1:
             yield self._single(value)
             return
+        inverses = all(map(self._is_inverse, children)) and not self._is_asked(value) and value not in self.ordered
         for first, second in self._splits(value):
-            inverses = all(self._is_inverse(children[k]) for k in (*first, *second))
-            if inverses and not self._is_asked(value) and value not in self.ordered:
-                continue  # two inverses are applied one after the other
-            one = self.part(form, children, first)
-            other = self.part(form, children, second)
-            solved = False
+            for way in self._of_split(value, first, second):
+                # two inverses are applied one after the other; their product is a last resort
+                yield replace(way, seconds=UNASKED * way.seconds, charge=UNASKED) if inverses else way
+
+    def _of_split(self, value: Part, first: tuple[int, ...], second: tuple[int, ...]) -> Iterator[Way]:
+        form, children = value.form, value.children
+        one, other = self.part(form, children, first), self.part(form, children, second)
+        solved = False
+        for matrix, rest in ((first, other), (second, one)) if self.kernels else ():
+            for way in solve_ways(self, value, matrix, rest):
+                yield way
+                solved = solved or self._is_inverse(children[matrix[0]])
+        if not solved:  # an inverse is not computed to be multiplied
+            yield from pair_ways(self, form, one, other)
             for matrix, rest in ((first, other), (second, one)) if self.kernels else ():
-                for way in solve_ways(self, value, matrix, rest):
-                    yield way
-                    solved = solved or self._is_inverse(children[matrix[0]])
-            if not solved:  # an inverse is not computed to be multiplied
-                yield from pair_ways(self, form, one, other)
-                for matrix, rest in ((first, other), (second, one)) if self.kernels else ():
-                    yield from structured_ways(self, value, matrix, rest)
+                yield from structured_ways(self, value, matrix, rest)
 
     def _is_asked(self, value: Part) -> bool:
-        """Whether a part is a result, as it is or turned."""
-        return any(self.graph.find(number) in self.graph.results for number, _, _ in self.parts.get(value, ()))
+        """Whether a part is asked for as it is or turned, as a result or by what cannot take it apart."""
+        classes = [self.graph[number] for number, _, _ in self.parts.get(value, ())]
+        return any(
+            found.id in self.graph.results or any(not isinstance(t, Contract) for t in found.users) for found in classes
+        )
 
     def _is_inverse(self, number: int) -> bool:
         if not self.kernels:
@@ -246,10 +263,14 @@ class Menu:
         return self.inverses[number]
 
     def _splits(self, value: Part) -> list[Split]:
-        """The last steps of a part that are looked at; of one with many operands, only that of one good order."""
+        """The last steps of a part that are looked at; of one with many operands, only that of one good order.
+
+        So it is for parts with few, when many steps have been looked at.
+        """
         if value not in self.planned:
             try:
-                self.planned[value] = list(splits(value.form))
+                self.planned[value] = list(splits(value.form, MOST_SPLITS - self.looked))
+                self.looked += len(self.planned[value])
             except TooMany:
                 self._plan(value)
         return self.planned[value]
@@ -258,7 +279,8 @@ class Menu:
         """One order for a part of many operands, and with it for the parts in it."""
         form, children = value.form, value.children
         for first, second in steps(tree(form, children, self.sizes)):
-            inner, _, order = self._arranged(form, children, sorted((*first, *second)))
+            found = self.arranged.of(form, children, sorted((*first, *second)))
+            inner, order = found.part, found.order
             place = {operand: k for k, operand in enumerate(order)}
             split = tuple(sorted(place[k] for k in first)), tuple(sorted(place[k] for k in second))
             if len(order) == len(children):  # like operands may be arranged in several ways; it is planned as it is
@@ -275,18 +297,26 @@ class Menu:
             extents = value.form.extents
             return Built(reshaped(built[0].node, [extents[n] for n in flat]), tuple(flat))
 
-        return Way("view", VIEW, 0.0, (Whole(number),), build)
+        return self.way((Whole(number),), build, name="view")
 
     def _single(self, value: Part) -> Way:
         form = value.form
         (axes,) = form.inputs
-        letters = letters_of(axes)
-        kept = set(form.output_letters)
-        entries = self.sizes.product(form.extents[n] for n in letters)
-        seconds, work = VIEW, 0.0
-        if set(letters) - kept:
-            seconds, work = self.price("reduce", (entries, self.sizes.product(form.extents[n] for n in kept)))
-        return Way("read", seconds, work, (Whole(value.children[0]),), lambda built: read(built[0].node, axes, form))
+        return self.way((Whole(value.children[0]),), lambda built: read(built[0].node, axes, form), name="read")
+
+
+def _kernels(node: Node, given: Collection[Node]) -> tuple[Kernel, ...]:
+    """The kernels of a node and of what it is made of, without what is given."""
+    found: list[Kernel] = []
+    seen = set(given)
+    waiting = [node]
+    while waiting:
+        here = waiting.pop()
+        if here not in seen:
+            seen.add(here)
+            found += kernels_of(here)
+            waiting += here.args
+    return tuple(found)
 
 
 def _placed(built: Built, place: Place | None) -> Node:
@@ -315,7 +345,12 @@ def _filled(form: Contraction, dtype: DType) -> Node:
 
 
 def _summed(parts: Sequence[tuple[Number, Node | None]], type: TensorType) -> Node:
-    """A sum of multiples; None stands for the number one."""
+    """A sum of multiples; None stands for the number one. What multiplies all of them is multiplied once."""
+    first = parts[0][0] if parts else 1
+    common = -first if first < 0 else first
+    alike = all(c in (common, -common) for c, _ in parts)
+    if common not in (0, 1) and alike and sum(node is not None for _, node in parts) > 1:
+        return _multiple(common, _summed([(c / common, node) for c, node in parts], type), type)
     ordered = sorted(parts, key=lambda p: (p[0] < 0, p[1] is None))
     total: Node | None = None
     for coefficient, node in ordered:

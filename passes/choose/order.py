@@ -3,42 +3,101 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from tpc.ir.dims import DimLike
 from tpc.passes.choose.value import Part
 from tpc.passes.contraction import Contraction, arranged
 from tpc.passes.contraction.chain import MATRIX, chain_of
+from tpc.passes.contraction.form import letters_of
 from tpc.passes.contraction.rows import Tree, best_order
 
 MOST_OPERANDS = 12
 MOST_SUBSETS = 300  # connected groups of operands; a chain of 12 has 78
 
 
-def part(
-    form: Contraction, children: Sequence[int], chosen: Sequence[int], symmetric: Sequence[bool]
-) -> tuple[Part, dict[int, int], list[int]]:
-    """Some of the operands contracted with each other; its letters by those of the whole; the order of its operands.
+class Parts:
+    """The parts of contractions, each put in order once for all contractions that it is met in.
 
-    What the other operands and the result need of the letters is kept.
+    Parameters
+    ----------
+    is_symmetric
+        Whether the axes of a class may change places.
     """
-    inside = set(chosen)
-    outside = {n for k, axes in enumerate(form.inputs) if k not in inside for axis in axes for n in axis}
-    outside |= set(form.output_letters)
-    inputs = tuple(form.inputs[k] for k in chosen)
-    own = dict.fromkeys(n for axes in inputs for axis in axes for n in axis)
-    kept = tuple((n,) for n in own if n in outside)
-    operands = [children[k] for k in chosen]
-    order, arranged_form, number = arranged(
-        Contraction(inputs, kept, form.extents), operands, [symmetric[k] for k in chosen], free_output=True
-    )
-    return Part(arranged_form, tuple(operands[k] for k in order)), number, [chosen[k] for k in order]
+
+    def __init__(self, is_symmetric: Callable[[int], bool]) -> None:
+        self.is_symmetric = is_symmetric
+        self.whole: dict[Part, Found] = {}  # where a part was first met, as operands of a contraction
+        self.known: dict[tuple[Contraction, tuple[int, ...], tuple[int, ...]], Found] = {}
+        self.holders: dict[Contraction, list[set[int]]] = {}  # which operands have a letter
+
+    def of(self, form: Contraction, children: tuple[int, ...], chosen: Sequence[int]) -> Found:
+        """Some operands of a contraction; its letters and its operands are told by those of the contraction."""
+        if len(chosen) == len(children) or Part(form, children) not in self.whole:
+            return self._of(form, children, tuple(chosen))
+        inner = self.whole[Part(form, children)]
+        assert inner.within is not None
+        place = {operand: k for k, operand in enumerate(inner.order)}
+        found = self._of(*inner.within, tuple(sorted(inner.order[k] for k in chosen)))
+        number = {inner.number[letter]: own for letter, own in found.number.items()}
+        return Found(found.part, number, [place[k] for k in found.order], None)
+
+    def _of(self, form: Contraction, children: tuple[int, ...], chosen: tuple[int, ...]) -> Found:
+        key = (form, children, chosen)
+        if key not in self.known:
+            found = self.known[key] = Found(*self._arranged(form, children, chosen), (form, children))
+            self.whole.setdefault(found.part, found)
+        return self.known[key]
+
+    def _arranged(
+        self, form: Contraction, children: tuple[int, ...], chosen: tuple[int, ...]
+    ) -> tuple[Part, dict[int, int], list[int]]:
+        """The part with what the other operands and the result need of its letters, at the expense of its own size."""
+        if form not in self.holders:
+            holders: list[set[int]] = [set() for _ in form.extents]
+            for k, axes in enumerate(form.inputs):
+                for n in letters_of(axes):
+                    holders[n].add(k)
+            self.holders[form] = holders
+        inside = set(chosen)
+        letters = list(dict.fromkeys(n for k in chosen for n in letters_of(form.inputs[k])))
+        own = {n: k for k, n in enumerate(letters)}
+        inputs = tuple(tuple(tuple(own[n] for n in axis) for axis in form.inputs[k]) for k in chosen)
+        output = form.output_letters
+        kept = tuple((own[n],) for n in letters if n in output or not self.holders[form][n] <= inside)
+        operands = [children[k] for k in chosen]
+        symmetric = [len(axes) == 2 and self.is_symmetric(c) for axes, c in zip(inputs, operands)]
+        whole = Contraction(inputs, kept, tuple(form.extents[n] for n in letters))
+        order, made, number = arranged(whole, operands, symmetric, free_output=True)
+        part = Part(made, tuple(operands[k] for k in order))
+        return part, {letters[n]: new for n, new in number.items()}, [chosen[k] for k in order]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A part of a contraction.
+
+    Attributes
+    ----------
+    number
+        The letters of the part by those of the contraction.
+    order
+        Which operands of the contraction it has, in its own order.
+    within
+        The contraction, where it is kept.
+    """
+
+    part: Part
+    number: dict[int, int]
+    order: list[int]
+    within: tuple[Contraction, tuple[int, ...]] | None
 
 
 class TooMany(Exception):
     """A contraction has more groups of operands than are looked at."""
 
 
-def splits(form: Contraction) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+def splits(form: Contraction, most: int) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
     """Both sides of every last step: operands in two groups, each of which hangs together.
 
     Operands that share no letter are combined last.
@@ -46,7 +105,7 @@ def splits(form: Contraction) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]
     Raises
     ------
     TooMany
-        Where there are too many groups to look at all.
+        Where there are too many groups to look at all, or may be more than `most` splits.
     """
     count = len(form.inputs)
     if count > MOST_OPERANDS:
@@ -58,7 +117,7 @@ def splits(form: Contraction) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]
         yield _members(component, count), _members(everything & ~component, count)
         return
     groups = _connected(count, near)
-    if groups is None:
+    if groups is None or count > 2 and len(groups) > 2 * most:
         raise TooMany
     for group in sorted(groups):
         rest = everything & ~group

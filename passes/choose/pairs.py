@@ -54,51 +54,32 @@ def pair_ways(
     """The ways of one split: each side with its letters in terms of those of the whole."""
     (value_a, back_a), (value_b, back_b) = one, other
     pair = roles(form, tuple(back_a.values()), tuple(back_b.values()))
-    size = menu.sizes.product
-    extents = form.extents
-    m, n, k, b = (size(extents[x] for x in group) for group in (pair.left, pair.right, pair.joint, pair.batch))
-    dtype = menu.dtype
-
-    def way(kernel: str, sizes: tuple[int, ...], build: object, needs: tuple[Value, ...], batch: int = 1) -> Way:
-        from tpc.passes.choose.prices import flops
-
-        seconds = menu.prices.seconds(kernel, sizes, dtype, batch=batch)
-        return Way(kernel, seconds, flops(kernel, sizes, batch), needs, build)  # type: ignore[arg-type]
 
     def product(built: Sequence[Built]) -> Built:
         return _product(pair, _renamed(built[0], back_a), _renamed(built[1], back_b))
 
-    needs = (value_a, value_b)
-    if not pair.joint:
-        if pair.left and pair.right and not pair.batch and len(pair.left) == len(pair.right) == 1:
-            yield way("ger", (m, n), product, needs)
-        else:
-            yield way("elementwise", (m * n * b, 2, 1), product, needs)
-        for (above, back), (below, back_below) in ((one, other), (other, one)):
-            for divisor in _divisors(menu, below):
+    yield menu.way((value_a, value_a if _is_gram(value_a, back_a, value_b, back_b, pair) else value_b), product)
+    if pair.joint and len(pair.batch) == 1 and not pair.left and not pair.right:
 
-                def quotient(
-                    built: Sequence[Built], back: dict[int, int] = back, back_below: dict[int, int] = back_below
-                ) -> Built:
-                    return _elementwise(pair, _renamed(built[0], back), _renamed(built[1], back_below), "div")
+        def diagonal(built: Sequence[Built]) -> Built:
+            a, b = _renamed(built[0], back_a), _renamed(built[1], back_b)
+            product = make(
+                "matmul", (_matrix(a, pair.batch, pair.joint, pair), _matrix(b, pair.joint, pair.batch, pair))
+            )
+            return Built(make("diag", (product,)), pair.batch)
 
-                yield way("elementwise", (m * n * b, 2, 4), quotient, (above, divisor))
+        yield menu.way((value_a, value_b), diagonal)  # of small matrices, for which one call counts more than its work
+    if pair.joint:
         return
-    if not pair.left and not pair.right:
-        yield (
-            way("dot", (k,), product, needs)
-            if not pair.batch
-            else way("einsum", (2 * k * b, 8 * 2 * k * b), product, needs)
-        )
-        return
-    if _is_gram(value_a, back_a, value_b, back_b, pair):
-        yield way("syrk", (m, k), product, (value_a,) * 2, b)
-    elif pair.left and pair.right:
-        yield way("gemm", (m, n, k), product, needs, b)
-    elif b > 1:
-        yield way("gemm", (m * n, 1, k), product, needs, b)
-    else:
-        yield way("gemv", (m * n, k), product, needs)
+    for (above, back), (below, back_below) in ((one, other), (other, one)):
+        for divisor in _divisors(menu, below):
+
+            def quotient(
+                built: Sequence[Built], back: dict[int, int] = back, back_below: dict[int, int] = back_below
+            ) -> Built:
+                return _elementwise(pair, _renamed(built[0], back), _renamed(built[1], back_below), "div")
+
+            yield menu.way((above, divisor), quotient)
 
 
 def _divisors(menu: Menu, value: Value) -> Iterator[Part]:
@@ -131,6 +112,13 @@ def _product(pair: Pair, a: Built, b: Built) -> Built:
     extents = pair.form.extents
     if not pair.joint and not (pair.left and pair.right and not pair.batch):
         return _elementwise(pair, a, b)
+    if pair.batch and pair.joint and pair.left and pair.right:
+        left, joint, right = _orders(pair, a, b)
+        batch = tuple(n for n in a.letters if n in pair.batch)
+        together = make(
+            "matmul", (grouped(a, [batch, left, joint], extents), grouped(b, [batch, joint, right], extents))
+        )
+        return Built(_split(together, (*batch, *left, *right), pair), (*batch, *left, *right))
     if pair.batch:
         output = (*pair.batch, *pair.left, *pair.right)
         inputs = [tuple((n,) for n in x.letters) for x in (a, b)]
@@ -195,6 +183,8 @@ def _elementwise(pair: Pair, a: Built, b: Built, op: str = "mul") -> Built:
     )
     axes = tuple((n,) for n in output)
     first, second = (spread(x, axes) for x in (a, b))
+    if op == "mul" and first is second:
+        return Built(make("square", (first,)), output)
     if op == "mul" and a.letters and not b.letters:
         first, second = second, first  # a number before what it is multiplied with
     return Built(make(op, (first, second)), output)

@@ -14,7 +14,7 @@ from typing import Any
 from tpc.ir.dims import DimLike, divide, evaluate, maximum, minimum, named, power, product
 from tpc.ir.types import DType
 from tpc.passes.choose.prices import Prices
-from tpc.passes.choose.traced import Step
+from tpc.passes.count import Kernel
 
 Polynomial = tuple[tuple[DimLike, float], ...]
 """Products of sizes, each with its seconds; the size 1 has those of the calls."""
@@ -32,24 +32,24 @@ class Shortener:
         self.prices = prices
         self.fits: dict[tuple[str, DType, tuple[int | None, ...]], tuple[tuple[tuple[int, ...], float], ...]] = {}
 
-    def polynomial(self, steps: Mapping[Step, int], constant: float) -> dict[DimLike, float]:
-        """The seconds of steps, each of them so many times, as a sum."""
+    def polynomial(self, kernels: Mapping[Kernel, int], constant: float) -> dict[DimLike, float]:
+        """The seconds of kernels, each of them so many times, as a sum."""
         total: dict[DimLike, float] = {1: constant} if constant else {}
-        for step, times in steps.items():
-            for monomial, seconds in self._of_step(step):
+        for kernel, times in kernels.items():
+            for monomial, seconds in self._of_kernel(kernel):
                 total[monomial] = total.get(monomial, 0.0) + times * seconds
         return total
 
-    def _of_step(self, step: Step) -> Iterator[tuple[DimLike, float]]:
-        fixed = tuple(size if isinstance(size, int) else None for size in step.sizes)
-        key = (step.kernel, step.dtype, fixed)
+    def _of_kernel(self, kernel: Kernel) -> Iterator[tuple[DimLike, float]]:
+        fixed = tuple(size if isinstance(size, int) else None for size in kernel.sizes)
+        key = (kernel.name, kernel.dtype, fixed)
         if key not in self.fits:
             self.fits[key] = self._fit(*key)
-        open_sizes = [size for size in step.sizes if not isinstance(size, int)]
+        open_sizes = [size for size in kernel.sizes if not isinstance(size, int)]
         for powers, seconds in self.fits[key]:
             monomial = product(power(size, p) for size, p in zip(open_sizes, powers))
-            times = step.batch if any(powers) else 1
-            whole = product([monomial, times])
+            batch = kernel.batch if any(powers) else 1
+            whole = product([monomial, batch, kernel.times])
             yield from _terms(whole, seconds)
 
     def _fit(

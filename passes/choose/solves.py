@@ -5,9 +5,10 @@
     spd                 cholesky         potrs
     symmetric           ldl              sytrs
     nonsingular         lu               getrs
+    nonsingular         none             gesv
 
-An inverse next to a product is a solve with factors that all uses share; one that is asked for entry by entry is
-computed from them.
+An inverse next to a product is a solve with factors that all uses share, or, where there is but one use, a single
+call that factors and solves; one that is asked for entry by entry is computed from factors.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tpc.ir.build import cast, items, literal, make, operation
 from tpc.ir.dims import DimLike
 from tpc.ir.node import Node
 from tpc.passes.choose.applied import Application, Apply, applications
-from tpc.passes.choose.value import VIEW, Build, Built, Factors, Part, Value, Way, Whole
+from tpc.passes.choose.value import Build, Built, Factors, Part, Value, Way, Whole
 from tpc.passes.egraph.terms import Applied, Contract
 
 if TYPE_CHECKING:
@@ -27,28 +28,20 @@ if TYPE_CHECKING:
 
 UNASKED = 3
 
-FACTORIZE = {"cholesky": "potrf", "ldl": "sytrf", "lu": "getrf"}
-_SOLVE = {"cholesky": "potrs", "ldl": "sytrs", "lu": "getrs"}
+FACTORIZE = {"cholesky": "cholesky", "ldl": "ldl_factor", "lu": "lu_factor"}
+"""The ops that make factors of each kind."""
 
 
 def factor_ways(menu: Menu, value: Factors) -> Iterator[Way]:
     """A factorization of a stored matrix."""
     graph = menu.graph
     type = graph.tensor(value.number)
-    n = menu.sizes(type.dims[-1])
-    kernel = FACTORIZE[value.kind]
     if value.kind == "cholesky":
         known = graph.memo.get(Applied(operation("cholesky"), (graph.find(value.number),), (), type))
         if known is not None:  # it is a value of the program as well
-            yield Way("view", VIEW, 0.0, (Whole(graph.find(known)),), lambda built: built[0])
+            yield menu.way((Whole(graph.find(known)),), lambda built: built[0])
             return
-    seconds, work = menu.price(kernel, (n,))
-
-    def build(built: Sequence[Built]) -> Built:
-        name = {"cholesky": "cholesky", "ldl": "ldl_factor", "lu": "lu_factor"}[value.kind]
-        return Built(make(name, (built[0].node,)))
-
-    yield Way(kernel, seconds, work, (Whole(value.number),), build)
+    yield menu.way((Whole(value.number),), lambda built: Built(make(FACTORIZE[value.kind], (built[0].node,))))
 
 
 def kinds(menu: Menu, number: int) -> list[str]:
@@ -105,27 +98,30 @@ def solve_ways(menu: Menu, value: Part, inverse: Sequence[int], other: tuple[Val
 
 
 def _solves(menu: Menu, number: int, application: Application, right: Value) -> Iterator[Way]:
-    size = menu.sizes.product
-    n = size(application.extents[x] for x in application.summed)
-    m = size(application.extents[x] for x in application.columns)
     turned = application.turned
 
-    def way(kernel: str, sizes: tuple[int, ...], need: Value, apply: Apply) -> Way:
-        seconds, work = menu.price(kernel, sizes)
-        return Way(kernel, seconds, work, (need, right), application.build(apply))
+    def way(need: Value, apply: Apply) -> Way:
+        return menu.way((need, right), application.build(apply))
 
     side = triangle(menu, number)
     if side is not None:
-        kernel, sizes = ("trsm", (n, m)) if application.columns else ("trsv", (n,))
-        yield way(kernel, sizes, Whole(number), _substitution(turned, side == "lower"))
+        yield way(Whole(number), _substitution(turned, side == "lower"))
         return
     band = band_of(menu, number)
     if band is not None:
         width = menu.sizes(band[0]) + menu.sizes(band[1]) + 1
-        if 3 * width <= n:
-            yield way("band_solve", (n, m, width), Whole(number), _banded(menu, number, turned, *band))
+        if 3 * width <= menu.sizes(menu.graph.tensor(number).dims[0]):
+            yield way(Whole(number), _banded(menu, number, turned, *band))
     for kind in kinds(menu, number):
-        yield way(_SOLVE[kind], (n, m), Factors(kind, number), _by_factors(kind, turned))
+        yield way(Factors(kind, number), _by_factors(kind, turned))
+    yield way(Whole(number), _at_once(turned))
+
+
+def _at_once(turned: bool) -> Apply:
+    def apply(stored: Node, right: Node) -> Node:
+        return make("solve", (make("transpose", (stored,)) if turned else stored, right))
+
+    return apply
 
 
 def _substitution(turned: bool, lower: bool) -> Apply:
@@ -179,22 +175,18 @@ def inverse_ways(menu: Menu, number: int, term: Applied) -> Iterator[Way]:
     type = graph.tensor(matrix)
     if len(type.dims) != 2 or type.dtype.kind == "c":
         return
-    n = menu.sizes(type.dims[-1])
     name = term.op.name
     side = triangle(menu, matrix)
 
-    def way(kernel: str, sizes: tuple[int, ...], need: Value, build: Build) -> Way:
-        seconds, work = menu.price(kernel, sizes)
-        return Way(kernel, seconds * charge(menu, number, name), work, (need,), build, term)
+    def way(need: Value, build: Build) -> Way:
+        return menu.way((need,), build, term, charge=charge(menu, number, name))
 
     if name == "inv":
         if side is not None:
             lower = side == "lower"
-            yield way("trtri", (n,), Whole(matrix), lambda built: Built(make("tri_inv", (built[0].node,), lower=lower)))
+            yield way(Whole(matrix), lambda built: Built(make("tri_inv", (built[0].node,), lower=lower)))
         elif graph.knows(matrix, "spd"):
-            yield way(
-                "potri", (n,), Factors("cholesky", matrix), lambda built: Built(make("cho_inv", (built[0].node,)))
-            )
+            yield way(Factors("cholesky", matrix), lambda built: Built(make("cho_inv", (built[0].node,))))
         return
     if graph.knows(matrix, "spd"):
 
@@ -205,10 +197,10 @@ def inverse_ways(menu: Menu, number: int, term: Applied) -> Iterator[Way]:
             logarithms = make("sum", (make("log", (diagonal,)),))
             return Built(make("mul", (literal(2), logarithms)))
 
-        yield way("elementwise", (n, 1, 10), Factors("cholesky", matrix), from_cholesky)
+        yield way(Factors("cholesky", matrix), from_cholesky)
 
     def from_lu(built: Sequence[Built]) -> Built:
         node = make(f"lu_{name}", items(built[0].node))
         return Built(node if node.type is term.type else cast(node, type.dtype))
 
-    yield way("elementwise", (n, 1, 10), Factors("lu", matrix), from_lu)
+    yield way(Factors("lu", matrix), from_lu)

@@ -25,25 +25,18 @@ def structured_ways(
         type = menu.graph.tensor(number)
         if type.dims[0] != type.dims[1]:
             return
-        size = menu.sizes.product
-        n = size(application.extents[x] for x in application.summed)
-        m = size(application.extents[x] for x in application.columns)
 
-        def way(
-            kernel: str, sizes: tuple[int, ...], apply: Apply, number: int = number, by: Application = application
-        ) -> Way:
-            seconds, work = menu.price(kernel, sizes)
-            return Way(kernel, seconds, work, (Whole(number), side), by.build(apply))
+        def way(apply: Apply, number: int = number, by: Application = application) -> Way:
+            return menu.way((Whole(number), side), by.build(apply))
 
         corner = triangle(menu, number)
         if corner is not None and type.dtype.kind == "f":
-            kernel, sizes = ("trmm", (n, m)) if application.columns else ("trmv", (n,))
-            yield way(kernel, sizes, _triangular(application.turned, corner == "lower"))
+            yield way(_triangular(application.turned, corner == "lower"))
         band = band_of(menu, number)
         if band is not None:
             width = menu.sizes(band[0]) + menu.sizes(band[1]) + 1
-            if 3 * width <= n:
-                yield way("band_matmul", (n, m, width), _banded(application.turned, *band))
+            if 3 * width <= menu.sizes(type.dims[0]):
+                yield way(_banded(application.turned, *band))
 
 
 def _triangular(turned: bool, lower: bool) -> Apply:

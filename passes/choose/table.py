@@ -11,8 +11,8 @@ from tpc.passes.choose.menu import Menu
 from tpc.passes.choose.prices import Prices
 from tpc.passes.choose.samples import Point
 from tpc.passes.choose.select import Selection, select
-from tpc.passes.choose.traced import Step, steps_of
 from tpc.passes.choose.value import Value, Way
+from tpc.passes.count import Kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,31 +56,29 @@ class Table:
         self.results, self.prices, self.count = results, prices, len(points)
         self.columns = {name: np.array([p[name] for p in points], float) for name in points[0]}
         self.choices = _reachable(menu, results)
-        self._known: dict[Step, Array] = {}
+        self._known: dict[Kernel, Array] = {}
         self.rows = {value: [self._row(way) for way in ways] for value, ways in self.choices.items()}
 
     def _row(self, way: Way) -> Array:
         import numpy as np
 
-        steps = steps_of(way.seconds)
-        total = np.full(self.count, 0.0 if steps else float(way.seconds))
-        for times, step in steps:
-            total = total + times * self._seconds(step)
-        return total
+        if not way.kernels:
+            return np.full(self.count, way.seconds)
+        total: Array = np.sum([self._seconds(kernel) for kernel in way.kernels], axis=0)
+        return way.charge * total
 
-    def _seconds(self, step: Step) -> Array:
+    def _seconds(self, kernel: Kernel) -> Array:
         import numpy as np
 
-        found = self._known.get(step)
+        found = self._known.get(kernel)
         if found is None:
-            sides = [
-                np.broadcast_to(values_of(d, self.columns), self.count).tolist() for d in (*step.sizes, step.batch)
-            ]
+            dims = (*kernel.sizes, kernel.batch, kernel.times)
+            sides = [np.broadcast_to(values_of(d, self.columns), self.count).tolist() for d in dims]
             seconds = self.prices.seconds
-            found = self._known[step] = np.array(
+            found = self._known[kernel] = np.array(
                 [
-                    seconds(step.kernel, tuple(map(int, sizes)), step.dtype, batch=max(1, int(batch)))
-                    for *sizes, batch in zip(*sides)
+                    times * seconds(kernel.name, tuple(map(int, sizes)), kernel.dtype, batch=max(1, int(batch)))
+                    for *sizes, batch, times in zip(*sides)
                 ]
             )
         return found
@@ -141,16 +139,15 @@ class Table:
         total: Array = sum(self.rows[value][way] for value, way in picks)  # type: ignore[assignment]
         return total
 
-    def steps(self, picks: Picks) -> tuple[dict[Step, int], float]:
-        """The steps of a selection, and the seconds of what is the same at all sizes."""
-        found: dict[Step, int] = {}
+    def kernels(self, picks: Picks) -> tuple[dict[Kernel, int], float]:
+        """The kernels of a selection, how often each of them counts, and the seconds of what costs the same always."""
+        found: dict[Kernel, int] = {}
         constant = 0.0
         for value, k in picks:
             way = self.choices[value][k]
-            steps = steps_of(way.seconds)
-            constant += 0.0 if steps else way.seconds
-            for times, step in steps:
-                found[step] = found.get(step, 0) + times
+            constant += 0.0 if way.kernels else way.seconds
+            for kernel in way.kernels:
+                found[kernel] = found.get(kernel, 0) + way.charge
         return found, constant
 
     def selection(self, picks: Picks, point: int) -> Selection:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tpc.ir.node import Node
+from tpc.passes.choose.prices import Prices, Sizes
 from tpc.passes.contraction import Contraction
+from tpc.passes.count import Kernel
 from tpc.passes.egraph.terms import Term
 
 
@@ -51,23 +53,35 @@ Build = Callable[[Sequence[Built]], Built]
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A way to compute a value: one kernel over other values.
+    """A way to compute a value: one step over other values.
 
     Attributes
     ----------
-    seconds, flops
-        Of this step alone.
+    kernel
+        What the step is called.
+    seconds
+        Of this step alone, at the sizes of the menu.
     needs
         The values that it is computed from.
     build
         The nodes of the plan, given those of `needs`.
     term
         The term of the class that it computes, if it is one.
+    kernels
+        What its nodes run as.
+    charge
+        Times that its seconds count.
     """
 
     kernel: str
     seconds: float
-    flops: float
     needs: tuple[Value, ...]
     build: Build
     term: Term | None = None
+    kernels: tuple[Kernel, ...] = ()
+    charge: int = 1
+
+
+def seconds_of(kernels: Sequence[Kernel], prices: Prices, sizes: Sizes, charge: int = 1) -> float:
+    """The price of a step."""
+    return charge * sum(kernel.seconds(prices, sizes) for kernel in kernels) if kernels else VIEW

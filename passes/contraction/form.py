@@ -220,11 +220,11 @@ def arranged(
     elif count <= MOST_ARRANGED:
         marks: list[Any] = [(key,) for key in keys]
         colours = _refined(form, marks, symmetric, output)
-        tied = _tied(colours)
+        tied = _tied(colours, form.inputs)
         while tied is not None:
             marks[tied] = (*marks[tied], 0)
             colours = _refined(form, marks, symmetric, output)
-            tied = _tied(colours)
+            tied = _tied(colours, form.inputs)
         order.sort(key=lambda k: colours[k])
     number: dict[int, int] = {}
 
@@ -271,8 +271,8 @@ def _ranks(items: Sequence[Any]) -> list[int]:
     return [rank[item] for item in items]
 
 
-def _tied(colours: Sequence[int]) -> int | None:
-    """The first operand that shares its colour with another."""
-    seen: set[int] = set()
-    repeated = {c for c in colours if c in seen or seen.add(c)}  # type: ignore[func-returns-value]
+def _tied(colours: Sequence[int], inputs: Sequence[Axes]) -> int | None:
+    """The first operand that shares its colour with another that hangs on other letters."""
+    seen: dict[int, Axes] = {}
+    repeated = {c for c, axes in zip(colours, inputs) if seen.setdefault(c, axes) != axes}
     return min((k for k, c in enumerate(colours) if c in repeated), default=None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 from tpc.dsl.diagnostics import fail
 from tpc.passes.cost.families import FAMILIES, LEVELS
 from tpc.passes.cost.fit import Fit
-from tpc.passes.cost.machine import Machine
+from tpc.passes.cost.machine import Machine, user_cache
 
 FORMAT = 1
 MOST = 2_000_000  # bytes of a file
@@ -53,20 +52,6 @@ def place() -> Path:
     """The file of the user's calibration: `TPC_PROFILE`, else `profile.json` in tpc's folder of the user's cache."""
     named = os.environ.get("TPC_PROFILE")
     return Path(named) if named else user_cache() / "profile.json"
-
-
-def user_cache() -> Path:
-    """The folder of tpc in the user's cache, by the conventions of the system."""
-    home = os.environ.get("XDG_CACHE_HOME")
-    if home and Path(home).is_absolute():
-        folder = Path(home)
-    elif sys.platform == "darwin":
-        folder = Path.home() / "Library" / "Caches"
-    elif sys.platform == "win32":
-        folder = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    else:
-        folder = Path.home() / ".cache"
-    return folder / "tpc"
 
 
 def text(calibration: Calibration) -> str:

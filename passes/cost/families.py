@@ -225,6 +225,12 @@ FAMILIES: dict[str, Family] = {
     "trtri": _square(1 / 3),
     "getrf": _square(2 / 3),
     "getrs": _solve(2),
+    "gesv": Family(
+        ("n", "m"),
+        lambda n, m: 2 * n**3 / 3 + 2 * n * n * m,
+        lambda n, m: 2 * (n * n + n * m),
+        lambda n, m: {**_solve(2).own(n, m), "n n n": n**3},
+    ),
     "getri": _square(2),
     "sytrf": _square(1 / 3),
     "sytrs": _solve(2),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -55,7 +56,7 @@ def this_machine() -> Machine:
         f"{cpu} ({family})" if family else cpu,
         cores(),
         tuple(name for name in FEATURES if name in flags),
-        _caches(),
+        caches(),
         {name: found for name in LIBRARIES if (found := _version(name))},
     )
 
@@ -82,7 +83,7 @@ def _processor() -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def _caches() -> tuple[int, ...]:
+def caches() -> tuple[int, ...]:
     """Bytes of the caches for data, by level."""
     found = list(CACHES)
     for place in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
@@ -93,3 +94,17 @@ def _caches() -> tuple[int, ...]:
         except (OSError, ValueError):
             continue
     return tuple(found)
+
+
+def user_cache() -> Path:
+    """The folder of tpc in the user's cache, by the conventions of the system."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    if home and Path(home).is_absolute():
+        folder = Path(home)
+    elif sys.platform == "darwin":
+        folder = Path.home() / "Library" / "Caches"
+    elif sys.platform == "win32":
+        folder = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    else:
+        folder = Path.home() / ".cache"
+    return folder / "tpc"

@@ -48,6 +48,12 @@ def cases(helpers: Helpers) -> dict[str, Case]:
             lambda packed, pivots, B: lu_solve(packed, pivots, B, False, "A"),
             prepare=lambda A, B, n, m: (*lu_factor(A), right_side(B, m)),
         ),
+        "gesv": Case(
+            ("n n !", "n m"),
+            lambda A, B: helpers["_solve"](A, B, "A"),
+            True,
+            prepare=lambda A, B, n, m: (A, right_side(B, m) if A.ndim == 2 else B),
+        ),
         "getri": Case(("n n !",), lambda A: helpers["_inv"](A, "A"), True),
         "sytrf": Case(("n n",), lambda A: ldl_factor(A, "A"), prepare=lambda A, n: (symmetric(A),)),
         "sytrs": Case(

@@ -43,6 +43,7 @@ RANGES: dict[str, Range] = {
     "trtri": Range((2000,), 3e9, 30),
     "getrf": Range((1500,), 3e9, 30),
     "getrs": Range((2000, 2000), 16e9, 70),
+    "gesv": Range((1500, 1500), 4e9, 80),
     "getri": Range((1500,), 7e9, 30),
     "sytrf": Range((1500,), 2e9, 30),
     "sytrs": Range((2000, 2000), 16e9, 70),

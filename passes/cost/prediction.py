@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from copy import copy
 from functools import cache
 from pathlib import Path
 
@@ -54,12 +55,19 @@ class Profile:
         self._notes = dict.fromkeys(notes)
         if self.threads != threads:
             self._notes[f"times for {threads} threads are those measured with {self.threads}"] = None
+        self._extrapolated: dict[str, None] = {}
         self._known: dict[tuple[str, tuple[int, ...], DType, int], float] = {}
+
+    def anew(self) -> Profile:
+        """The same prices, with nothing said yet of the predictions made by them."""
+        other = copy(self)
+        other._extrapolated, other._known = {}, {}
+        return other
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Why predictions may be off, those made so far among the reasons."""
-        return tuple(self._notes)
+        return (*self._notes, *self._extrapolated)
 
     def seconds(self, kernel: str, sizes: tuple[int, ...], dtype: DType, batch: int = 1) -> float:
         """Predicted seconds of one kernel, the call from Python included.
@@ -104,7 +112,8 @@ class Profile:
         fit = self._fit(kernel, dtype)
         if any(size > BEYOND * most for size, most in zip(sizes, fit.largest)) and kernel != "other":
             named = ", ".join(f"{name} = {most}" for name, most in zip(family.sizes, fit.largest))
-            self._notes[f"`{kernel}` was calibrated up to {named}; beyond twice that its times are extrapolated"] = None
+            said = f"`{kernel}` was calibrated up to {named}; beyond twice that its times are extrapolated"
+            self._extrapolated[said] = None
         terms = family.values(sizes, batch, dtype.size, self._caches, 4 if dtype.kind == "c" else 1)
         return max(LEAST, predicted(fit.coefficients, terms))
 

@@ -45,6 +45,7 @@ def cases(helpers: Helpers) -> dict[str, Case]:
             True,
             prepare=lambda A, B, n, m: (*lu_factor(A), B),
         ),
+        "gesv": Case(("n n !", "n m"), lambda A, B: helpers["_solve"](A, B, "A"), True),
         "getri": Case(("n n !",), lambda A: helpers["_inv"](A, "A"), True),
         "sytrf": Case(("n n",), lambda A: ldl_factor(A, "A"), True, prepare=lambda A, n: (symmetric(A),)),
         "sytrs": Case(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from time import perf_counter
 
 from tpc.dsl.format import format_expression
 from tpc.dsl.parser import parse_expression
@@ -23,7 +22,8 @@ from tpc.passes.egraph.expressions import Expressions
 from tpc.passes.egraph.phrases import Expr, substituted
 from tpc.passes.optimise import Optimised
 
-PATIENCE = 4.0  # seconds for pricing the steps
+PRICED = 16  # steps, at most; the last one is always priced
+TRIALS = 16  # plans that are made to tell which steps the choice rests on
 SLACK = 1 + 1e-6  # in prices of one plan, summed in another order
 
 __all__ = ["Derivation", "Stage", "derive"]
@@ -44,7 +44,7 @@ class Stage:
     facts
         The conditions that held, said of these values, each with how it is known, as indented lines.
     totals
-        The whole plan after this step; None where there was no time to price it.
+        The whole plan after this step; None for steps beyond the first `PRICED`, but for the last.
     """
 
     rule: str
@@ -79,6 +79,15 @@ class Derivation:
     chosen: Totals
     is_complete: bool
 
+    @property
+    def changes(self) -> list[Totals | None]:
+        """The totals after each step, where they differ from those before it; else None."""
+        known, found = self.planned, list[Totals | None]()
+        for stage in self.stages:
+            found.append(stage.totals if stage.totals != known else None)
+            known = stage.totals or known
+        return found
+
 
 def derive(
     found: Optimised, names: Mapping[Node, str] | None = None, at: Mapping[str, int] | None = None
@@ -100,23 +109,21 @@ def derive(
     trace = Trace(found)
     steps = [k for k in trace.run() if found.graph.joins[k][2] is not None]
     used = list(trace.roots)
-    steps, with_facts, is_complete = _checked(found, trace, steps, perf_counter() + PATIENCE / 2)
-    end = perf_counter() + PATIENCE
+    steps, with_facts, is_complete = _checked(found, trace, steps)
     replay = Replay(found, trace.first, with_facts)
     planned = totals(replay.plan()[0], prices, at)
     stages = []
-    for k in steps:
+    for number, k in enumerate(steps, 1):
         replay.join(k)
-        is_last = k == steps[-1]
         after = None
-        if is_last or perf_counter() < end:
+        if number <= PRICED or number == len(steps):
             after = totals(replay.plan(used)[0], prices, at)
         stages.append(_stage(found, expressions, reasons, k, after))
     written, chosen = (totals(p, prices, at) for p in (found.written, found.program))
     return Derivation(written, planned, tuple(stages), chosen, is_complete)
 
 
-def _checked(found: Optimised, trace: Trace, steps: list[int], end: float) -> tuple[list[int], bool, bool]:
+def _checked(found: Optimised, trace: Trace, steps: list[int]) -> tuple[list[int], bool, bool]:
     """Steps that give the plan, whether they need facts that rules found, and whether they do give it."""
 
     def suffice(chosen: list[int], with_facts: bool) -> bool:
@@ -132,16 +139,17 @@ def _checked(found: Optimised, trace: Trace, steps: list[int], end: float) -> tu
     if not suffice(everything, True):
         return steps, True, False
     more = [k for k in everything if k not in steps]
-    count = 2
-    while more and perf_counter() < end:  # of the others, leave out as many as possible, in ever smaller groups
+    count, trials = 2, 0
+    while more and trials < TRIALS:  # of the others, leave out as many as possible, in ever smaller groups
         size = -(-len(more) // count)
         for start in range(0, len(more), size):
             fewer = more[:start] + more[start + size :]
+            trials += 1
             if suffice(sorted([*steps, *fewer]), True):
                 more = fewer
                 count = max(count - 1, 2)
                 break
-            if perf_counter() > end:
+            if trials >= TRIALS:
                 break
         else:
             if size == 1:

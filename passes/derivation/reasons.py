@@ -13,7 +13,7 @@ from tpc.passes.egraph.expressions import classes_of
 from tpc.passes.egraph.graph import Step
 from tpc.passes.egraph.instance import Impossible, Instance
 from tpc.passes.optimise import Optimised
-from tpc.passes.rules import lines
+from tpc.passes.rules import BOUNDED, lines
 
 MOST_LINES = 12
 
@@ -34,6 +34,8 @@ class Reasons:
         match parse_expression(condition):
             case syntax.Call(function=syntax.Name(name="square")):
                 return ["by its sizes"]
+            case syntax.Call(function=syntax.Name(name=name)) if name == BOUNDED:
+                return ["looked at when the program runs"]
             case syntax.Call(function=syntax.Name(name=fact), arguments=[of]) if fact in FACTS:
                 return self._of_fact(step, fact, of)
             case syntax.Binary(left=left):

@@ -78,6 +78,6 @@ class Replay:
         for number in used:
             self.number(number)
         found, graph = self.found, self.graph
-        menu = Menu(graph, found.request.prices, Sizes(found.request.at))
+        menu = Menu(graph, found.request.prices, Sizes(found.request.at), found.request.kernels)
         selection = select(menu, results(found.written, graph, self.classes))
         return built(found.written, graph, self.classes, selection), selection

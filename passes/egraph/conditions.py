@@ -8,6 +8,9 @@ from tpc.dsl import syntax
 from tpc.ir.dims import DimLike, is_nonnegative
 from tpc.ir.facts import FACTS
 from tpc.passes.egraph.instance import Impossible, Instance
+from tpc.passes.egraph.terms import Applied
+from tpc.passes.rules import BOUNDED
+from tpc.passes.rules.trees import called, walk
 
 
 def holds(instance: Instance, conditions: Sequence[syntax.Expr]) -> tuple[str, ...] | None:
@@ -23,12 +26,22 @@ def _holds(instance: Instance, condition: syntax.Expr) -> bool:
             return len(dims) == 2 and dims[0] == dims[1]
         case syntax.Call(function=syntax.Name(name=fact), arguments=[of]) if fact in FACTS:
             return graph.knows(instance.value(of), fact)
+        case syntax.Call(function=syntax.Name(name=name), arguments=parts) if name == BOUNDED:
+            inverted = [c.arguments[0] for part in parts for c in walk(part) if called(c) == "inv"]
+            return all(_is_inverted_without_loss(instance, of) for of in inverted)
         case syntax.Binary(operator="==" | "!=" | "<" | "<=" | ">" | ">=" as relation, left=left, right=right):
             try:
                 return _compared(instance, instance.dim(left), relation, instance.dim(right))
             except Impossible:
                 return _signed(instance, left, relation, right)
     return False
+
+
+def _is_inverted_without_loss(instance: Instance, matrix: syntax.Expr) -> bool:
+    graph, number = instance.graph, instance.value(matrix)
+    return graph.knows(number, "diagonal") or any(
+        isinstance(term, Applied) and term.op.name == "inv" for term in graph[number].terms
+    )
 
 
 def _compared(instance: Instance, left: DimLike, relation: str, right: DimLike) -> bool:

@@ -43,6 +43,7 @@ class Estimate:
 
     def value(self, number: int) -> float:
         """Operations for a class: by its cheapest term."""
+        self.graph.spend(1)
         number = self.graph.find(number)
         if number in self.free:
             return 0.0
@@ -119,6 +120,7 @@ class Estimate:
         key = (term.form, shares, mirrored)
         found = self.orders.get(key)
         if found is None:
+            self.graph.spend(len(children) ** 2)
             sizes = [self.sizes(e) for e in term.form.extents]
             operands = [frozenset(letters_of(axes)) for axes in term.form.inputs]
             output = frozenset(term.form.output_letters)

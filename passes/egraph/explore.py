@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
-from time import thread_time
 
 from tpc.dsl import syntax
 from tpc.ir.dims import DimLike
@@ -25,29 +23,36 @@ from tpc.passes.egraph.graph import EGraph, Full, Step
 from tpc.passes.egraph.instance import Impossible, Instance, run_class
 from tpc.passes.egraph.match import Matcher
 from tpc.passes.egraph.moves import moves
+from tpc.passes.egraph.readings import Reading, readings
 from tpc.passes.egraph.terms import Applied, Contract, Sum, Term
-from tpc.passes.rules import Law, is_entrywise, lines
+from tpc.passes.rules import BOUNDED
+from tpc.passes.rules.trees import called
 
 DEARER = 1.01  # how much more work a form may take by a rule, and by a move, to be kept
 DEARER_BY_MOVE = 3
 MOST_OPERANDS = 24  # of a term that rules are tried on
 REACH = 3  # how deep patterns look
+WORK = 300_000
 UNUSED = 99  # the depth of classes that were only made to look at them
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """How far to search: rounds, steps of rules and of moves from what was written, classes, and seconds.
+    """How far to search: rounds, steps of rules and of moves from what was written, classes, and work.
 
-    `files` are those of the rules for equal forms; all if there are none.
+    Work is counted, not timed, so that a search always ends at the same place: in attempts to match a pattern with a
+    class, and what else takes time in as many attempts as it takes about as long as. Some 250,000 take a second.
+    `files` are those of the rules for equal forms; all if there are none. Without `guarded`, no rule is used that needs
+    a guard when the program runs.
     """
 
     rounds: int = 5
     depth: int = 2
     moves: int = 2
     classes: int = 800
-    seconds: float = 2.0
+    work: int = WORK
     files: tuple[str, ...] = ()
+    guarded: bool = True
 
 
 @dataclass(frozen=True)
@@ -56,96 +61,7 @@ class Outcome:
 
     rounds: int
     classes: int
-    stopped_by: str  # `rounds`, `classes`, `seconds`, or nothing where all was found
-
-
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """One direction of a rule."""
-
-    rule: Law
-    pattern: p.Pattern
-    result: syntax.Expr | None = None  # None for a fact, which makes no equal form
-    is_reversed: bool = False
-
-    @property
-    def name(self) -> str:
-        return self.rule.name.name
-
-    @cached_property
-    def is_mirrored(self) -> bool:
-        """Whether a product ends with what it begins with, turned."""
-        factors = self.pattern.factors if isinstance(self.pattern, p.Row) else ()
-        if len(factors) < 2 or not isinstance(factors[0], p.Variable) or not isinstance(factors[-1], p.Variable):
-            return False
-        return factors[0].name == factors[-1].name and factors[0].kind == "matrix"
-
-    @cached_property
-    def ops(self) -> frozenset[str]:
-        """The ops that factors of a product must be written by."""
-        factors = self.pattern.factors if isinstance(self.pattern, p.Row) else ()
-        ops = {f.op for f in factors if isinstance(f, p.Apply)} - {"kron", "diag", "sum"}
-        return frozenset(ops | {"item" for f in factors if isinstance(f, p.Item)})
-
-
-@cache
-def readings(mode: str, present: frozenset[str], files: tuple[str, ...] = ()) -> dict[str, tuple[Reading, ...]]:
-    """The rules that a mode allows, by the op at their root: `@` for products, `+` for sums, `*` for entries.
-
-    Only those of which all ops are `present` in a graph are read at all, and if `files` are named, equal forms from
-    these alone.
-    """
-    found: dict[str, list[Reading]] = {}
-    for line in lines().values():
-        if line.arrow == "~>" or (line.tags & {"unstable", "finite"} and mode != "fast"):
-            continue
-        if files and line.arrow and line.file not in files:
-            continue
-        both = line.arrow == "<=>"
-        if not line.needs <= present and not (both and line.gives <= present):
-            continue
-        for reading in _readings(line.name):
-            if (line.gives if reading.is_reversed else line.needs) <= present:
-                found.setdefault(_root(reading.pattern), []).append(reading)
-    return {root: tuple(group) for root, group in found.items() if root}
-
-
-@cache
-def _readings(name: str) -> tuple[Reading, ...]:
-    """The directions of a rule that there are patterns for."""
-    rule = lines()[name].law
-    if isinstance(rule, syntax.RuleFact):
-        reading = _fact(rule)
-        return () if reading is None else (reading,)
-    try:
-        left, right = p.patterns(rule)
-    except p.Unmatchable:
-        return ()
-    forward = Reading(rule, left, rule.right)
-    return (forward,) if right is None else (forward, Reading(rule, right, rule.left, is_reversed=True))
-
-
-def _fact(rule: syntax.RuleFact) -> Reading | None:
-    """A rule for facts, unless what it says of products and sums alone is found without it (see `facts`)."""
-    assert isinstance(rule.conclusion, syntax.Call)
-    try:
-        pattern = p.pattern_of(rule.conclusion.arguments[0], is_entrywise(rule))
-    except p.Unmatchable:
-        return None
-    return Reading(rule, pattern) if p.has_op(pattern) else None
-
-
-def _root(pattern: p.Pattern) -> str:
-    match pattern:
-        case p.Row(factors=factors) if factors:
-            return "@"
-        case p.Total():
-            return "+"
-        case p.Entries():
-            return "*"
-        case p.Apply(op=op):
-            return op
-    return ""
+    stopped_by: str  # `rounds`, `classes`, `work`, or nothing where all was found
 
 
 _STEADY = ("spd", "lower", "upper", "orthogonal")  # matrices whose inverse is applied without loss
@@ -183,8 +99,7 @@ class Search:
 
     def run(self) -> Outcome:
         graph, bounds = self.graph, self.bounds
-        end = thread_time() + bounds.seconds
-        graph.most = len(graph.leader) + bounds.classes
+        graph.bound(bounds.classes, bounds.work)
         rounds = 0
         stopped_by = ""
         graph.changed = dict.fromkeys(graph.classes)
@@ -199,7 +114,7 @@ class Search:
                 near = self._near(changed)
                 self.reach: dict[tuple[int, int], bool] = {(n, d): True for n in changed for d in range(REACH + 1)}
                 graph.changed = {}
-                self.readings = readings(self.mode, frozenset(graph.ops), bounds.files)
+                self.readings = readings(self.mode, frozenset(graph.ops), bounds.files, bounds.guarded)
                 matcher = Matcher(graph, self.sizes)
                 self.estimate = Estimate(graph, self.sizes)
                 for number in near:
@@ -216,18 +131,12 @@ class Search:
                             self._rules(matcher, number, term)
                         if depth < bounds.moves:
                             self._moves(number, term)
-                    if thread_time() > end:
-                        stopped_by = "seconds"
-                        break
                 graph.depth = 0
                 graph.rebuild()
-                if stopped_by:
-                    break
-        except Full:
-            stopped_by = "classes"
-            graph.most = 10**9
-            graph.rebuild()
-        graph.most = 10**9
+        except Full as full:
+            stopped_by = str(full)
+        graph.unbound()
+        graph.rebuild()
         return Outcome(rounds, len(graph.classes), stopped_by)
 
     def _reaches(self, number: int, depth: int) -> bool:
@@ -256,14 +165,16 @@ class Search:
         graph = self.graph
         depth, first = graph.depth, len(graph.leader)
         graph.depth = UNUSED
-        for name, equal, through in moves(graph, number, term, self.mode):
-            key = (name, graph.find(number), graph.find(equal))
-            if key not in self.moved:
-                self.moved.add(key)
-                if self._pays(number, equal, first, DEARER_BY_MOVE):
-                    self._keep(equal, depth)
-                    graph.join(graph.home[term], self._home(equal), Step(name, term, through=through))
-        graph.depth = depth
+        try:
+            for name, equal, through in moves(graph, number, term, self.mode):
+                key = (name, graph.find(number), graph.find(equal))
+                if key not in self.moved:
+                    self.moved.add(key)
+                    if self._pays(number, equal, first, DEARER_BY_MOVE):
+                        self._keep(equal, depth)
+                        graph.join(graph.home[term], self._home(equal), Step(name, term, through=through))
+        finally:
+            graph.depth = depth
 
     # ---- rules
 
@@ -377,7 +288,10 @@ class Search:
         key = (id(reading), instance.dtype, tuple(bound))
         if key not in self.made:
             self.made[key] = None
-            conditions = holds(instance, reading.rule.where)
+            where = reading.rule.where
+            if self.mode == "fast":  # rounding does not matter
+                where = [c for c in where if called(c) != BOUNDED]
+            conditions = holds(instance, where)
             if conditions is not None:
                 self.made[key] = instance.value(reading.result), conditions
         return self.made[key]

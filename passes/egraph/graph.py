@@ -19,6 +19,7 @@ from tpc.passes.contraction import Contraction, Product, arranged, compose, diag
 from tpc.passes.egraph.terms import Applied, Contract, Leaf, Number, Sum, Term
 
 MOST_OPERANDS = 16  # of a contraction that is put together from those of its operands
+WORK_OF_CLASS, WORK_OF_OPERAND, WORK_OF_FACTS = 10, 8, 20  # in attempts to match a pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Class:
     terms: dict[Term, None] = field(default_factory=dict)
     users: dict[Term, None] = field(default_factory=dict)
     facts: frozenset[Fact] = frozenset()
+    known: frozenset[str] = frozenset()  # the names of the facts
     product: Contract | None = None  # what stands for it inside of a larger contraction
     sum: Sum | None = None  # ... inside of a larger sum
     literal: Number | None = None
@@ -73,7 +75,7 @@ class Class:
 
 
 class Full(Exception):
-    """The graph has as many classes as it may have."""
+    """A graph has as many classes, or as much work was done on it, as may be: it says which."""
 
 
 class EGraph:
@@ -100,7 +102,8 @@ class EGraph:
 
     def __init__(self, nonnegative: Sequence[DimLike] = ()) -> None:
         self.nonnegative = tuple(nonnegative)
-        self.most = 10**9  # classes
+        self.work = 0  # done so far, in attempts to match a pattern
+        self.unbound()
         self.leader: list[int] = []
         self.classes: dict[int, Class] = {}
         self.memo: dict[Term, int] = {}
@@ -114,6 +117,25 @@ class EGraph:
         self.ops: set[str] = set()
         self.is_exploring = False
         self.asked: tuple[int, ...] = ()
+
+    def bound(self, classes: int, work: int) -> None:
+        """From now on there may be so many more classes, and so much more work."""
+        self.most_classes, self.most_work = len(self.leader) + classes, self.work + work
+
+    def unbound(self) -> None:
+        self.most_classes = self.most_work = 10**18
+
+    def spend(self, work: int) -> None:
+        """Count work.
+
+        Raises
+        ------
+        Full
+            Where it is more than may be done.
+        """
+        self.work += work
+        if self.work > self.most_work:
+            raise Full("work")
 
     def find(self, number: int) -> int:
         leader = self.leader
@@ -134,7 +156,7 @@ class EGraph:
         return self[number].tensor
 
     def knows(self, number: int, fact: str) -> bool:
-        return any(f.name == fact for f in self[number].facts)
+        return fact in self[number].known
 
     def constant(self, number: int) -> Number | None:
         """The number that a scalar is, or that all entries of an array are."""
@@ -164,6 +186,7 @@ class EGraph:
         """The class of a contraction, whose operands may be contractions and multiples themselves."""
         coefficient: Number = 1
         operands = [self.find(c) for c in children]
+        self.spend(len(operands) * (WORK_OF_OPERAND + len(operands)))
         position = 0
         while position < len(operands):
             found = self.classes[operands[position]]
@@ -242,6 +265,7 @@ class EGraph:
         return self.leaf(size(dim))
 
     def _arranged(self, form: Contraction, operands: Sequence[int]) -> Contract:
+        self.work += len(operands) * (WORK_OF_OPERAND + len(operands))
         symmetric = [len(axes) == 2 and self.knows(c, "symmetric") for axes, c in zip(form.inputs, operands)]
         order, form, _ = arranged(form, operands, symmetric)
         return Contract(form, tuple(operands[k] for k in order))
@@ -290,13 +314,14 @@ class EGraph:
     def add(self, term: Term, type: Type) -> int:
         """The class of a term in normal form."""
         self.latest = term
-        found = self.memo.get(term)
+        found = self.memo.get(term, self.home.get(term))  # a term may come back that has had another normal form
         if found is not None:
             known = self[found]
             known.depth = min(known.depth, self.depth)
             return known.id
-        if len(self.leader) >= self.most:
-            raise Full
+        self.spend(WORK_OF_CLASS)
+        if len(self.leader) >= self.most_classes:
+            raise Full("classes")
         number = len(self.leader)
         self.leader.append(number)
         made = Class(number, type, order=number, depth=self.depth)
@@ -338,26 +363,26 @@ class EGraph:
         """Find what is known of a class from its terms, and tell its users."""
         from tpc.passes.egraph.facts import facts_of
 
-        known = facts_of(self, target)
-        if known != target.facts:
-            target.facts = known
-            self.changed[target.id] = None
-            for user in list(target.users):
-                number = self.memo.get(user)
-                if number is not None and self[number] is not target:
-                    self._describe(self[number])
+        self.work += WORK_OF_FACTS * len(target.terms)
+        self._tell(target, facts_of(self, target))
 
     def learn(self, number: int, facts: Iterable[Fact]) -> None:
         """Facts that are known of a class from elsewhere."""
         from tpc.ir.facts import closure
 
         target = self[number]
-        known = closure(target.tensor, target.facts | set(facts), self.nonnegative)
-        if known != target.facts:
-            target.facts = known
-            self.changed[target.id] = None
-            for user in list(target.users):
-                self._describe(self[self.memo[user]])
+        self._tell(target, closure(target.tensor, target.facts | set(facts), self.nonnegative))
+
+    def _tell(self, target: Class, facts: frozenset[Fact]) -> None:
+        """Facts of a class become known to its users."""
+        if facts == target.facts:
+            return
+        target.facts, target.known = facts, frozenset(f.name for f in facts)
+        self.changed[target.id] = None
+        for user in list(target.users):
+            number = self.memo.get(user)
+            if number is not None and self[number] is not target:
+                self._describe(self[number])
 
     def join(self, first: int, second: int, step: Step | None = None) -> None:
         """Two classes are equal; takes effect with `rebuild`."""

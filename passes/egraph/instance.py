@@ -36,6 +36,8 @@ def run_class(graph: EGraph, run: Run, dtype: DType | None = None) -> int:
         else dtype
     )
     assert dtype is not None
+    if len(children) == 1 and run == Run((Factor(children[0]),)) and graph.tensor(children[0]).dtype is dtype:
+        return children[0]
     dims = [_matrix_dims(graph, f) for f in run.factors]
     form, operands = form_of(run.factors, dims)
     inputs = tuple(_fitted(axes, graph.tensor(c).dims) for axes, c in zip(form.inputs, operands))
@@ -328,6 +330,7 @@ def grouped_operands(graph: EGraph, term: Contract, dtype: DType) -> Iterator[tu
 
     for i in range(1, len(rows)):
         for j in range(1, len(columns)):
+            graph.spend(len(form.inputs))
             slow = reach({*rows[:i], *columns[:j]})
             if slow & {*rows[i:], *columns[j:]}:
                 continue

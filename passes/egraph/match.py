@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import permutations
+from itertools import permutations, product
 
 from tpc.ir.dims import DimLike
 from tpc.ir.types import TensorType
@@ -24,6 +24,7 @@ class Matcher:
         self.graph, self.sizes = graph, sizes
         self.chains: dict[Term, Chain | None] = {}
         self.transposes: dict[int, int | None] = {}
+        self.groups: dict[Term, list[tuple[int, int]]] = {}  # as factors of Kronecker products
 
     # ---- what there is
 
@@ -68,6 +69,7 @@ class Matcher:
     def value(self, pattern: p.Pattern, number: int, bound: Bindings, is_turned: bool = False) -> Iterator[Bindings]:
         """The pattern against a class, or against its transpose."""
         graph = self.graph
+        graph.spend(1)
         number = graph.find(number)
         if not isinstance(graph[number].type, TensorType):
             if isinstance(pattern, p.Apply):
@@ -203,6 +205,7 @@ class Matcher:
     def _all(
         self, pairs: Sequence[tuple[p.Pattern, int]], bound: Bindings, entrywise: bool = False
     ) -> Iterator[Bindings]:
+        self.graph.spend(1)
         if not pairs:
             yield bound
             return
@@ -245,8 +248,10 @@ class Matcher:
         """`kron(A, B)`: operands in two groups, one for the slower letters of both axes, one for the faster."""
         from tpc.passes.egraph.instance import grouped_operands
 
-        dtype = self.graph.tensor(self.graph.home[term]).dtype
-        for first, second in grouped_operands(self.graph, term, dtype):
+        if term not in self.groups:
+            dtype = self.graph.tensor(self.graph.home[term]).dtype
+            self.groups[term] = list(grouped_operands(self.graph, term, dtype))
+        for first, second in self.groups[term]:
             if coefficient != 1:
                 first = self.graph.sum([(coefficient, first)], self.graph.tensor(first))
             yield from self._all(list(zip(pattern.arguments, (first, second))), bound)
@@ -280,7 +285,13 @@ class Matcher:
         fixed = [q for k, q in enumerate(pattern.parts) if k != rest_of]
         if len(fixed) + (rest_of is not None) > len(parts):
             return
-        for chosen in permutations(range(len(parts)), len(fixed)):
+        fitting = [  # looked at alone first: of a long sum there are too many permutations
+            [k for k, part in enumerate(parts) if next(self._summands([q], [part], bound, is_turned), None) is not None]
+            for q in fixed
+        ]
+        for chosen in product(*fitting):
+            if len(set(chosen)) < len(chosen):
+                continue
             for found in self._summands(fixed, [parts[k] for k in chosen], bound, is_turned):
                 left = tuple(part for k, part in enumerate(parts) if k not in chosen)
                 if rest_of is None:
@@ -304,6 +315,7 @@ class Matcher:
         bound: Bindings,
         is_turned: bool,
     ) -> Iterator[Bindings]:
+        self.graph.spend(1)
         if not patterns:
             yield bound
             return
@@ -392,6 +404,7 @@ class Matcher:
 
     def factors(self, patterns: Sequence[p.Pattern], factors: Sequence[Factor], bound: Bindings) -> Iterator[Bindings]:
         """Patterns against factors, each a run of at least one, all of them used up."""
+        self.graph.spend(1)
         if not patterns or not factors:
             if not patterns and not factors:
                 yield bound

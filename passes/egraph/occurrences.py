@@ -10,10 +10,11 @@ from tpc.ir.dims import DimLike
 from tpc.ir.types import TensorType
 from tpc.passes.egraph.bindings import Bindings
 from tpc.passes.egraph.conditions import holds
-from tpc.passes.egraph.explore import MOST_OPERANDS, Bounds, Reading, Search, readings
+from tpc.passes.egraph.explore import MOST_OPERANDS, Bounds, Search
 from tpc.passes.egraph.graph import EGraph, Step
 from tpc.passes.egraph.instance import Impossible, Instance
 from tpc.passes.egraph.match import Matcher
+from tpc.passes.egraph.readings import Reading, readings
 from tpc.passes.egraph.terms import Term
 
 

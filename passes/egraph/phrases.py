@@ -54,7 +54,9 @@ def product(factors: Sequence[Expr]) -> Expr:
 
 
 def times(factors: Sequence[Expr]) -> Expr:
-    """Factors joined by `*`; equal neighbours are a square."""
+    """Factors joined by `*`; equal neighbours are a square, and nothing is 1."""
+    if not factors:
+        return number(1)
     if len(factors) == 2 and factors[0] == factors[1]:
         return syntax.Binary(NOWHERE, "^", factors[0], number(2))
     whole = factors[0]

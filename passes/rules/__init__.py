@@ -30,6 +30,11 @@ condition. The sign of a zero is not told apart. Tags:
 
 Conditions: facts of variables and expressions (`spd(S)`, `nonsingular(D - C @ B)`), `square(A)`, relations of sizes
 (`rows(A) >= cols(A)`), and relations that hold for every entry of a value (`a > 0`, `x >= 0`, `det(A) > 0`, `s != 0`).
+
+`bounded(V @ inv(D) @ U, C)` is about rounding alone, and true in exact arithmetic: the product of the norms of these
+values says how many times more a rounding may count on the right than on the left. It is found when the program runs,
+so that mode `stable` takes the rule behind a guard (`tpc.passes.guard`), and only where `inv(D)` is had without loss:
+D is diagonal, or an inverse itself. Mode `fast` does not ask.
 """
 
 from __future__ import annotations
@@ -42,10 +47,12 @@ from importlib import resources
 from tpc.dsl.syntax import Name, Rule, RuleFact
 from tpc.passes.rules.trees import called, walk
 
-__all__ = ["KINDS", "SINGLE", "Law", "Line", "is_entrywise", "kind_of", "lines", "rules"]
+__all__ = ["BOUNDED", "KINDS", "SINGLE", "Law", "Line", "is_entrywise", "kind_of", "lines", "rules"]
 
 Law = Rule | RuleFact
 """One line of a `.rules` file."""
+
+BOUNDED = "bounded"  # the condition that is looked at when the program runs
 
 SINGLE = frozenset("ST")  # matrices that are no product of others
 
@@ -69,6 +76,11 @@ class Line:
     gives: frozenset[str]
     tags: frozenset[str]
     arrow: str
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether it is used behind a guard where roundings count."""
+        return f" {BOUNDED}(" in self.text
 
     @cached_property
     def law(self) -> Law:

@@ -5,10 +5,7 @@ options, the prices, tpc itself and the libraries. It holds source and plain dat
 and every field is checked: what is damaged, foreign or of another version is as good as missing, and is written anew.
 The source passes `backends.guard` as always. Constants are those of the program, never of the cache.
 
-Entries are written whole to a file of their own and then put in place, so that processes do not disturb each other;
-beyond a total size the ones that were not used for longest go.
-
-`TPC_CACHE` names another folder, or switches the cache off with `off`.
+How files are written and bounded is said in `backends.store`.
 """
 
 from __future__ import annotations
@@ -16,37 +13,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import stat
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tpc import entry
+from tpc.backends import store
 from tpc.code import Code
 from tpc.dsl.source import Source
 from tpc.function import Function
 from tpc.ir.node import Program
 from tpc.passes.pipeline import Options
 from tpc.recall import Recalled, as_json, names_files
-
-LARGEST = 4_000_000  # bytes of an entry
-MOST = 200_000_000  # bytes of all entries
-SUFFIX, PART = ".json", ".part"
-
-
-def folder() -> Path | None:
-    """Where entries are, or None where the cache is switched off."""
-    named = os.environ.get("TPC_CACHE", "")
-    if named == "off":
-        return None
-    if named:
-        return Path(named)
-    from tpc.passes.cost.calibration import user_cache
-
-    return user_cache() / "compiled"
 
 
 def find(identity: str, program: Program, options: Options) -> Code | None:
@@ -68,7 +48,7 @@ def keep(code: Code, identity: str, program: Program, options: Options) -> None:
 
 def recall(source: Source, name: str | None, elaborate: Callable[[], Function]) -> Function | None:
     """A function of a program that was compiled before, by the text of the program and the name that was asked for."""
-    if folder() is None or names_files(source.text):
+    if store.folder() is None or names_files(source.text):
         return None
     found = _read(_head_key(source, name))
     try:
@@ -79,30 +59,13 @@ def recall(source: Source, name: str | None, elaborate: Callable[[], Function]) 
 
 def remember(function: Function, source: Source, name: str | None, programs: Iterable[Program]) -> None:
     """Keep a function with its programs for types that it was called with, and those that are kept of it already."""
-    if folder() is None or names_files(source.text):
+    if store.folder() is None or names_files(source.text):
         return
     known = function.known if isinstance(function, Recalled) else {}
     instances = {**known, **{p: function.identity(p) for p in programs}}
     if set(instances.values()) != set(known.values()):
         with suppress(ValueError):
             _write(_head_key(source, name), as_json(function, instances))
-
-
-def usage() -> tuple[int, int]:
-    """How many entries there are, and their bytes."""
-    place = folder()
-    sizes = [size for _, size, _ in _entries(place)] if place is not None else []
-    return len(sizes), sum(sizes)
-
-
-def clear() -> tuple[int, int]:
-    """Remove all entries; how many they were, and their bytes."""
-    found = usage()
-    place = folder()
-    for path, _, _ in list(_entries(place)) if place is not None else []:
-        with suppress(OSError):
-            path.unlink()
-    return found
 
 
 # ---- what an entry is for
@@ -164,48 +127,16 @@ def _digest(content: Any) -> str:
 
 def _read(key: str) -> Any:
     """What the entry of a key holds, or None."""
-    place = folder()
-    if place is None:
-        return None
-    path = place / f"{key}{SUFFIX}"
     try:
-        body = _body(_content(path), key)
+        return _body(store.read(f"{key}{store.PROGRAM}"), key)
     except (OSError, ValueError, RecursionError):
         return None
-    with suppress(OSError):
-        os.utime(path)  # so that it counts as used
-    return body
 
 
 def _write(key: str, body: Any) -> None:
     """Write an entry. Raises ValueError for numbers that JSON does not have."""
-    place = folder()
     text = json.dumps({"key": key, "digest": _digest(body), "body": body}, allow_nan=False)
-    if place is None or len(text) > LARGEST:
-        return
-    with suppress(OSError):
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=place, suffix=PART)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(name, place / f"{key}{SUFFIX}")
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(name)
-            raise
-        _shrink(place)
-
-
-def _content(path: Path) -> bytes:
-    """The bytes of an entry. Raises OSError, and ValueError for what is no file of ours of an entry's size."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-    with os.fdopen(descriptor, "rb") as file:
-        state = os.fstat(file.fileno())
-        is_ours = not hasattr(os, "getuid") or state.st_uid == os.getuid()
-        if not stat.S_ISREG(state.st_mode) or not is_ours or state.st_size > LARGEST:
-            raise ValueError("not an entry")
-        return file.read(LARGEST + 1)
+    store.write(f"{key}{store.PROGRAM}", text.encode())
 
 
 def _body(content: bytes, key: str) -> Any:
@@ -216,30 +147,3 @@ def _body(content: bytes, key: str) -> Any:
     if found["digest"] != _digest(found["body"]):
         raise ValueError("damaged")
     return found["body"]
-
-
-def _entries(place: Path) -> Iterator[tuple[Path, int, float]]:
-    """The files of the cache: entries, and what was left of writing one; with bytes and time of last use."""
-    try:
-        names = os.listdir(place)
-    except OSError:
-        return
-    for name in names:
-        if name.endswith((SUFFIX, PART)):
-            with suppress(OSError):
-                state = os.lstat(place / name)
-                yield place / name, state.st_size, state.st_mtime
-
-
-def _shrink(place: Path) -> None:
-    """Remove the entries that were not used for longest, down to three quarters of what is allowed."""
-    entries = sorted(_entries(place), key=lambda e: e[2])
-    total = sum(size for _, size, _ in entries)
-    if total <= MOST:
-        return
-    for path, size, _ in entries:
-        if total <= MOST * 3 // 4:
-            break
-        with suppress(OSError):
-            path.unlink()
-            total -= size

@@ -26,6 +26,7 @@ COMMANDS = {
     "compile": "Write the compiled program: as Python, torch or typed text.",
     "fmt": "Lay out programs in the canonical way.",
     "new": "Make a folder with a first program and its data.",
+    "cache": "Show or remove what is kept of compiled programs on disk.",
     "calibrate": "Measure how fast this machine is, for predicted times.",
     "doctor": "Show versions, backends and threads of this installation.",
     "completion": "Print a script that teaches a shell to complete tpc commands.",

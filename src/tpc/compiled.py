@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -87,15 +87,18 @@ class Compiled:
         out
             An array (or a tuple of arrays) of the result's shape and dtype to write to; it is also returned.
         """
-        from tpc.binding import match
-
         alike = _alike(args) if out is None and not kwargs else None
         again = self._again.get(alike) if alike is not None else None
         if again is not None:
             special, sizes = again
             self._current, self._sizes = special, sizes
-            results = self._named(special, self._execute(special, args, sizes), "numpy")
+            returned = self._execute(special, args, sizes)
+            if len(returned) == 1:  # short, for with cold caches each further function takes ten microseconds
+                return _in_kind(returned[0], "numpy")
+            results = self._named(special, returned, "numpy")
         else:
+            from tpc.binding import match
+
             results = self.run(match(self._function, args, kwargs), alike=alike)
         if out is not None:
             return _write_out(results, out)
@@ -130,7 +133,7 @@ class Compiled:
         return self._named(special, results, bound.kind)
 
     def _named(self, special: Specialised, results: Sequence[Any], kind: str) -> dict[str, Any]:
-        return dict(zip(special.program.output_names, (_in_kind(r, kind) for r in results), strict=True))
+        return dict(zip(special.program.output_names, [_in_kind(r, kind) for r in results], strict=True))
 
     def _backend(self, kind: str) -> str:
         return self._settings.backend if self._settings.backend != "auto" else kind
@@ -147,10 +150,20 @@ class Compiled:
         if special is None:
             special = self._kept(program, backend) or self._compiled(self._whole(program), backend)
             self._cache[key] = special
+            self._hurry(special)
             if self._remember is not None:
                 self._remember(self._function, [s.program for s in self._cache.values()])
         self._current = special
         return special
+
+    def _hurry(self, special: Specialised) -> None:
+        """See to it that calls go to native code at once, when that is there and nothing is to be checked each time."""
+        settings = self._settings
+        checked_each_time = settings.check_facts or settings.verify or settings.threads is not None
+        if special.backend == "llvm" and len(special.code.seconds) == 1 and not checked_each_time:
+            from tpc.native import call_at_once
+
+            special.run.when_ready = lambda: call_at_once(self, special)  # type: ignore[attr-defined]
 
     def _kept(self, program: Program, backend: str) -> Specialised | None:
         """The function from the cache on disk, but not if it is to be verified, or its code is refused."""
@@ -221,10 +234,13 @@ class Compiled:
     def _execute(self, special: Specialised, arrays: Sequence[Any], known: Mapping[str, int]) -> list[Any]:
         sizes = {keyword: known[name] for name, keyword in special.code.emitted.sizes.items()}
         try:
-            with _threads(self._settings.threads):
-                start = perf_counter()
+            start = perf_counter()
+            if self._settings.threads is None:
                 returned = special.run(*arrays, **sizes)
-                self.seconds = perf_counter() - start
+            else:
+                with _limited(self._settings.threads, special.backend):
+                    returned = special.run(*arrays, **sizes)
+            self.seconds = perf_counter() - start
         except RuntimeError as error:
             if self._settings.backend != "torch" and type(error).__name__ != "_LinAlgError":
                 raise  # torch tells of wrong values by RuntimeError; in NumPy it would be our fault
@@ -280,6 +296,9 @@ class Compiled:
             self._specialised(bound.program, self._backend(bound.kind))
         else:
             self._specialised(self._function.generic(), self._backend("numpy"))
+        finish = getattr(self._latest().run, "finish", None)  # of what becomes faster while it runs
+        if finish is not None:
+            finish()
         return self
 
     def _latest(self) -> Specialised:
@@ -332,9 +351,7 @@ class Compiled:
         """The plan line by line with kernels, facts and costs, how it came to be, and where other plans are taken."""
         from tpc.explanation import account, text
 
-        found = self._found()
-        said = text(account(self.program, self.plan, self._sizes))
-        return said if len(found.plans) == 1 else f"{said}\n{found.table()}"
+        return text(account(self.program, self.plan, self._sizes, self._found()))
 
     def __repr__(self) -> str:
         return f"<tpc {self._function.signature}>"
@@ -355,17 +372,24 @@ class Compiled:
 def _alike(args: tuple[Any, ...]) -> tuple[object, ...] | None:
     """What two lists of NumPy arrays must have in common for the checks of one to hold for the other."""
     numpy = sys.modules.get("numpy")
-    if numpy is None or any(type(a) is not numpy.ndarray for a in args):
+    if numpy is None:
         return None
-    return tuple((a.dtype, a.shape) for a in args)
+    found = []
+    for array in args:
+        if type(array) is not numpy.ndarray:
+            return None
+        found.append((array.dtype, array.shape))
+    return tuple(found)
 
 
-def _threads(count: int | None) -> AbstractContextManager[object]:
-    if count is None:
-        return nullcontext()
+def _limited(threads: int, backend: str) -> AbstractContextManager[object]:
+    if backend == "llvm":
+        from tpc.native import limited
+
+        return limited(threads)
     from threadpoolctl import threadpool_limits
 
-    limits: AbstractContextManager[object] = threadpool_limits(limits=count)
+    limits: AbstractContextManager[object] = threadpool_limits(limits=threads)
     return limits
 
 
@@ -373,6 +397,8 @@ def _in_kind(value: Any, kind: str) -> Any:
     """A result as an array of the caller's kind; a NumPy array without axes becomes a number."""
     import numpy as np
 
+    if kind == "numpy" and type(value) is np.ndarray and value.ndim:
+        return value
     from tpc.operands import is_torch
 
     if kind == "torch":

@@ -12,6 +12,7 @@ from tpc.ir.elaborate.scope import suggestion
 
 BackendName = Literal["auto", "numpy", "torch", "llvm"]
 Mode = Literal["bitwise", "stable", "fast"]
+NEEDS = {"torch": "torch", "llvm": "llvmlite"}  # the package of a backend; also the name of an extra of tpc
 
 
 @dataclass(frozen=True)
@@ -37,22 +38,22 @@ class Settings:
             raise fail("E1004", f"`tolerance` must be a number from 0 on, not {self.tolerance!r}")
         if self.threads is not None and (not isinstance(self.threads, int) or self.threads < 1):
             raise fail("E1004", f"`threads` must be an integer from 1 on, not {self.threads!r}")
-        if self.backend == "llvm":
-            raise not_built("the llvm backend", 'use `backend="numpy"` or `backend="torch"`')
         if self.tolerance > 0:
             raise not_built("approximation within a `tolerance`", "leave it out; results are computed exactly")
         if self.memory is not None:
             raise not_built("fitting a program into a `memory` budget", "leave it out")
-        if self.backend == "torch" and importlib.util.find_spec("torch") is None:
-            raise missing_torch()
+        for backend, package in NEEDS.items():
+            if self.backend == backend and importlib.util.find_spec(package) is None:
+                raise missing(backend)
 
 
 def not_built(what: str, help: str) -> TpcError:
     return fail("E1001", f"{what} is not built yet", help=help)
 
 
-def missing_torch() -> TpcError:
-    return fail("E1003", "torch is not installed", help='install it with `pip install "tpc[torch]"`')
+def missing(backend: str) -> TpcError:
+    """That a backend lacks its package."""
+    return fail("E1003", f"{NEEDS[backend]} is not installed", help=f'install it with `pip install "tpc[{backend}]"`')
 
 
 def _one_of(option: str, value: object, allowed: tuple[str, ...]) -> None:

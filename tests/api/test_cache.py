@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 import tpc
 from tpc import cache
+from tpc.backends import store
 from tpc.cli import cli
 
 CHAIN = "def f(A: f64[n, m], B: f64[m, k], C: f64[k, p]) -> f64[n, p] where n > 1 = A @ B @ C\n"
@@ -189,7 +190,7 @@ def test_off(monkeypatch: pytest.MonkeyPatch, counts: Counts, place: Path) -> No
     monkeypatch.setenv("TPC_CACHE", "off")
     run()
     run()
-    assert counts.searches == 2 and not place.exists() and cache.usage() == (0, 0) and cache.clear() == (0, 0)
+    assert counts.searches == 2 and not place.exists() and store.usage() == (0, 0) and store.clear() == (0, 0)
 
 
 def test_another_state_of_tpc_makes_entries_foreign(monkeypatch: pytest.MonkeyPatch, counts: Counts) -> None:
@@ -285,10 +286,10 @@ def test_the_entries_not_used_for_longest_go(monkeypatch: pytest.MonkeyPatch, pl
     for path in first:
         os.utime(path, (1, 1))
     run(mode="bitwise")
-    _, total = cache.usage()
-    monkeypatch.setattr(cache, "MOST", total)
+    _, total = store.usage()
+    monkeypatch.setattr(store, "MOST", total)
     run(mode="fast")
-    assert cache.usage()[1] <= total and not set(first) <= set(entries(place))
+    assert store.usage()[1] <= total and not set(first) <= set(entries(place))
     np.testing.assert_allclose(run(), A @ B @ C)
 
 

@@ -56,7 +56,6 @@ MISTAKES: dict[str, Callable[[], Any]] = {
     "out of another dtype": lambda: single(y.astype("f4"), out=np.zeros(5)),
     "a function that is not there": lambda: tpc.compile(GLS, function="glss"),
     "a backend that is not there": lambda: tpc.compile(GLS, backend="nunpy"),  # type: ignore[arg-type]
-    "a backend that is not built": lambda: tpc.compile(GLS, backend="llvm"),
     "a tolerance": lambda: tpc.compile(GLS, tolerance=1e-3),
     "a budget": lambda: tpc.compile(GLS, memory="2GB"),
     "neither program nor file": lambda: tpc.compile("ridge"),

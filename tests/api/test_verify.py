@@ -16,15 +16,16 @@ from tpc.ir.dims import evaluate as evaluate_dim
 from tpc.ir.elaborate.module import check
 from tpc.ir.node import Program
 from tpc.ir.reference import Domain, evaluate
-from tpc.ir.sizes import free_sizes
+from tpc.ir.sizes import free_sizes, with_sizes
 from tpc.passes.cost import profile
 from tpc.passes.egraph.explore import Bounds
 from tpc.passes.optimise import Request, optimise
-from tpc.passes.pipeline import run
+from tpc.passes.pipeline import Options, run
 from tpc.samples import sample
 from tpc.verification import PlanCheck, check_plan, check_plans
 from tpc.verification.operands import NoOperands, declared, field_operands
 from tpc.verification.plans import PRIMES
+from tpc.verification.shrinking import shrunk
 from tpc.verification.sizes import small_sizes
 
 PROGRAMS = {
@@ -57,7 +58,7 @@ def optimised(written: Program, seed: int, mode: str = "stable") -> Program:
     rng = random.Random(seed)
     at = {name: rng.choice((4, 50, 1000)) for name in free_sizes(written)}
     spelled = run(written, stop_after="respell").program
-    return optimise(spelled, Request(profile("numpy", 1), at, mode, Bounds(rounds=3, seconds=0.1)))
+    return optimise(spelled, Request(profile("numpy", 1), at, mode, Bounds(rounds=3, work=20_000)))
 
 
 def means_the_same(written: Program, other: Program, seed: int) -> bool:
@@ -152,6 +153,53 @@ def test_slips_are_found(what: str) -> None:
     assert check_plan(right, right).method == "same"
     with pytest.raises(tpc.InternalError):
         check_plan(right, wrong.replace(inputs=right.inputs) if wrong.inputs == right.inputs else wrong)
+
+
+# ---- large sizes
+
+LARGE = {"n": 1000, "m": 200, "k": 37}
+
+
+@pytest.mark.parametrize("name", ["least squares", "woodbury", "kronecker", "chain", "trace", "loop"])
+def test_plans_for_large_sizes_are_checked_at_small_ones(name: str) -> None:
+    generic = program(PROGRAMS[name])
+    fixed = {size: LARGE[size] for size in free_sizes(generic)}
+    plan = run(generic, Options(fixed)).program
+    found = check_plans(generic, [plan], fixed)
+    assert found.method == "field" and found.is_telling and found.instead == fixed
+    (sizes,) = found.sizes
+    assert max(sizes.values()) < 40 and sorted(sizes, key=sizes.__getitem__) == sorted(fixed, key=fixed.__getitem__)
+    assert f"n = {sizes['n']}" in str(found) and "in the place of n = 1000" in str(found)
+
+
+@pytest.mark.parametrize("name", ["least squares", "chain", "trace"])
+def test_wrong_plans_for_large_sizes_do_not_pass(name: str) -> None:
+    generic = program(PROGRAMS[name])
+    fixed = {size: LARGE[size] for size in free_sizes(generic)}
+    plan = run(generic, Options(fixed)).program
+    wrong = []
+    for _, mutant in miscompiled(plan):
+        small = shrunk(generic, with_sizes(generic, fixed), [mutant], fixed, 0)
+        if small is not None and small.is_sure and not means_the_same(small.written, small.plans[0], 7):
+            wrong.append(mutant)
+    assert len(wrong) >= 3
+    for mutant in wrong[:6]:
+        with pytest.raises(tpc.InternalError):
+            pytest.fail(f"passed: {check_plans(generic, [mutant], fixed)}\n{mutant}")
+
+
+def test_numbers_made_of_sizes_become_those_of_small_ones() -> None:
+    generic = program("def f(x: f64[n], m: f64[n, n + 1]) = sum(x) / n + log(2 * pi) * n / 2 + sqrt(n) * sum(m)\n")
+    plan = run(generic, Options({"n": 1000})).program
+    found = check_plans(generic, [plan], {"n": 1000})
+    assert found.instead == {"n": 1000} and found.method in ("field", "floats")
+
+
+def test_a_number_of_unknown_origin_is_no_alarm() -> None:
+    generic = program("def f(A: f64[n, n], x: f64[n]) = A @ x * n^3\n")
+    odd = program("def f(A: f64[1000, 1000], x: f64[1000]) = A @ x * 1000000000.1234567\n")
+    small = shrunk(generic, with_sizes(generic, {"n": 1000}), [odd], {"n": 1000}, 0)
+    assert small is not None and not small.is_sure
 
 
 # ---- right plans

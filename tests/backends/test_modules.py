@@ -276,7 +276,7 @@ READS_WELL = '''def gls(X, M, y):
         raise ValueError("gls needs n > m")
     t1 = X.T  # f64[m, n]
     inv_M = _inv(M, "M")  # f64[n, n]
-    t2 = _inv(t1 @ inv_M @ X, "(t1 @ inv_M) @ X")  # f64[m, m]
+    t2 = _inv(t1 @ inv_M @ X, "t1 @ inv_M @ X")  # f64[m, m]
     return t2 @ t1 @ inv_M @ y
 '''
 

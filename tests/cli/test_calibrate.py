@@ -94,3 +94,10 @@ def test_what_cannot_be_written_is_said_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     result = tpc(*QUICK, "--out", str(tmp_path / "file" / "p.json"))
     assert result.exit_code == 1 and "E0712" in result.stderr
+    folder = tpc("calibrate", "--out", str(tmp_path))
+    assert folder.exit_code == 1 and "is a folder" in folder.stderr and "help: name a file in it" in folder.stderr
+
+
+def test_more_threads_than_cores_are_refused() -> None:
+    result = tpc("calibrate", "--threads", "100000")
+    assert result.exit_code == 2 and "this machine has" in result.stderr

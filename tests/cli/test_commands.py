@@ -146,7 +146,6 @@ def test_truth_values() -> None:
         (["X=random", "y=random", "--dim", "n=100000000,m=1000000"], "E0901"),
         (["X=X.npy", "y=y.npy", "--max-memory", "50"], "E0910"),
         (["X=X.npy", "y=y.npy", "-f", "rigde"], "E0813"),
-        (["X=X.npy", "y=y.npy", "--backend", "llvm"], "E1001"),
         (["X=X.npy", "y=y.npy", "-o", "x.xyz"], "E0707"),
         (["X=X.npy", "y=y.npy", "-o", "no/x.npy"], "E0712"),
     ],
@@ -226,6 +225,30 @@ def test_compile(folder: Path) -> None:
     script += "assert not any(m.startswith('tpc') for m in sys.modules)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=folder)
     np.testing.assert_allclose([float(v) for v in run.stdout.split()], beta())
+
+
+def test_modes_and_threads() -> None:
+    plans = [tpc("compile", "ridge.tp", "--mode", mode, "--dim", "n=9,m=4").stdout for mode in ("bitwise", "stable")]
+    assert plans[0] != plans[1]
+    assert tpc("compile", "ridge.tp", "--threads", "1", "--emit", "ir").exit_code == 0
+    for mode in ("bitwise", "fast"):
+        result = tpc("run", "ridge.tp", "X=X.npy", "y=y.npy", "--mode", mode, "--threads", "1", "--json")
+        np.testing.assert_allclose(json.loads(result.stdout)["results"][0]["values"], beta())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--mode", "quick"], 2, "'quick' is not one of 'bitwise', 'stable', 'fast'"),
+        (["--threads", "none"], 2, "not a valid integer"),
+        (["--dim", "n=3,m=5"], 1, "needs n > m"),
+        (["--stop-after", "optimize"], 1, "did you mean `optimise`?"),
+        (["-o", "no/ridge.py"], 1, "help"),
+    ],
+)
+def test_wrong_requests_to_compile(arguments: list[str], code: int, said: str) -> None:
+    result = tpc("compile", "ridge.tp", *arguments)
+    assert result.exit_code == code and said in result.stderr
 
 
 def test_a_stage_is_a_program_again() -> None:

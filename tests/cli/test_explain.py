@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def accounted(written: str, sizes: Mapping[str, int] | None = None, mode: str = 
     checked.diagnostics.raise_errors()
     program = checked.programs[checked.default() or ""]
     before = run(program, stop_after="respell", notes=checked.module.notes)
-    found = search(before.program, Request(profile(threads=1), sizes or {}, mode, Bounds(seconds=20)))
+    found = search(before.program, Request(profile(threads=1), sizes or {}, mode, Bounds()))
     steps = (*before.steps, ("optimise", found.program))
     return account(program, Plan(found.program, steps, before.notes, found), sizes or {})
 
@@ -78,7 +79,7 @@ def test_json_has_stable_keys(updated: Account) -> None:
     found = json.loads(json.dumps(record(updated)))
     assert list(found) == [
         *["function", "program", "plan", "passes", "sizes", "assumed", "cost", "totals", "lines", "choices"],
-        *["derivations", "search", "prices", "advice"],
+        *["derivations", "search", "prices", "variants", "check", "advice"],
     ]
     step = found["derivations"][-1]["steps"][0]
     assert list(step) == ["rule", "text", "before", "after", "variables", "facts", "totals"]
@@ -137,6 +138,8 @@ def test_the_check_of_latex_can_fail() -> None:
         ("a - (b - c)", r"a - \left(b - c\right)"),
         ("-x^2", r"-x^{2}"),
         ("rho * my_x", r"\rho  \odot \text{my\_x}"),
+        ("2 * norm(x) * A", r"2\,\lVert x \rVert\,A"),
+        ("A[i, k] * (B * C)[k, j]", r"A_{i, k}\,\left(B \odot C\right)_{k, j}"),
         ("kron(A, B) + eye(n)", r"A \otimes B + I_{n}"),
         ("x[0, 1:n]", r"x_{0, 1{:}n}"),
     ],
@@ -245,10 +248,17 @@ def test_a_rule_that_is_not_there_has_near_names(updated: Account) -> None:
 
 
 def test_a_fact_that_pays_is_advised() -> None:
-    found = advise(accounted("def f(W: f64[n, n], x: f64[n]) -> f64[n] = inv(W) @ x\n", {"n": 1000}))
-    best = found[0]
+    solved = accounted("def f(W: f64[n, n], x: f64[n]) -> f64[n] = inv(W) @ x\n", {"n": 1000})
+    best = advise(solved).facts[0]
     assert best.input == "W" and best.seconds > 10 and best.flops > 10
-    assert advise(accounted("def f(x: f64[n], y: f64[n]) -> f64[n] = x + y\n", {"n": 1000})) == []
+    assert "declare `W is diagonal`" in text(replace(solved, advised=advise(solved)))
+
+
+def test_when_no_fact_pays_that_is_said() -> None:
+    nothing = advise(accounted("def f(x: f64[n], y: f64[n]) -> f64[n] = x + y\n", {"n": 1000}))
+    assert not nothing.facts and "none of the 2 facts" in nothing.told
+    assert "no fact" in advise(accounted("def f(x: f64) -> f64 = x + 1\n")).told
+    assert "1 facts were tried, of" in advise(accounted(UPDATED, SIZES), most=1).told
 
 
 def test_only_facts_that_can_hold_are_tried() -> None:
@@ -272,6 +282,15 @@ def test_long_expressions_get_names_for_their_parts() -> None:
     assert shortened([long], 400) == ([long], {})
 
 
+def test_parts_with_letters_that_are_bound_around_them_get_no_name() -> None:
+    from tpc.dsl.format import format_expression
+
+    long = parse_expression("sum[k, l](A[i, k] * inv(B @ C @ D)[k, l] * inv(B @ C @ D)[l, j] * A[k, l] * A[l, k])")
+    (side,), parts = shortened([long], 40)
+    assert {name: format_expression(part) for name, part in parts.items()} == {"P": "inv(B @ C @ D)"}
+    assert format_expression(side).startswith("sum[k, l](A[i, k] * P[k, l] * P[l, j]")
+
+
 # ---- the command
 
 
@@ -280,6 +299,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NO_COLOR", "1")
     Path("f.tp").write_text(UPDATED)
+    Path("w.tp").write_text("def w(X: f64[n, m]) -> f64[m, m] where n > m = X' @ X\n")
     return tmp_path
 
 
@@ -294,6 +314,72 @@ def test_files_are_written_whole_or_not_at_all() -> None:
     assert Path("out.html").read_text().endswith("</html>\n") and Path("out.tex").read_text().startswith("% f")
     missing = tpc("explain", "f.tp", "--dim", "n=50,r=2", "--html", "no/out.html")
     assert missing.exit_code == 1 and not Path("no").exists()
+
+
+KRON = "def f(A: f64[n, n], B: f64[m, m], x: f64[n*m], s: f64) -> f64[n*m]:\n    y = x\n    repeat 20:\n"
+KRON += "        y = kron(A, B) @ y + s * x\n    return y\n"
+
+
+@pytest.mark.usefixtures("folder")
+def test_variants_are_told_in_every_form() -> None:
+    Path("v.tp").write_text("def f(A: f64[n, m], B: f64[m, k], C: f64[k, n]) -> f64[n, n] = A @ B @ C\n")
+    said = tpc("explain", "v.tp", "--html", "v.html").output + tpc("explain", "v.tp").stdout
+    found = json.loads(tpc("explain", "v.tp", "--json").stdout)["variants"]
+    assert len(found) >= 2 and [served["told"] for served in found].count(True) == 1
+    assert all(
+        served["wins"] in said
+        and served["wins"] in Path("v.html").read_text().replace("&lt;", "<").replace("&gt;", ">")
+        for served in found
+    )
+    assert json.loads(tpc("explain", "v.tp", "--dim", "n=4,m=5,k=6", "--json").stdout)["variants"] == []
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_the_pass_kronecker_does_stands_before_the_rest() -> None:
+    Path("k.tp").write_text(KRON)
+    found = json.loads(tpc("explain", "k.tp", "--dim", "n=40,m=30", "--json").stdout)
+    parts = [part["of"] for part in found["derivations"]]
+    assert parts[:2] == ["the body of a loop or branch, by the pass kronecker", "by the pass kronecker"]
+    assert parts[-1] == "" and found["totals"]["written"]["flops"] > 5 * found["totals"]["chosen"]["flops"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_verify_tells_what_it_showed() -> None:
+    said = tpc("explain", "f.tp", "--dim", "n=5000,r=10", "--verify", "--html", "out.html", "--json")
+    check = json.loads(said.stdout)["check"]
+    assert check["method"] == "field" and check["bound"] < 1e-9 and check["instead"] == {"n": 5000, "r": 10}
+    assert check["text"] in tpc("explain", "f.tp", "--dim", "n=5000,r=10", "--verify").stdout
+    assert "Verified: " in Path("out.html").read_text()
+    assert "verified  " in tpc("explain", "f.tp", "--verify", "--why-not", "woodbury").stdout
+    assert json.loads(tpc("explain", "f.tp", "--json").stdout)["check"] is None
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_mode_is_that_of_the_plan() -> None:
+    bitwise = tpc("explain", "f.tp", "--mode", "bitwise", "--dim", "n=50,r=2").stdout
+    assert "it is computed as written" in bitwise and "next best" not in bitwise
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["f.tp", "--mode", "quick"], 2, "'quick' is not one of 'bitwise', 'stable', 'fast'"),
+        (["f.tp", "--threads", "0"], 2, "0 is not in the range x>=1"),
+        (["f.tp", "--why-not", "woodbury", "--html", "-"], 2, "--html and --why-not would print over each other"),
+        (["f.tp", "--dim", "k=3"], 1, "`f` has no size k"),
+        (["g.tp"], 1, "`g.tp`"),
+        (["f.tp", "-f", "g"], 1, "there is no function `g`"),
+        (["f.tp", "--why-not", "zzzz"], 1, "there is no rule `zzzz`"),
+        (["E9999"], 1, "codes look like E0203"),
+        (["woodbury"], 1, "tpc explain FILE --why-not woodbury"),
+        (["w.tp", "--dim", "n=3,m=5"], 1, "`w` needs n > m, but here that is 3 > 5"),
+        (["f.tp", "--html", "."], 1, "error"),
+    ],
+)
+def test_wrong_requests(arguments: list[str], code: int, said: str) -> None:
+    result = tpc("explain", *arguments)
+    assert result.exit_code == code and said in result.stderr and "Traceback" not in result.output
 
 
 @pytest.mark.usefixtures("folder")

@@ -24,7 +24,7 @@ from tpc.passes.egraph.load import load
 from tpc.passes.optimise import Request, optimise
 
 PRIME = 2**31 - 1
-NO_RULES = Bounds(seconds=60, files=("none",))
+NO_RULES = Bounds(files=("none",))
 LETTERS = "mnpqrs"
 SHAPES = {
     "rectangular": dict(zip(LETTERS, (2, 3, 4, 5, 2, 3))),

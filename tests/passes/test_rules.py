@@ -16,6 +16,8 @@ from tpc.dsl.syntax import Rule, RuleFact
 from tpc.passes.rules import Law, is_entrywise, kind_of, rules
 from tpc.passes.rules.__main__ import main
 from tpc.passes.rules.checker import Report, check
+from tpc.passes.rules.checker.setting import Setting
+from tpc.passes.rules.checker.trial import Trial
 from tpc.passes.rules.shapes import infer
 
 FILES = sorted({law.span.source.name for law in rules().values()})
@@ -179,9 +181,24 @@ def test_one_name_is_one_rule() -> None:
     assert any(isinstance(law, RuleFact) for law in rules().values())
 
 
+@pytest.mark.parametrize("name", ["push_through", "square_of_entries"])
+def test_the_deep_check_goes_further(name: str) -> None:
+    report = check(rules()[name], deep=True)
+    assert report.sound and report.points >= 1000
+    assert report.above_degree == (report.domain == "modular")
+
+
+def test_the_deep_check_refuses_what_fails_above_the_degree() -> None:
+    """At sizes of 1 any two factors may change places; the check of large sizes alone finds that they may not."""
+    report = Report("a")
+    law = read("rule a: inv(A @ B) <=> inv(A) @ inv(B) where square(A), square(B)\n")
+    Trial(Setting(law, law.where, 1, -1), 0).large(report)
+    assert report.problems and not report.above_degree
+
+
 def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inverse_of_product", "gram"]) == 0
     out = capsys.readouterr().out
-    assert "inverse_of_product" in out and "modular" in out and "2 rules and facts, 0 with a problem" in out
+    assert "inverse_of_product" in out and "modular" in out and "2 rules and facts, 0 with a problem, 0 shown" in out
     with pytest.raises(SystemExit):
         main(["no_such_rule"])

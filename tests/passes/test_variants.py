@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.passes.counted import flops
 
 from tpc.backends import backend
 from tpc.backends.choice import Alternative
@@ -16,13 +17,10 @@ from tpc.ir.dims import named
 from tpc.ir.elaborate.module import check
 from tpc.ir.node import Program
 from tpc.ir.reference import evaluate
-from tpc.ir.types import F64
-from tpc.passes.choose.prices import flops
 from tpc.passes.choose.samples import LONG, draw, open_sizes
 from tpc.passes.choose.short import Shortener, cheapest
-from tpc.passes.choose.traced import Step, TracedPrices, TracedSizes, steps_of
 from tpc.passes.choose.wins import wins
-from tpc.passes.count import predicted
+from tpc.passes.count import Kernel, predicted
 from tpc.passes.pipeline import Options
 from tpc.passes.pipeline import run as run_passes
 from tpc.passes.variants import BEFORE, Variants, variants
@@ -109,7 +107,7 @@ def test_every_variant_is_right_at_sizes_that_are_not_its_own(text: str, points:
 
 def test_the_orders_of_a_chain() -> None:
     several = found(CHAIN)
-    assert len(several.plans) == several.found == 2 and several.mean_loss == several.high_loss == 0
+    assert len(several.plans) == several.found == 2 and several.mean_loss < 1e-12 > several.high_loss
     left = {"n": 1, "m": 50, "k": 50, "p": 50}  # (A @ B) @ C, and A @ (B @ C)
     right = {"n": 50, "m": 50, "k": 50, "p": 1}
     assert several.choose(left) != several.choose(right)
@@ -208,25 +206,17 @@ def test_torch_modules_choose_and_have_gradients() -> None:
 # ---- parts
 
 
-def test_prices_remember_their_steps() -> None:
-    sizes = TracedSizes({"n": 10, "m": 20})
-    n, m = sizes(named("n")), sizes.product([named("m"), 3])
-    assert (n, m) == (10, 60)
-    seconds = 2 * TracedPrices(Operations()).seconds("gemm", (n, 2 * m, n + 1), F64, batch=n)
-    step = Step("gemm", (named("n"), named("m") * 6, named("n") + 1), F64, named("n"))
-    assert steps_of(seconds) == ((2, step),)
-    assert seconds == pytest.approx(2 * Operations().seconds("gemm", (10, 120, 11), F64, batch=10))
-    assert steps_of(seconds + seconds) == ((2, step), (2, step)) and steps_of(1e-8) == ()
-
-
 def test_short_polynomials_are_the_prices_where_these_are_polynomials() -> None:
     n, m = named("n"), named("m")
-    steps = {Step("gemm", (n, m, n), F64): 2, Step("potrf", (m,), F64): 1, Step("elementwise", (n * m, 2, 1), F64): 1}
-    short = tuple(Shortener(Operations()).polynomial(steps, 0.5).items())
+    kernels = {
+        Kernel("gemm", (n, m, n)): 2,
+        Kernel("potrf", (m,), times=m): 1,
+        Kernel("elementwise", (n * m, 2, 1)): 1,
+    }
+    short = tuple(Shortener(Operations()).polynomial(kernels, 0.5).items())
     for sizes in ({"n": 3, "m": 700}, {"n": 40, "m": 9}):
-        expected = (
-            0.5 + 4e-6 + 1e-9 * (4 * sizes["n"] ** 2 * sizes["m"] + sizes["m"] ** 3 / 3 + sizes["n"] * sizes["m"])
-        )
+        a, b = sizes.values()
+        expected = 0.5 + 1e-6 * (3 + b) + 1e-9 * (4 * a**2 * b + b**4 / 3 + a * b)
         assert sum(c * evaluate_dim(dim, sizes) for dim, c in short) == pytest.approx(expected, rel=0.02)
 
 

@@ -15,7 +15,7 @@ from tpc.ir.facts import FACTS, satisfies
 from tpc.ir.node import Fact, Program
 from tpc.ir.reference import Domain
 from tpc.ir.reference import evaluate as run
-from tpc.passes.rules import Law, is_entrywise, kind_of
+from tpc.passes.rules import BOUNDED, Law, is_entrywise, kind_of
 from tpc.passes.rules.checker.draw import Numbers, draw
 from tpc.passes.rules.shapes import Shapes, Untyped, infer, is_size, sides
 from tpc.passes.rules.trees import called, rebuild, walk
@@ -133,6 +133,8 @@ class Setting:
         """Facts of variables are drawn; of expressions, they are guards, which points have to pass."""
         match condition:
             case syntax.Call(function=syntax.Name(name="square")):
+                return
+            case syntax.Call(function=syntax.Name(name=name)) if name == BOUNDED:
                 return
             case syntax.Call(function=syntax.Name(name=fact), arguments=[syntax.Name(name=name), *rest]):
                 self.facts[name][fact] = rest

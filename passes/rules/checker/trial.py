@@ -17,9 +17,9 @@ from tpc.passes.rules import Law, is_entrywise
 from tpc.passes.rules.checker.draw import PRIME, Numbers
 from tpc.passes.rules.checker.mutants import mutants
 from tpc.passes.rules.checker.setting import Doubtful, Expression, Point, Setting, Undefined
-from tpc.passes.rules.checker.values import differ, lacks
+from tpc.passes.rules.checker.values import differ, is_close_call, lacks
 from tpc.passes.rules.shapes import Untyped, sides
-from tpc.passes.rules.trees import called
+from tpc.passes.rules.trees import called, walk
 
 if TYPE_CHECKING:
     from tpc.passes.rules.checker import Report
@@ -28,6 +28,7 @@ SMALL = (0, 1, 2, 3)
 LARGE = ((5, 6, 4, 3), (4, 3, 6, 5), (3, 2, 4, 2))
 MOST_SHAPES = 9  # small shapes tried where there are many
 MOST_EXTENT = 20  # of a matrix at the larger sizes
+MOST_ABOVE = 48  # of a matrix at sizes above the degree
 MUTANTS = 10
 TRIES = 80  # draws in the search for a point that meets the conditions
 MOST_SILENT = 6  # points without a value after which a shape is given up
@@ -90,18 +91,23 @@ class Trial:
             if point is not None:
                 yield point
 
-    def sweep(self, report: Report, points: int) -> None:
-        """Compare the sides at all sizes."""
-        for number, sizes in enumerate(self.sizes()):
+    def sweep(self, report: Report, points: int, least: int = 0) -> None:
+        """Compare the sides at all sizes, and at that many points at least where the conditions can be met so often."""
+        tried = list(self.sizes())
+        # at sizes of 0 there is one point only, and few at sizes where the conditions are hardly ever met
+        share = -(-least // max(sum(0 not in sizes.values() for sizes in tried), 1))
+        for number, sizes in enumerate(tried):
             report.shapes += 1
             numbers = Numbers(self.seed * 1000 + number, self.domain.prime)
             wanted = 2 * points if sizes else 6 * points  # half of them plain, the others special
+            if 0 not in sizes.values():
+                wanted = max(wanted, share)
             found = silent = 0
-            for point in self.draws(numbers, sizes, TRIES):
+            for point in self.draws(numbers, sizes, max(TRIES, 4 * wanted)):
                 problem = self.compare(point)
                 if problem is None:
                     silent += 1
-                    if silent == MOST_SILENT:
+                    if silent >= max(MOST_SILENT, wanted):
                         break
                     continue
                 found += 1
@@ -113,6 +119,30 @@ class Trial:
                     break
         if self.domain is EXTENDED and "finite" not in tags(self.law):
             self.special(report)
+
+    def large(self, report: Report) -> None:
+        """Compare the sides once at sizes above their degree.
+
+        A polynomial identity that holds there holds at all sizes; of sides with inverses that is no proof.
+        """
+        sizes = dict.fromkeys(self.setting.shapes.free, self.degree() + 1)
+        dims = [dim for shape in self.setting.shapes.variables.values() for dim in shape]
+        total = max((evaluate(d, sizes) for d in [*dims, *self.setting.shapes.sizes.values()]), default=0)
+        if not self.domain.prime or not sizes or total > MOST_ABOVE or not self.setting.allows(sizes):
+            return
+        for point in self.draws(Numbers(self.seed, self.domain.prime), sizes, TRIES):
+            problem = self.compare(point)
+            if problem:
+                report.problems.append(f"{problem} at {_shown(sizes)}")
+            if problem is not None:
+                report.points += 1
+                report.above_degree = not problem
+                return
+
+    def degree(self) -> int:
+        """The number of places of operands in both sides: an upper bound of the degree, where there is no inverse."""
+        parts = [part for side in sides(self.law) for part in walk(side)]
+        return sum(isinstance(p, syntax.Name) and p.name in self.setting.shapes.variables for p in parts)
 
     def special(self, report: Report) -> None:
         """Compare the sides where entries are infinite or not a number."""
@@ -145,8 +175,11 @@ class Trial:
             value = _value(self.sides[0], point)
             if isinstance(value, (Undefined, Doubtful)):
                 return None
+            problem = self.lacks(value, point)
+            if problem and is_close_call(value, self.concluded(point)):
+                return None
             self.seen.append((point, [value]))
-            return self.lacks(value, point)
+            return problem
         left, right = (_value(side, point) for side in self.sides)
         if isinstance(left, Doubtful) or isinstance(right, Doubtful):
             return None
@@ -159,13 +192,16 @@ class Trial:
         self.seen.append((point, [left, right]))
         return differ(left, right)
 
+    def concluded(self, point: Point) -> Fact:
+        """The fact that is concluded, at the sizes of a point."""
+        assert isinstance(self.law, syntax.RuleFact) and isinstance(self.law.conclusion, syntax.Call)
+        arguments = self.law.conclusion.arguments[1:]
+        return Fact(called(self.law.conclusion), tuple(self.setting.size(a, point.sizes) for a in arguments))
+
     def lacks(self, value: Any, point: Point, other: str = "") -> str:
         """What keeps a value from having the concluded fact (or another without arguments), or nothing."""
-        assert isinstance(self.law, syntax.RuleFact) and isinstance(self.law.conclusion, syntax.Call)
-        name, arguments = self.law.conclusion.function, self.law.conclusion.arguments[1:]
-        assert isinstance(name, syntax.Name)
-        fact = Fact(other or name.name, tuple(self.setting.size(a, point.sizes) for a in arguments))
-        return lacks(value, fact)
+        fact = self.concluded(point)
+        return lacks(value, Fact(other, fact.arguments) if other else fact)
 
     def refuted(self, number: int, sizes: dict[str, int], draws: int) -> bool:
         """Whether some draw at these sizes is a counterexample."""

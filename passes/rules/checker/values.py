@@ -48,6 +48,13 @@ def lacks(value: Any, fact: Fact) -> str:
     return satisfies(np, _without_rounding(value, fact.name), fact) or ""
 
 
+def is_close_call(value: Any, fact: Fact) -> bool:
+    """Whether a value has a fact as it was computed, and only lacks it with small numbers taken to be zeros."""
+    import numpy as np
+
+    return fact.name in ("positive", "negative", "nonzero", "spd") and satisfies(np, value, fact) is None
+
+
 def _without_rounding(value: Any, fact: str) -> Any:
     """The value with zeros that rounding has moved put back, on the safe side of them."""
     import numpy as np
@@ -56,6 +63,8 @@ def _without_rounding(value: Any, fact: str) -> Any:
         return value
     slack = 1e-10 * (1 + np.abs(value).max(initial=0.0))
     value = np.where(np.abs(value) < slack, 0.0, value)
-    if fact == "psd" and value.ndim == 2 and np.array_equal(value.shape, value.T.shape):
+    if value.ndim == 2 and value.shape[0] == value.shape[1] and (np.abs(value - value.T) < slack).all():
+        value = (value + value.T) / 2
+    if fact == "psd" and value.ndim == 2 and value.shape[0] == value.shape[1]:
         return value + slack * np.eye(len(value))
     return value + slack if fact == "nonnegative" else value

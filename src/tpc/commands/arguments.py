@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tpc.dsl.source import Source
     from tpc.files import FolderFiles
+    from tpc.function import Function
     from tpc.ir.elaborate.module import Checked
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -45,6 +46,18 @@ def checked_source(name: str, quiet: bool = False) -> Checked:
     if not quiet:
         show(checked.diagnostics.warnings)
     return checked
+
+
+def chosen_function(file: str, name: str | None, dims: Mapping[str, int], quiet: bool) -> Function:
+    """A function of a program file, with sizes that it allows. Raises TpcError."""
+    from tpc.function import choose
+    from tpc.sizes import Solution, check_constraints
+
+    chosen = choose(checked_source(file, quiet), name)
+    chosen.check_sizes(dims)
+    given = Solution(dict(dims), dict.fromkeys(dims, "`--dim` says so"))
+    check_constraints(chosen.generic().where, given, chosen.name, chosen.span)
+    return chosen
 
 
 def parse_dims(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
@@ -121,4 +134,14 @@ dims_option = click.option(
     callback=parse_dims,
     help="Fix a size; may be given several times.",
 )
+mode_option = click.option(
+    "--mode",
+    default="stable",
+    type=click.Choice(["bitwise", "stable", "fast"]),
+    help="What may change in rounding: nothing, nothing for the worse (stable), or anything equal on paper.",
+)
+backend_option = click.option(
+    "--backend", default="auto", type=click.Choice(["auto", "numpy", "torch", "llvm"]), help="What runs it."
+)
+threads_option = click.option("--threads", type=click.IntRange(1), help="Threads for linear algebra.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

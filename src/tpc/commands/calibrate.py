@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -35,12 +36,14 @@ def command(backend: str, threads: int | None, out: Path | None, quick: bool, as
     from tpc.passes.cost.calibration import place, text
     from tpc.passes.cost.machine import cores
     from tpc.results import write_text
-    from tpc.settings import missing_torch
+    from tpc.settings import missing
 
     has_torch = find_spec("torch") is not None
     if backend == "torch" and not has_torch:
-        raise missing_torch()
+        raise missing("torch")
     backends = [name for name in ("numpy", "torch") if backend in ("all", name) and (name != "torch" or has_torch)]
+    if threads is not None and threads > cores():
+        raise click.UsageError(f"--threads {threads}: this machine has {cores()} core{'s' * (cores() > 1)}")
     path = out or place()
     _make_folder(path)
     try:
@@ -62,11 +65,17 @@ def command(backend: str, threads: int | None, out: Path | None, quick: bool, as
 
 
 def _make_folder(path: Path) -> None:
-    """Before the work, not after it."""
+    """Before the work, not after it; and see that the file can be written there."""
+    if path.is_dir():
+        raise fail("E0712", f"`{path}` is a folder", help=f"name a file in it, such as {path / 'profile.json'}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise fail("E0712", f"`{path.parent}` cannot be made: {(error.strerror or '').lower()}") from None
+        problem = f"`{path.parent}` cannot be made: {(error.strerror or '').lower()}"
+    else:
+        problem = "" if os.access(path.parent, os.W_OK) else f"nothing can be written to `{path.parent}`"
+    if problem:
+        raise fail("E0712", problem, help="name a file in a folder of yours")
 
 
 def _with_earlier(found: Calibration, path: Path) -> Calibration:

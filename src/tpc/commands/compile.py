@@ -7,25 +7,33 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tpc.commands.arguments import checked_source, dims_option, function_option, json_option
+from tpc.commands.arguments import (
+    chosen_function,
+    dims_option,
+    function_option,
+    json_option,
+    mode_option,
+    threads_option,
+)
 from tpc.console import print_json, progress, talk
 
 if TYPE_CHECKING:
     import numpy as np
 
     from tpc.function import Function
+    from tpc.passes.pipeline import Options
 
-BACKENDS = {"python": "numpy", "torch": "torch"}
+BACKENDS = {"python": "numpy", "torch": "torch", "ir": "numpy"}
 
 
 @click.command("compile")
 @click.argument("file", type=click.Path())
 @function_option
-@click.option(
-    "--emit", type=click.Choice(["python", "torch", "ir"]), help="What to write (else by the suffix of -o, or python)."
-)
+@click.option("--emit", type=click.Choice(list(BACKENDS)), help="What to write (else by the suffix of -o, or python).")
 @click.option("--stop-after", metavar="PASS", help="Stop after this pass and write the program there, as text.")
 @dims_option
+@mode_option
+@threads_option
 @click.option("-o", "--output", type=click.Path(), help="The file to write; else it is printed.")
 @json_option
 def command(
@@ -34,6 +42,8 @@ def command(
     emit: str | None,
     stop_after: str | None,
     dims: dict[str, int],
+    mode: str,
+    threads: int | None,
     output: str | None,
     as_json: bool,
 ) -> int:
@@ -43,15 +53,16 @@ def command(
     open it may hold several plans, and takes the fastest at each call. `--emit ir` gives the program as typed text in
     the language itself, for sizes as given with `--dim` and else for usual ones, which `tpc run` takes again.
     """
-    from tpc.function import choose
+    from tpc.passes.pipeline import Options
 
     if emit is None:
         emit = "ir" if stop_after is not None or (output or "").endswith(".tp") else "python"
     if stop_after is not None and emit != "ir":
         raise click.UsageError("--stop-after gives the program as text; use it with --emit ir")
     with progress("compiling"):
-        chosen = choose(checked_source(file, quiet=as_json), function)
-        text, constants = _emitted(chosen, emit, stop_after, dims)
+        chosen = chosen_function(file, function, dims, as_json)
+        options = Options(dims, mode=mode, backend=BACKENDS[emit], threads=threads)
+        text, constants = _ir(chosen, options, stop_after) if emit == "ir" else _module(chosen, options)
     if output is not None:
         from tpc.results import write_beside, write_text
 
@@ -66,24 +77,27 @@ def command(
     return 0
 
 
-def _emitted(
-    function: Function, emit: str, stop_after: str | None, dims: dict[str, int]
-) -> tuple[str, dict[str, np.ndarray[Any, Any]]]:
-    """The text, and the arrays that it reads from files of their names beside it."""
-    from tpc.ir.text import program_text
-    from tpc.passes.pipeline import Options, run
+Constants = dict[str, "np.ndarray[Any, Any]"]
 
-    function.check_sizes(dims)
-    if emit == "ir":
-        plan = run(function.generic(), Options(sizes=dims), stop_after, function.module.notes)
-        return program_text(plan.program, plan.notes.names), {}
+
+def _ir(function: Function, options: Options, stop_after: str | None) -> tuple[str, Constants]:
+    """The program as text; its constants are those of the program that was read."""
+    from tpc.ir.text import program_text
+    from tpc.passes.pipeline import run
+
+    plan = run(function.generic(), options, stop_after, function.module.notes)
+    return program_text(plan.program, plan.notes.names), {}
+
+
+def _module(function: Function, options: Options) -> tuple[str, Constants]:
+    """The module, and the arrays that it reads from files of their names beside it."""
     from tpc.code import emitted
     from tpc.passes.variants import variants
     from tpc.settings import Settings
 
-    name = BACKENDS[emit]
-    Settings(backend=name)  # type: ignore[arg-type]  # refuses torch where it is not installed
-    module = emitted(variants(function.generic(), Options(dims, backend=name), function.module.notes), name).emitted
+    Settings(backend=options.backend)  # type: ignore[arg-type]  # refuses torch where it is not installed
+    found = variants(function.generic(), options, function.module.notes)
+    module = emitted(found, options.backend).emitted
     return module.source, {key: _as_numpy(value) for key, value in module.constants.items()}
 
 

@@ -74,7 +74,7 @@ def examine() -> dict[str, Any]:
         "backends": {
             "numpy": "ready",
             "torch": "ready" if torch else "needs torch",
-            "llvm": "not built yet",
+            "llvm": "ready" if find_spec("llvmlite") is not None else "needs llvmlite",
         },
         "cache": _cache(),
         "works": fault is None,
@@ -85,7 +85,7 @@ def examine() -> dict[str, Any]:
 
 def _cache() -> dict[str, Any]:
     """Where compiled programs are kept, how many files they are, and their bytes."""
-    from tpc.cache import folder, usage
+    from tpc.backends.store import folder, usage
     from tpc.memory import amount
 
     place = folder()
@@ -95,7 +95,7 @@ def _cache() -> dict[str, Any]:
 
 
 def _clear(as_json: bool) -> int:
-    from tpc.cache import clear
+    from tpc.backends.store import clear
     from tpc.memory import amount
 
     files, size = clear()

@@ -4,31 +4,43 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from tpc.commands.arguments import checked_source, dims_option, function_option, json_option
+from tpc.commands.arguments import (
+    backend_option,
+    chosen_function,
+    dims_option,
+    function_option,
+    json_option,
+    mode_option,
+    threads_option,
+)
 from tpc.console import has_color, print_json, progress, talk
 from tpc.dsl.diagnostics import fail
 
 if TYPE_CHECKING:
     from tpc.compiled import Compiled
     from tpc.explanation import Account
-    from tpc.explanation.advice import Advice
+    from tpc.explanation.advice import Advised
 
-PATIENCE, FORBEARANCE = 10.0, 1.0  # seconds for advice that is asked for, and for that which is not
-UNASKED = 2.0  # how many times faster a fact must make a program to be told unasked
+TRIED_UNASKED, UNASKED = 3, 2.0  # facts that are tried unasked, and how many times faster one must be to be told
 
 
 @click.command("explain")
 @click.argument("what", metavar="FILE|CODE", type=click.Path())
 @function_option
 @dims_option
+@mode_option
+@backend_option
+@threads_option
 @click.option("--why-not", metavar="RULE", help="Say what became of a rule.")
 @click.option("--advise", is_flag=True, help="Try which facts of inputs would pay, if they were declared.")
+@click.option("--verify", is_flag=True, help="Compare the plan with the program, in exact arithmetic where it can be.")
 @click.option("--latex", metavar="FILE", type=click.Path(), help="Write the derivation as LaTeX; - prints it.")
 @click.option("--html", metavar="FILE", type=click.Path(), help="Write all of it as one page of HTML; - prints it.")
 @json_option
@@ -36,8 +48,12 @@ def command(
     what: str,
     function: str | None,
     dims: dict[str, int],
+    mode: str,
+    backend: str,
+    threads: int | None,
     why_not: str | None,
     advise: bool,
+    verify: bool,
     latex: str | None,
     html: str | None,
     as_json: bool,
@@ -54,49 +70,54 @@ def command(
         else:
             click.echo(text)
         return 0
-    printed = [
-        form for form, given in (("--latex", latex == "-"), ("--html", html == "-"), ("--json", as_json)) if given
-    ]
+    from tpc.passes.rules import lines
+
+    if what in lines() and not Path(what).exists():
+        raise fail("E0705", f"`{what}` is a rule, not a file", help=f"try `tpc explain FILE --why-not {what}`")
+    # with --json, the answer of --why-not is a part of the object
+    asked = {"--latex": latex == "-", "--html": html == "-", "--json": as_json, "--why-not": why_not and not as_json}
+    printed = [form for form, given in asked.items() if given]
     if len(printed) > 1:
-        raise click.UsageError(f"{' and '.join(printed)} would print over each other; give files")
+        raise click.UsageError(f"{' and '.join(printed)} would print over each other; give a file to write to")
     from tpc.compiled import Compiled
     from tpc.explanation import account
     from tpc.explanation.why_not import why_not as told
-    from tpc.function import choose
     from tpc.settings import Settings
 
     with progress("compiling"):
-        chosen = choose(checked_source(what, quiet=as_json), function)
-        chosen.check_sizes(dims)
-        compiled = Compiled(chosen, Settings(dims=dims))
-        plan = compiled.plan
-        found = account(compiled.program, plan, dims)
+        chosen = chosen_function(what, function, dims, as_json)
+        compiled = Compiled(chosen, Settings(backend, dims, mode, threads=threads))  # type: ignore[arg-type]
+        found = account(compiled.program, compiled.plan, dims, compiled.variants)
         answer = told(found, why_not) if why_not is not None else []
-        advice = _advice(found, advise) if why_not is None or advise else []
-    is_written = _write(compiled, found, advice, latex, html)
+        if why_not is None or advise:
+            found = replace(found, advised=_advised(found, advise))
+    if verify:
+        with progress("verifying"):
+            found = replace(found, check=compiled.verify_plan())
+    is_written = _write(compiled, found, latex, html)
     if as_json:
         from tpc.explanation.record import record
 
-        print_json(True, **record(found, advice), **({"why_not": answer} if why_not is not None else {}))
+        print_json(True, **record(found), **({"why_not": answer} if why_not is not None else {}))
     elif why_not is not None:
         click.echo("\n".join(answer))
+        if found.check is not None:
+            click.echo(f"\nverified  {found.check}")
     elif not is_written:
         from tpc.explanation import text as as_text
 
         color = has_color(sys.stdout)
-        click.echo(as_text(found, advice, color), nl=False, color=color)
-        if len(compiled.variants.plans) > 1:
-            click.echo(f"\n{compiled.variants.table()}", nl=False)
+        click.echo(as_text(found, color), nl=False, color=color)
     return 0
 
 
-def _advice(account: Account, is_asked: bool) -> list[Advice]:
-    from tpc.explanation.advice import LEAST, advise
+def _advised(account: Account, is_asked: bool) -> Advised:
+    from tpc.explanation.advice import advise
 
-    return advise(account, PATIENCE, LEAST) if is_asked else advise(account, FORBEARANCE, UNASKED)
+    return advise(account) if is_asked else replace(advise(account, TRIED_UNASKED, UNASKED), told="")
 
 
-def _write(compiled: Compiled, found: Account, advice: list[Advice], latex: str | None, html: str | None) -> bool:
+def _write(compiled: Compiled, found: Account, latex: str | None, html: str | None) -> bool:
     """Write the forms that are asked for; whether there are any."""
     from tpc.results import write_text
 
@@ -108,7 +129,7 @@ def _write(compiled: Compiled, found: Account, advice: list[Advice], latex: str 
     if html is not None:
         from tpc.explanation.page import page
 
-        texts[html] = page(found, compiled.__doc__ or "", advice)
+        texts[html] = page(found, compiled.__doc__ or "")
     for name, content in texts.items():
         if name == "-":
             click.echo(content, nl=False)

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tpc.commands.arguments import (
+    backend_option,
     checked_source,
     dims_option,
     function_option,
     input_names,
     json_option,
+    mode_option,
     parse_memory,
+    threads_option,
 )
 from tpc.console import print_json, progress, talk
 from tpc.dsl.diagnostics import fail
@@ -51,9 +54,10 @@ def _pairs(context: click.Context, parameter: click.Parameter, values: tuple[str
     "-o", "--out", "outs", multiple=True, metavar="[NAME=]FILE", help="Save the results (or one of them) to a file."
 )
 @dims_option
-@click.option("--backend", default="auto", type=click.Choice(["auto", "numpy", "torch", "llvm"]), help="What runs it.")
+@mode_option
+@backend_option
 @click.option("--seed", default=0, type=click.IntRange(0), help="The seed of `random` inputs.")
-@click.option("--threads", type=click.IntRange(1), help="Threads for linear algebra.")
+@threads_option
 @click.option("--max-memory", callback=parse_memory, metavar="2GB", help="Refuse what would take more.")
 @click.option("--check-facts", is_flag=True, help="Test that inputs are what they are declared to be, such as spd.")
 @click.option("--verify", is_flag=True, help="Compare the results with the reference interpreter.")
@@ -65,6 +69,7 @@ def command(
     function: str | None,
     outs: tuple[str, ...],
     dims: dict[str, int],
+    mode: str,
     backend: str,
     seed: int,
     threads: int | None,
@@ -80,7 +85,7 @@ def command(
     from tpc.memory import limited
     from tpc.settings import Settings
 
-    settings = Settings(backend, dims, threads=threads, verify=verify, check_facts=check_facts)  # type: ignore[arg-type]
+    settings = Settings(backend, dims, mode, threads=threads, verify=verify, check_facts=check_facts)  # type: ignore[arg-type]
     quiet = quiet or as_json
     notes: list[str] = []
     with limited(max_memory):

@@ -18,15 +18,21 @@ from tpc.ir.text import program_text
 from tpc.ir.types import DType
 from tpc.passes.choose.prices import USUAL, Prices
 from tpc.passes.choose.value import Factors, Value
-from tpc.passes.count import VIEWS, Totals, kernel_of, node_bytes, node_flops, node_seconds, totals
+from tpc.passes.cost import Profile, profile
+from tpc.passes.count import Totals, is_view, kernels_of, node_bytes, node_flops, node_seconds, totals
 from tpc.passes.derivation import Derivation, derive
 
 if TYPE_CHECKING:
+    from tpc.explanation.advice import Advised
     from tpc.passes.optimise import Optimised
     from tpc.passes.pipeline import Plan
+    from tpc.passes.variants import Variants
+    from tpc.verification import PlanCheck
 
 HIDDEN = ("const", "param")  # facts that say nothing of the value
 QUIET = ("view", "read", "leaf", "fill")  # ways that are no choice
+SPELLING = ("specialise", "inline", "fold", "respell")  # passes after which it is still what was written
+BODY = "the body of a loop or branch"
 
 # Kernels that a fact would allow in the place of others, by the kind of factors that was taken.
 SPARED = {"lu": (("potrf", "spd"), ("sytrf", "symmetric")), "ldl": (("potrf", "spd"),)}
@@ -69,6 +75,34 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Part:
+    """How the program, or a part of it, came to be; `of` says which part, or which pass did it."""
+
+    of: str
+    derivation: Derivation
+
+
+@dataclass(frozen=True)
+class Served:
+    """One of several plans for open sizes.
+
+    Attributes
+    ----------
+    wins
+        Where it is the fastest, in words.
+    flops, seconds
+        Its operations, as a formula of the sizes, and its predicted seconds at the sizes of the account.
+    is_told
+        Whether it is the plan that the account is about.
+    """
+
+    wins: str
+    flops: int | str
+    seconds: float
+    is_told: bool
+
+
+@dataclass(frozen=True)
 class Account:
     """All of it.
 
@@ -81,11 +115,17 @@ class Account:
     written, chosen
         Totals of the program as written and of the plan.
     derivations
-        How the plan came to be, and before it the bodies of its loops and branches; empty without a search.
+        How the plan came to be, pass by pass, the bodies of its loops and branches first; empty without a search.
     outcome
         How the search ended, in words.
     prices
         Where the predicted times come from, and why they may be off.
+    variants, loss
+        The plans that a call chooses from by its sizes, if there are several, and what is lost against one for each.
+    check
+        What a check of the plan showed, if it was asked for.
+    advised
+        Facts that would pay, if they were looked for.
     """
 
     name: str
@@ -97,14 +137,24 @@ class Account:
     written: Totals
     chosen: Totals
     lines: tuple[Line, ...]
-    derivations: tuple[Derivation, ...]
+    derivations: tuple[Part, ...]
     choices: tuple[Choice, ...]
     outcome: str
     prices: tuple[str, ...]
+    variants: tuple[Served, ...] = ()
+    loss: str = ""
+    check: PlanCheck | None = None
+    advised: Advised | None = None
 
 
-def account(program: Program, plan: Plan, sizes: Mapping[str, int]) -> Account:
-    """Look at a plan of a program, at sizes as far as they are known."""
+def account(program: Program, plan: Plan, sizes: Mapping[str, int], found: Variants | None = None) -> Account:
+    """Look at a plan of a program, at sizes as far as they are known.
+
+    Parameters
+    ----------
+    found
+        The variants of which it is one, if there are several.
+    """
     from tpc.ir.sizes import free_sizes
 
     search = plan.search
@@ -114,7 +164,7 @@ def account(program: Program, plan: Plan, sizes: Mapping[str, int]) -> Account:
     assumed = tuple(name for name in free if name not in sizes)
     lines, named = _lines(plan.program, plan.notes.names, sizes, prices, at)
     written, chosen = totals(_before(program, plan), prices, at), totals(plan.program, prices, at)
-    derivations = tuple(derive(s, names, at) for s, names in searches(search, plan.notes.names))
+    derivations = tuple(Part(of, derive(s, names, at)) for of, s, names in searches(plan) if not s.declined)
     return Account(
         program.name,
         program,
@@ -126,29 +176,45 @@ def account(program: Program, plan: Plan, sizes: Mapping[str, int]) -> Account:
         chosen,
         lines,
         derivations,
-        tuple(_choices(search, named)) if search is not None else (),
+        tuple(_choices(search, named)) if search is not None and not search.declined else (),
         _outcome(search),
-        _told(prices, {kernel for line in lines for kernel in line.kernel.split(", ")}),
+        _told(prices),
+        tuple(_served(found, plan, prices, at)) if found is not None else (),
+        found.loss if found is not None and len(found.plans) > 1 else "",
     )
 
 
+def _served(found: Variants, told: Plan, prices: Prices, at: Mapping[str, int]) -> Iterator[Served]:
+    for variant in found.plans if len(found.plans) > 1 else ():
+        program = variant.plan.program
+        seconds = totals(program, prices, at).seconds
+        yield Served(variant.wins, cost(program).flops, seconds, program is told.program)
+
+
 def _prices(plan: Plan) -> Prices:
+    """Those of the search, so that they say nothing of sizes that it looked at."""
+    prices = plan.search.request.prices if plan.search is not None else profile()
+    return prices.anew() if isinstance(prices, Profile) else prices
+
+
+def searches(plan: Plan) -> Iterator[tuple[str, Optimised, Mapping[Node, str]]]:
+    """The searches in the order of the passes, for bodies first: what was searched, and the names of values in it."""
+    names = plan.notes.names
+    if plan.fused is not None:
+        for is_body, search, own in _nested(plan.fused, names):
+            yield f"{BODY}, by the pass kronecker" if is_body else "by the pass kronecker", search, own
     if plan.search is not None:
-        return plan.search.request.prices
-    from tpc.passes.cost import profile
-
-    return profile()
+        for is_body, search, own in _nested(plan.search, names):
+            yield BODY if is_body else "", search, own
 
 
-def searches(search: Optimised | None, names: Mapping[Node, str]) -> Iterator[tuple[Optimised, Mapping[Node, str]]]:
-    """The searches for bodies first, each with the names of the values in it."""
-    if search is None:
-        return
+def _nested(search: Optimised, names: Mapping[Node, str]) -> Iterator[tuple[bool, Optimised, Mapping[Node, str]]]:
     holders = {value: node for node in search.written.nodes for value in node.programs}
     for body in search.bodies:
         node = holders.get(body.program)
-        yield from searches(body, names if node is None else {**names, **_inside(node, body.written, names)})
-    yield search, names
+        inside = names if node is None else {**names, **_inside(node, body.written, names)}
+        yield from ((True, inner, own) for _, inner, own in _nested(body, inside))
+    yield False, search, names
 
 
 def _inside(node: Node, body: Program, names: Mapping[Node, str]) -> dict[Node, str]:
@@ -162,14 +228,14 @@ def _inside(node: Node, body: Program, names: Mapping[Node, str]) -> dict[Node, 
     outer += [names.get(result) for result in results[:state]]
     for operand in node.args[state + (node.op is IF) :]:
         text = expression(operand, names)
-        outer.append(text if text.isidentifier() else None)
+        outer.append(text if text.removesuffix("'").isidentifier() else None)
     return {own: called for own, called in zip(body.inputs, outer) if called is not None}
 
 
 def _before(program: Program, plan: Plan) -> Program:
-    """The program as it was before the search; it is what was written, with calls put in."""
+    """What was written, with sizes and calls put in."""
     for name, result in plan.steps:
-        if name == "optimise":
+        if name not in SPELLING:
             break
         program = result
     return program
@@ -180,18 +246,17 @@ def _outcome(search: Optimised | None) -> str:
         return "no cheaper forms were searched for: it is computed as written"
     outcome = search.outcome
     looked = f"{outcome.classes} classes of equal values in {outcome.rounds} round{'s' * (outcome.rounds != 1)}"
+    kept = "; none of them is predicted to be faster than what is written, which stays" if search.declined else ""
     if not outcome.stopped_by:
-        return f"the search came to its end: {looked}"
-    return f"the search met its bound on {outcome.stopped_by}: {looked}"
+        return f"the search came to its end: {looked}{kept}"
+    return f"the search met its bound on {outcome.stopped_by}: {looked}{kept}"
 
 
-def _told(prices: Prices, kernels: set[str]) -> tuple[str, ...]:
-    """What a profile says of itself, and of the kernels of the plan."""
-    warnings = [w for w in getattr(prices, "warnings", ()) if not w.startswith("`") or w.split("`")[1] in kernels]
-    if getattr(prices, "is_shipped", True):
-        return tuple(warnings)
-    backend, machine = getattr(prices, "backend", ""), getattr(prices, "machine", "")
-    return (f"times are calibrated for {backend} on {machine}", *warnings)
+def _told(prices: Prices) -> tuple[str, ...]:
+    """What a profile says of itself, and of the predictions made by it."""
+    if not isinstance(prices, Profile) or prices.is_shipped:
+        return prices.warnings if isinstance(prices, Profile) else ()
+    return (f"times are calibrated for {prices.backend} on {prices.machine}", *prices.warnings)
 
 
 # ---- lines
@@ -236,7 +301,7 @@ def _lines(
             flops += substitute(node_flops(node), sizes)
             moved += substitute(node_bytes(node), sizes)
         seconds = sum(node_seconds(node, prices, at) for node in nodes)
-        kernels = [kernel.name for node in nodes if (kernel := kernel_of(node)) is not None]
+        kernels = [kernel.name for node in nodes if not node.programs for kernel in kernels_of(node)]
         is_step = any(node.args for node in nodes)
         shown = ", ".join(dict.fromkeys(kernels)) if is_step else ""
         lines.append(Line(code, shown, flops, moved, seconds, tuple(known), is_step))
@@ -292,13 +357,6 @@ def _excluded(search: Optimised, value: Value) -> Iterator[tuple[str, str]]:
 
 def _computed(node: Node) -> Node:
     """What a view looks at."""
-    while node.op.name in VIEWS and node.args:
+    while is_view(node) and node.args:
         node = node.args[0]
     return node
-
-
-def ratio(before: float, after: float) -> str:
-    """How many times less, in words."""
-    if after <= 0:
-        return "" if before <= 0 else "all"
-    return f"{before / after:.3g} x" if before / after < 1e6 else f"{before / after:.1e} x"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 from tpc.ir.facts import analyse, broken, check_declared, closure, fits
@@ -27,7 +26,7 @@ TRIED = (
     Fact("upper"),
     Fact("positive"),
 )
-QUICK = 0.15  # seconds of one search
+QUICK = 20_000  # work of one search (see `Bounds`)
 CLOSE = 1.05  # the same, for all that a prediction is worth
 LEAST = 1.1  # how many times faster a fact must make a program to be told
 
@@ -42,13 +41,24 @@ class Advice:
     seconds: float
 
 
-def advise(account: Account, patience: float = 10.0, least: float = LEAST) -> list[Advice]:
-    """Facts that would make a program faster, those that gain most first.
+@dataclass(frozen=True, slots=True)
+class Advised:
+    """Facts that would pay, those that gain most first; `told` says what else is to be known, or is empty."""
+
+    facts: tuple[Advice, ...] = ()
+    told: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.facts or self.told)
+
+
+def advise(account: Account, most: int = 8, least: float = LEAST) -> Advised:
+    """Which facts would make a program faster.
 
     Parameters
     ----------
-    patience
-        Seconds for all of it; facts for which no time is left are not tried.
+    most
+        How many facts are tried; if there are more, it is said.
     least
         How many times faster a fact must make it.
     """
@@ -56,23 +66,25 @@ def advise(account: Account, patience: float = 10.0, least: float = LEAST) -> li
 
     search = account.plan.search
     if search is None:
-        return []
+        return Advised(told=account.outcome)
     program, at = search.written, account.at
-    request = replace(search.request, at=at, bounds=replace(search.request.bounds, seconds=QUICK))
-    end = perf_counter() + patience
-    base = None
+    request = replace(search.request, at=at, bounds=replace(search.request.bounds, work=QUICK))
+    every = list(candidates(program))
+    if not every:
+        return Advised(told="there is no fact that an input could have and that is not known")
+    base = account.chosen
     found = []
-    for node, fact in candidates(program):
-        if perf_counter() > end:
-            break
-        if base is None:
-            base = totals(look(program, request).program, request.prices, at)
+    for node, fact in every[:most]:
         trial = look(program, request, {node: frozenset((fact,))})
         after = totals(trial.program, request.prices, at)
         faster = base.seconds / after.seconds if after.seconds else 1.0
         if faster >= least:
             found.append(Advice(str(node["name"]), fact, base.flops / max(after.flops, 1), faster))
-    return _told(sorted(found, key=lambda a: -a.seconds))
+    facts = tuple(_told(sorted(found, key=lambda a: -a.seconds)))
+    if len(every) > most:
+        return Advised(facts, f"{most} facts were tried, of {len(every)} that inputs could have")
+    none = f"none of the {len(every)} facts that inputs could have would make it {least:.2g} times faster"
+    return Advised(facts, "" if facts else none)
 
 
 def candidates(program: Program) -> Iterator[tuple[Node, Fact]]:

@@ -41,7 +41,7 @@ ATOM = 10
 
 def latex(account: Account) -> str:
     """The steps of the whole program, in a comment-headed environment; a program without steps gives a comment."""
-    stages = [stage for derivation in account.derivations for stage in derivation.stages]
+    stages = [stage for part in account.derivations for stage in part.derivation.stages]
     head = f"% {_comment(account.name)}: from what was written to what runs; needs amsmath\n"
     if not stages:
         return head + "% nothing was rewritten\n"
@@ -121,13 +121,25 @@ def _binary(e: syntax.Binary) -> Side:
             return f"{_within(e.left, ATOM)}^{{{formula(e.right)}}}", POSTFIX
         case "\\":
             return f"{_within(e.left, ATOM)}^{{-1}}\\,{_within(e.right, power + 1)}", power
-        case "*" if isinstance(e.left, syntax.Number):
-            return f"{formula(e.left)}\\,{_within(e.right, power)}", power
+        case "*" if _is_number(e.left):
+            return f"{_within(e.left, power)}\\,{_within(e.right, power + 1)}", power
         case "and" | "or":
             sign = r" \land " if e.operator == "and" else r" \lor "
             return _within(e.left, power) + sign + _within(e.right, power + 1), power
     sign = SIGNS.get(e.operator, f" {e.operator} ")
     return _within(e.left, power) + sign + _within(e.right, power + 1), power
+
+
+def _is_number(e: Expr) -> bool:
+    """Whether it is plain that an expression is a number, so that a product with it needs no sign."""
+    match e:
+        case syntax.Number() | syntax.Subscript():
+            return True
+        case syntax.Binary(operator="*" | "/", left=left, right=right):
+            return _is_number(left) and _is_number(right)
+        case syntax.Call(function=syntax.Name(name="norm" | "abs" | "dot" | "trace" | "logdet" | "det")):
+            return True
+    return False
 
 
 def _call(name: str, e: syntax.Call) -> Side:

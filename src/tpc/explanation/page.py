@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
 from tpc.dsl.format import format_expression
-from tpc.explanation.account import Account, Line, ratio
+from tpc.explanation.account import Account, Line
 from tpc.explanation.drawing import drawing
 from tpc.explanation.shortened import shortened
-from tpc.explanation.words import bytes_text, count_text, gains_text, rule_text, seconds_text, stage_place
-from tpc.memory import amount
+from tpc.explanation.words import (
+    bytes_text,
+    compared,
+    count_text,
+    gains_text,
+    rule_text,
+    seconds_text,
+    sizes_text,
+    stage_place,
+    totals_text,
+)
 from tpc.passes.count import Totals
 from tpc.passes.derivation import Derivation, Stage
-
-if TYPE_CHECKING:
-    from tpc.explanation.advice import Advice
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2024; --paper: #ffffff; --faint: #5f6b76; --line: #d5dbe1;
@@ -41,7 +46,7 @@ svg .edge { fill: none; stroke: var(--faint); stroke-width: 1; }
 """
 
 
-def page(account: Account, source: str = "", advice: Sequence[Advice] = ()) -> str:
+def page(account: Account, source: str = "") -> str:
     """The page.
 
     Parameters
@@ -62,7 +67,8 @@ def page(account: Account, source: str = "", advice: Sequence[Advice] = ()) -> s
         "<h2>What runs</h2>",
         *_table(account.lines),
         *_choices(account),
-        *_advice(advice),
+        *_variants(account),
+        *_advice(account),
         "<h2>The graph as written</h2>",
         f'<div class="scroll">{drawing(account.program, account.plan.notes.names)}</div>',
         "<h2>The graph that runs</h2>",
@@ -74,52 +80,34 @@ def page(account: Account, source: str = "", advice: Sequence[Advice] = ()) -> s
 
 
 def _totals(account: Account) -> Iterator[str]:
-    written, chosen = account.written, account.chosen
-    sizes = ", ".join(
-        f"{name} = {size:,}{' (assumed)' * (name in account.assumed)}" for name, size in account.at.items()
-    )
-    yield f"<h2>In all{escape(f', at {sizes}') if sizes else ''}</h2>"
+    yield f"<h2>In all{escape(sizes_text(account.at, account.assumed))}</h2>"
     yield "<table><tr><th></th><th>as written</th><th>as chosen</th><th>less</th></tr>"
-    for what, before, after, less in (
-        ("operations", count_text(written.flops), count_text(chosen.flops), ratio(written.flops, chosen.flops)),
-        ("memory moved", amount(written.bytes), amount(chosen.bytes), ratio(written.bytes, chosen.bytes)),
-        (
-            "peak memory",
-            amount(written.peak_bytes),
-            amount(chosen.peak_bytes),
-            ratio(written.peak_bytes, chosen.peak_bytes),
-        ),
-        (
-            "predicted time",
-            seconds_text(written.seconds),
-            seconds_text(chosen.seconds),
-            ratio(written.seconds, chosen.seconds),
-        ),
-    ):
+    for what, before, after, less in compared(account.written, account.chosen):
         yield f'<tr><td>{what}</td><td>{before}</td><td>{after}</td><td class="gain">{less}</td></tr>'
     yield "</table>"
+    if account.check is not None:
+        yield f"<p>Verified: {escape(str(account.check))}.</p>"
 
 
 def _derivations(account: Account) -> Iterator[str]:
-    for number, derivation in enumerate(account.derivations):
-        if derivation.stages:
-            inside = number < len(account.derivations) - 1
-            yield f"<h2>From what was written to the plan{' of the body of a loop or branch' * inside}</h2>"
-            yield from _derivation(derivation)
+    for part in account.derivations:
+        if part.derivation.stages:
+            yield f"<h2>From what was written to the plan{f' ({part.of})' if part.of else ''}</h2>"
+            yield from _derivation(part.derivation)
 
 
 def _derivation(derivation: Derivation) -> Iterator[str]:
-    yield f"<p>As written: {_priced(derivation.written)}<br>"
-    yield f"With orders and kernels chosen: {_priced(derivation.planned)}</p>"
+    yield f"<p>As written: {totals_text(derivation.written)}<br>"
+    yield f"With orders and kernels chosen: {totals_text(derivation.planned)}</p>"
     yield '<ol class="steps">'
-    for stage in derivation.stages:
-        yield from _stage(stage)
+    for stage, after in zip(derivation.stages, derivation.changes):
+        yield from _stage(stage, after)
     yield "</ol>"
     if not derivation.is_complete:
-        yield '<p class="faint">The plan takes more steps, which were not found in the time for it.</p>'
+        yield '<p class="faint">The plan takes more steps than those that were found.</p>'
 
 
-def _stage(stage: Stage) -> Iterator[str]:
+def _stage(stage: Stage, then: Totals | None) -> Iterator[str]:
     (before, after), parts = shortened([stage.before, stage.after])
     lines = [f"  {format_expression(before)}", f"= {format_expression(after)}"]
     lines += [f"  where {short} = {format_expression(part)}" for short, part in parts.items()]
@@ -131,16 +119,9 @@ def _stage(stage: Stage) -> Iterator[str]:
     for fact, reasons in stage.facts:
         told = "\n".join(reasons)
         yield f"<details><summary>since <code>{escape(fact)}</code></summary><pre>{escape(told)}</pre></details>"
-    if stage.totals is not None:
-        yield f"<div>then {_priced(stage.totals)}</div>"
+    if then is not None:
+        yield f"<div>then {totals_text(then)}</div>"
     yield "</li>"
-
-
-def _priced(totals: Totals) -> str:
-    return escape(
-        f"{count_text(totals.flops)} flops, {amount(totals.bytes)} moved, {seconds_text(totals.seconds)}, "
-        f"peak {amount(totals.peak_bytes)}"
-    )
 
 
 def _table(lines: Sequence[Line]) -> Iterator[str]:
@@ -169,13 +150,30 @@ def _choices(account: Account) -> Iterator[str]:
     yield "</table>"
 
 
-def _advice(advice: Sequence[Advice]) -> Iterator[str]:
-    if not advice:
+def _variants(account: Account) -> Iterator[str]:
+    if not account.variants:
         return
-    yield "<h2>It would be cheaper, if it were known and true</h2><ul>"
-    for item in advice:
+    at = escape(sizes_text(account.at).removeprefix(", at "))
+    yield "<h2>Plans, of which a call takes the fastest at its sizes</h2>"
+    yield f"<table><tr><th>plan</th><th>is the fastest for</th><th>time at {at}</th><th>operations</th></tr>"
+    for number, served in enumerate(account.variants, 1):
         yield (
-            f"<li>declare <code>{escape(f'{item.input} is {item.fact}')}</code>: "
-            f"{gains_text(item.flops, item.seconds)}</li>"
+            f"<tr><td>{number}{' (shown here)' * served.is_told}</td><td class='left'>{escape(served.wins)}</td>"
+            f"<td>{seconds_text(served.seconds)}</td><td>{escape(count_text(served.flops))}</td></tr>"
         )
-    yield "</ul>"
+    yield f'</table><p class="faint">{escape(account.loss)}</p>'
+
+
+def _advice(account: Account) -> Iterator[str]:
+    if not account.advised:
+        return
+    if account.advised.facts:
+        yield "<h2>It would be cheaper, if it were known and true</h2><ul>"
+        for item in account.advised.facts:
+            yield (
+                f"<li>declare <code>{escape(f'{item.input} is {item.fact}')}</code>: "
+                f"{gains_text(item.flops, item.seconds)}</li>"
+            )
+        yield "</ul>"
+    if account.advised.told:
+        yield f'<p class="faint">{escape(account.advised.told)}</p>'

@@ -7,30 +7,33 @@ cost         of the plan: numbers, or formulas where sizes are not known
 totals       `written` and `chosen`: flops, bytes, peak_bytes, seconds
 lines        of the plan: code, kernel, flops, bytes, seconds, facts
 choices      values with another way: name, kernel, next_best, extra_seconds, excluded
-derivations  of the bodies of loops and branches, then of the whole: complete, written, planned, steps, chosen;
-             a step has rule, text, before, after, variables, facts (with `because`), and totals (or null)
+derivations  pass by pass, of the bodies of loops and branches, then of the whole (`of` is empty): of, complete,
+             written, planned, steps, chosen; a step has rule, text, before, after, variables, facts (with
+             `because`), and totals (or null)
 search       how it ended, in words
 prices       where times come from, and why they may be off
+variants     the plans that a call chooses from by its sizes, where there are several: wins, flops, seconds, told
+check        what a check of the plan showed: method, points, sizes, bound, digits, why, text; or null
 advice       facts that would pay: input, fact, fewer_flops, faster
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from tpc.cost import Cost, shown
 from tpc.dsl.format import format_expression
-from tpc.explanation.account import Account, Choice, Line
+from tpc.explanation.account import Account, Choice, Line, Part, Served
 from tpc.explanation.words import rule_text
 from tpc.passes.count import Totals
-from tpc.passes.derivation import Derivation, Stage
+from tpc.passes.derivation import Stage
 
 if TYPE_CHECKING:
     from tpc.explanation.advice import Advice
 
 
-def record(account: Account, advice: Sequence[Advice] = ()) -> dict[str, Any]:
+def record(account: Account) -> dict[str, Any]:
     """The account with stable keys, in a stable order."""
     return {
         "function": account.name,
@@ -43,10 +46,12 @@ def record(account: Account, advice: Sequence[Advice] = ()) -> dict[str, Any]:
         "totals": {"written": _totals(account.written), "chosen": _totals(account.chosen)},
         "lines": [_line(line) for line in account.lines],
         "choices": [_choice(choice) for choice in account.choices],
-        "derivations": [_derivation(derivation) for derivation in account.derivations],
+        "derivations": [_part(part) for part in account.derivations],
         "search": account.outcome,
         "prices": list(account.prices),
-        "advice": [_advice(item) for item in advice],
+        "variants": [_served(served) for served in account.variants],
+        "check": None if account.check is None else {**asdict(account.check), "text": str(account.check)},
+        "advice": [_advice(item) for item in (account.advised.facts if account.advised else ())],
     }
 
 
@@ -84,8 +89,10 @@ def _choice(choice: Choice) -> dict[str, Any]:
     }
 
 
-def _derivation(derivation: Derivation) -> dict[str, Any]:
+def _part(part: Part) -> dict[str, Any]:
+    derivation = part.derivation
     return {
+        "of": part.of,
         "complete": derivation.is_complete,
         "written": _totals(derivation.written),
         "planned": _totals(derivation.planned),
@@ -104,6 +111,10 @@ def _stage(stage: Stage) -> dict[str, Any]:
         "facts": [{"fact": fact, "because": list(lines)} for fact, lines in stage.facts],
         "totals": None if stage.totals is None else _totals(stage.totals),
     }
+
+
+def _served(served: Served) -> dict[str, Any]:
+    return {"wins": served.wins, "flops": served.flops, "seconds": served.seconds, "told": served.is_told}
 
 
 def _advice(item: Advice) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def _most_telling(sides: Sequence[Expr]) -> Expr | None:
     count: Counter[str] = Counter()
     found: dict[str, Expr] = {}
     for side in sides:
-        for part in _parts(side):
+        for part in _closed(side):
             if part is not side and isinstance(part, (syntax.Binary, syntax.Call, syntax.Transpose)):
                 key = format_expression(part)
                 if len(key) >= LEAST:
@@ -56,6 +56,15 @@ def _parts(e: Any) -> Iterator[Any]:
     yield e
     for inner in _inside(e):
         yield from _parts(inner)
+
+
+def _closed(e: Any) -> Iterator[Any]:
+    """The parts that mean something by themselves: those without index letters, which are bound around them."""
+    if not any(isinstance(part, syntax.Subscript) for part in _parts(e)):
+        yield from _parts(e)
+        return
+    for inner in _inside(e):
+        yield from _closed(inner)
 
 
 def _inside(e: Any) -> Iterator[Any]:

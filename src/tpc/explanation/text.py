@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from tpc.dsl.format import format_expression
-from tpc.explanation.account import Account, Choice, Line, ratio
+from tpc.explanation.account import Account, Choice, Line
 from tpc.explanation.shortened import shortened
-from tpc.explanation.words import bytes_text, count_text, gains_text, rule_text, seconds_text, stage_place
-from tpc.memory import amount
-from tpc.passes.count import Totals
+from tpc.explanation.words import (
+    bytes_text,
+    compared,
+    count_text,
+    gains_text,
+    rule_text,
+    seconds_text,
+    sizes_text,
+    stage_place,
+    totals_text,
+)
 from tpc.passes.derivation import Derivation, Stage
-
-if TYPE_CHECKING:
-    from tpc.explanation.advice import Advice
 
 Row = list[tuple[str, str]]
 """A line as pieces, each with its style."""
@@ -24,9 +28,17 @@ MOST_CHOICES = 12
 CODE_WIDTH = 72
 
 
-def text(account: Account, advice: Sequence[Advice] = (), color: bool = False) -> str:
+def text(account: Account, color: bool = False) -> str:
     """The whole account: lines with kernels and costs, choices, derivation, totals, and where the numbers are from."""
-    parts = (_table(account), _choices(account.choices), _derivations(account), _totals(account), _advice(advice))
+    parts = (
+        _table(account),
+        _choices(account.choices),
+        _derivations(account),
+        _totals(account),
+        _variants(account),
+        _check(account),
+        _advice(account),
+    )
     rows = [_trimmed(row) for part in parts for row in part]
     return _painted(rows) if color else _plain(rows)
 
@@ -116,30 +128,24 @@ def _choices(choices: Sequence[Choice]) -> Iterator[Row]:
 
 
 def _derivations(account: Account) -> Iterator[Row]:
-    for number, derivation in enumerate(account.derivations):
-        if not derivation.stages:
-            continue
-        where = "" if number == len(account.derivations) - 1 else " (the body of a loop or branch)"
-        yield [(f"from what was written to the plan{where}{_at(account)}", STRONG)]
-        yield from _derivation(derivation)
-        yield []
-
-
-def _at(account: Account) -> str:
-    sizes = [f"{name} = {size:,}{' (assumed)' * (name in account.assumed)}" for name, size in account.at.items()]
-    return f", at {', '.join(sizes)}" if sizes else ""
+    for part in account.derivations:
+        if part.derivation.stages:
+            where = f" ({part.of})" if part.of else ""
+            yield [(f"from what was written to the plan{where}{sizes_text(account.at, account.assumed)}", STRONG)]
+            yield from _derivation(part.derivation)
+            yield []
 
 
 def _derivation(derivation: Derivation) -> Iterator[Row]:
-    yield _priced("as written", derivation.written)
-    yield _priced("with orders and kernels chosen", derivation.planned)
-    for number, stage in enumerate(derivation.stages, 1):
+    yield [(f"  as written: {totals_text(derivation.written)}", PLAIN)]
+    yield [(f"  with orders and kernels chosen: {totals_text(derivation.planned)}", PLAIN)]
+    for number, (stage, after) in enumerate(zip(derivation.stages, derivation.changes), 1):
         yield [(f"  {number}. ", PLAIN), (stage.rule, RULE), (stage_place(stage.rule), FAINT)]
         yield from _stage(stage)
-        if stage.totals is not None:
-            yield _priced("", stage.totals)
+        if after is not None:
+            yield [(f"     then {totals_text(after)}", PLAIN)]
     if not derivation.is_complete:
-        yield [("  the plan takes more steps, which were not found in the time for it", FAINT)]
+        yield [("  the plan takes more steps than those that were found", FAINT)]
 
 
 def _stage(stage: Stage) -> Iterator[Row]:
@@ -156,42 +162,18 @@ def _stage(stage: Stage) -> Iterator[Row]:
         yield from ([(f"           {line}", FAINT)] for line in more)
 
 
-def _priced(what: str, totals: Totals) -> Row:
-    priced = (
-        f"{count_text(totals.flops)} flops, {amount(totals.bytes)} moved, {seconds_text(totals.seconds)}, "
-        f"peak {amount(totals.peak_bytes)}"
-    )
-    return [(f"  {what}: " if what else "     then ", PLAIN), (priced, PLAIN)]
-
-
 # ---- in all
 
 
 def _totals(account: Account) -> Iterator[Row]:
-    total, written, chosen = account.cost, account.written, account.chosen
+    total = account.cost
     if account.assumed:
         yield [("operations   ", PLAIN), (count_text(total.flops), PLAIN)]
         yield [("memory moved ", PLAIN), (bytes_text(total.bytes), PLAIN)]
         yield [("peak memory  ", PLAIN), (bytes_text(total.peak_bytes), PLAIN)]
         yield []
-    yield [(f"in all{_at(account)}", STRONG)]
-    rows = [
-        ("", "as written", "as chosen", ""),
-        ("operations", f"{written.flops:,}", f"{chosen.flops:,}", ratio(written.flops, chosen.flops)),
-        ("memory moved", amount(written.bytes), amount(chosen.bytes), ratio(written.bytes, chosen.bytes)),
-        (
-            "peak memory",
-            amount(written.peak_bytes),
-            amount(chosen.peak_bytes),
-            ratio(written.peak_bytes, chosen.peak_bytes),
-        ),
-        (
-            "predicted time",
-            seconds_text(written.seconds),
-            seconds_text(chosen.seconds),
-            ratio(written.seconds, chosen.seconds),
-        ),
-    ]
+    yield [(f"in all{sizes_text(account.at, account.assumed)}", STRONG)]
+    rows = [("", "as written", "as chosen", ""), *compared(account.written, account.chosen)]
     widths = [max(len(row[k]) for row in rows) for k in range(4)]
     for name, before, after, less in rows:
         row = [(f"  {name:<{widths[0]}}  {before:>{widths[1]}}  {after:>{widths[2]}}  ", PLAIN)]
@@ -202,13 +184,44 @@ def _totals(account: Account) -> Iterator[Row]:
         yield [(told, FAINT)]
 
 
-def _advice(advice: Sequence[Advice]) -> Iterator[Row]:
-    if not advice:
+def _variants(account: Account) -> Iterator[Row]:
+    if not account.variants:
         return
     yield []
-    yield [("it would be cheaper, if it were known and true", STRONG)]
-    for item in advice:
+    head = "plans, of which a call takes the fastest at its sizes; times are those"
+    yield [(f"{head}{sizes_text(account.at).removeprefix(',')}", STRONG)]
+    cells = [
+        (
+            f"  {number}{' (shown here)' * served.is_told}",
+            served.wins,
+            seconds_text(served.seconds),
+            f"{count_text(served.flops)} flops",
+        )
+        for number, served in enumerate(account.variants, 1)
+    ]
+    widths = [max(len(cell[k]) for cell in cells) for k in range(3)]
+    for *first, flops in cells:
+        yield [("  ".join([*(f"{cell:<{width}}" for cell, width in zip(first, widths)), flops]), PLAIN)]
+    yield [(account.loss, FAINT)]
+
+
+def _check(account: Account) -> Iterator[Row]:
+    if account.check is not None:
+        yield []
+        yield [("verified  ", STRONG), (str(account.check), PLAIN)]
+
+
+def _advice(account: Account) -> Iterator[Row]:
+    advised = account.advised
+    if advised is None or not advised:
+        return
+    yield []
+    if advised.facts:
+        yield [("it would be cheaper, if it were known and true", STRONG)]
+    for item in advised.facts:
         yield [
             (f"  declare `{item.input} is {item.fact}`: ", FACT),
             (gains_text(item.flops, item.seconds), PLAIN),
         ]
+    if advised.told:
+        yield [(advised.told, FAINT)]

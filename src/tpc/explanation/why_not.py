@@ -40,21 +40,16 @@ def why_not(account: Account, rule: str) -> list[str]:
         known = [*lines(), *MOVES]
         close = difflib.get_close_matches(rule, known, 3, 0.5) or [n for n in known if rule in n][:3]
         near = " or ".join(f"`{name}`" for name in close)
-        raise fail("E1004", f"there is no rule `{rule}`", help=f"did you mean {near}?" if near else None)
+        files = ", ".join(sorted({line.file.removesuffix(".rules") for line in lines().values()}))
+        help = f"did you mean {near}?" if near else f"rules have names such as `woodbury`; they are about {files}"
+        raise fail("E1004", f"there is no rule `{rule}`", help=help)
     head = f"{rule_text(rule)}{stage_place(rule)}" if law is not None else f"{rule}: {rule_text(rule)}"
-    used = [
-        number
-        for derivation in account.derivations
-        for number, stage in enumerate(derivation.stages, 1)
-        if stage.rule == rule
-    ]
+    used = list(_used(account, rule))
     if used:
-        steps = " and ".join(f"step {n}" for n in used)
-        return [head, f"it is used: {steps} of the derivation"]
-    search = account.plan.search
-    if search is None:
+        return [head, *used]
+    if account.plan.search is None:
         return [head, account.outcome]
-    for found, names in reversed(list(searches(search, account.plan.notes.names))):
+    for _, found, names in reversed(list(searches(account.plan))):
         expressions = _named(found, names)
         told = list(_fired(expressions, found, rule))
         if not told and law is not None:
@@ -64,6 +59,13 @@ def why_not(account: Account, rule: str) -> list[str]:
     what = "neither side of it occurs" if isinstance(law, syntax.Rule) else "what it is about does not occur"
     lacking = f"{what} in the program, nor in a form of it that was found"
     return [head, lacking, account.outcome]
+
+
+def _used(account: Account, rule: str) -> Iterator[str]:
+    for part in account.derivations:
+        steps = [f"step {n}" for n, stage in enumerate(part.derivation.stages, 1) if stage.rule == rule]
+        if steps:
+            yield f"it is used: {' and '.join(steps)} of the derivation{f' ({part.of})' if part.of else ''}"
 
 
 def _named(found: Optimised, names: Mapping[Node, str]) -> Expressions:

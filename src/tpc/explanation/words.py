@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 from tpc.dsl.format import format_rule
 from tpc.ir.dims import DimLike, dim_text
 from tpc.memory import amount
+from tpc.passes.count import Totals
 from tpc.passes.egraph.moves import MOVES
 from tpc.passes.rules import Law, lines
 
@@ -27,6 +31,42 @@ def seconds_text(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:,.3g} {unit}" if seconds < 1000 * size else f"{seconds / size:,.0f} {unit}"
     return f"{seconds * 1e9:.3g} ns"
+
+
+def ratio(before: float, after: float) -> str:
+    """How many times less."""
+    if after <= 0:
+        return "" if before <= 0 else "all"
+    times = before / after
+    return f"{times:,.0f} x" if 100 <= times < 1e9 else f"{times:.3g} x"
+
+
+def compared(written: Totals, chosen: Totals) -> list[tuple[str, str, str, str]]:
+    """A row for each total: what it is, before and after, and how many times less."""
+
+    def row(what: str, shown: Callable[[Any], str], before: float, after: float) -> tuple[str, str, str, str]:
+        return what, shown(before), shown(after), ratio(before, after)
+
+    return [
+        row("operations", count_text, written.flops, chosen.flops),
+        row("memory moved", amount, written.bytes, chosen.bytes),
+        row("peak memory", amount, written.peak_bytes, chosen.peak_bytes),
+        row("predicted time", seconds_text, written.seconds, chosen.seconds),
+    ]
+
+
+def totals_text(totals: Totals) -> str:
+    """All totals in a line."""
+    return (
+        f"{count_text(totals.flops)} flops, {amount(totals.bytes)} moved, {seconds_text(totals.seconds)}, "
+        f"peak {amount(totals.peak_bytes)}"
+    )
+
+
+def sizes_text(at: Mapping[str, int], assumed: Sequence[str] = ()) -> str:
+    """`, at n = 51, p = 300 (assumed)`; nothing where there are no sizes."""
+    sizes = [f"{name} = {size:,}{' (assumed)' * (name in assumed)}" for name, size in at.items()]
+    return f", at {', '.join(sizes)}" if sizes else ""
 
 
 def gains_text(flops: float, seconds: float) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,21 +24,26 @@ from tpc.ir.node import Program
 from tpc.ir.reference import Domain, evaluate, modular
 from tpc.ir.sizes import with_sizes
 from tpc.ir.types import C128, F64, TensorType
+from tpc.passes.guard import GUARD, settled
 from tpc.samples import sample
 from tpc.verification.degree import degree
 from tpc.verification.operands import NoOperands, declared, field_operands
 from tpc.verification.results import distance, moved
+from tpc.verification.shrinking import shrunk
 from tpc.verification.sizes import small_sizes
 
 PRIMES = (2**127 - 1, 2**61 - 1)  # 3 modulo 4 both, see `tpc.ir.free`
 POINTS = 3
 POINTS_OF_ORDER = 33  # where signs are decided on: each decision may agree by chance, with probability 1/2
 MOST_FLOPS = 300_000  # of one evaluation, modulo a prime
-MOST_FLOAT_FLOPS = 100_000_000
+EASY_FLOPS = 2_000  # up to which no smaller sizes are looked for
+MOST_FLOAT_FLOPS = 20_000_000
 METHODS = ("same", "field", "floats", "none")
 PASSES = 3  # of a loop
 TRIES = 12  # draws for a point at which the program has a value
 DRAWS = 3  # in floats
+TELLING = 1e-3  # a bound below this one means something
+SHRUNK_TRIES = 3  # settings of smaller sizes
 EPSILON = 2.0**-52
 BENIGN = 1e-8  # how much a rounding of the operands may change a result, relative to it
 SLACK = 1e5  # sensitivities to one rounding that another way to compute may be away
@@ -64,6 +69,8 @@ class PlanCheck:
         To which the programs agree in floats.
     why
         What was in the way of a stronger check, or of any.
+    instead
+        The sizes that the plan is for, where it was checked at smaller ones.
     """
 
     method: str
@@ -72,23 +79,34 @@ class PlanCheck:
     bound: float | None = None
     digits: int | None = None
     why: str = ""
+    instead: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether there is a bound that means something."""
+        return self.bound is not None and self.bound < TELLING
 
     def __str__(self) -> str:
-        at = "; ".join(", ".join(f"{n} = {s}" for n, s in sizes.items()) for sizes in self.sizes if sizes)
-        where = f"{self.points} random points" + (f" ({at})" if at else "")
+        at = "; ".join(_sizes_text(sizes) for sizes in self.sizes if sizes)
+        instead = f" in the place of {_sizes_text(self.instead)}" if self.instead else ""
+        where = f"{self.points} random points" + (f" ({at}{instead})" if at else "")
         if self.method == "same":
             return "the plan is the program as written"
         if self.method == "field":
-            return (
-                f"the plan equals the program modulo primes at {where}; "
-                f"a wrong plan would pass with a probability below {_above(self.bound or 0.0)}"
-            )
+            bound = f"a wrong plan would pass with a probability below {_above(self.bound or 0.0)}"
+            if not self.is_telling:
+                bound = "this is evidence without a bound, since the degree of the program is too high"
+            return f"the plan equals the program modulo primes at {where}; {bound}"
         if self.method == "floats":
             return (
                 f"the plan agrees with the program to {self.digits} digits at {where}; "
                 f"this is evidence without a bound, since {self.why}"
             )
         return f"the plan is not checked: {self.why}"
+
+
+def _sizes_text(sizes: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} = {size}" for name, size in sizes.items())
 
 
 def _above(bound: float) -> str:
@@ -113,6 +131,8 @@ def check_plan(written: Program, plan: Program, seed: int = 0) -> PlanCheck:
     """
     if plan is written:
         return PlanCheck("same")
+    if any(node.op.name == GUARD for node in plan.walk()):  # a plan for each case, both of which must be right
+        return max((check_plan(written, settled(plan, holds), seed) for holds in (True, False)), key=_weakness)
     try:
         return _checked(written, plan, seed)
     except InternalError:
@@ -138,6 +158,9 @@ def _checked(written: Program, plan: Program, seed: int) -> PlanCheck:
 def check_plans(written: Program, plans: Sequence[Program], fixed: Mapping[str, int], seed: int = 0) -> PlanCheck:
     """Check the plans of a program; gives what was shown of the one of which the least was shown.
 
+    Where exact arithmetic would take too long at the sizes that are fixed, smaller ones take their place in the program
+    and in the plans, as far as it is known what the numbers in the plans become.
+
     Parameters
     ----------
     fixed
@@ -148,8 +171,24 @@ def check_plans(written: Program, plans: Sequence[Program], fixed: Mapping[str, 
     InternalError
         If one of the plans is not the program.
     """
-    written = with_sizes(written, fixed)
-    return max((check_plan(written, plan, seed) for plan in plans), key=_weakness)
+    generic, written = written, with_sizes(written, fixed)
+    if all(plan is written for plan in plans):
+        return PlanCheck("same")
+    for trial in range(SHRUNK_TRIES if fixed and any(_flops(p, {}) > EASY_FLOPS for p in (written, *plans)) else 0):
+        small = shrunk(generic, written, plans, fixed, seed + trial)
+        found = PlanCheck("none") if small is None else _weakest_of(small.written, small.plans, seed, small.is_sure)
+        if small is not None and found.method != "none":
+            return replace(found, sizes=(small.sizes,), instead=dict(fixed))
+    return _weakest_of(written, plans, seed)
+
+
+def _weakest_of(written: Program, plans: Sequence[Program], seed: int, is_sure: bool = True) -> PlanCheck:
+    try:
+        return max((check_plan(written, plan, seed) for plan in plans), key=_weakness)
+    except InternalError:
+        if is_sure:
+            raise
+        return PlanCheck("none", why="it is not known what all of its numbers are at smaller sizes")
 
 
 def _weakness(check: PlanCheck) -> tuple[int, float]:

@@ -32,14 +32,15 @@ def small_sizes(
             spread = range(low, high + 1)
             alike = len(names) > len(spread)
             sizes = dict(zip(names, rng.choices(spread, k=len(names)) if alike else rng.sample(spread, len(names))))
-            if sizes not in found and _allows(program, sizes) and accepts(sizes):
+            if sizes not in found and allows(program, sizes) and accepts(sizes):
                 found.append(sizes)
             if len(found) == MOST:
                 return found
     return found
 
 
-def _allows(program: Program, sizes: dict[str, int]) -> bool:
+def allows(program: Program, sizes: dict[str, int]) -> bool:
+    """Whether sizes are as the program wants them."""
     try:
         return all(RELATIONS[c.relation](evaluate(c.left, sizes), evaluate(c.right, sizes)) for c in program.where)
     except ZeroDivisionError:

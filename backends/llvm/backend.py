@@ -1,0 +1,61 @@
+"""The LLVM backend: what the numpy backend writes, with native functions in the place of its regions.
+
+The module of source is complete: each region is a function in it, in NumPy. So a program can run at once, a native
+function has its slow path, and the module shows what native code computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tpc.backends import choice, emit
+from tpc.backends.contract import Backend, Emitted, Region
+from tpc.backends.llvm.lower import refusal
+from tpc.backends.llvm.regions import Outliner
+from tpc.backends.llvm.stages import Staged
+from tpc.backends.numpy import BACKEND as NUMPY
+from tpc.backends.numpy import DIALECT, namespace
+from tpc.ir.node import Node, Program
+from tpc.ir.ops.structure import CALL, INPUT, ITEM
+
+
+class LlvmBackend:
+    """See `contract`."""
+
+    name = "llvm"
+
+    def emit(self, program: Program, names: Mapping[Node, str] | None = None) -> Emitted:
+        outliner = Outliner(refusal)
+        module = emit.Module(DIALECT, dict(names or {}))
+        outlined = outliner.program(program)
+        emitted = _with_natives(module.emit(outlined), module, outliner)
+        is_whole = len(emitted.natives) == 1 and all(n.op in (INPUT, CALL, ITEM) for n in outlined.nodes)
+        return replace(emitted, whole=next(iter(emitted.natives))) if is_whole else emitted
+
+    def emit_choice(self, alternatives: Sequence[choice.Alternative]) -> Emitted:
+        outliner = Outliner(refusal)
+        outlined = [replace(a, program=outliner.program(a.program)) for a in alternatives]
+        module = emit.Module(DIALECT, choice.names(outlined))
+        return _with_natives(choice.emit(outlined, module), module, outliner)
+
+    def constant(self, node: Node) -> Any:
+        return NUMPY.constant(node)
+
+    def helpers(self) -> Mapping[str, Callable[..., Any]]:
+        return NUMPY.helpers()
+
+    def load(self, emitted: Emitted) -> Callable[..., Any]:
+        return Staged(emitted, namespace(emitted.source, emitted.constants))
+
+
+def _with_natives(emitted: Emitted, module: emit.Module, outliner: Outliner) -> Emitted:
+    natives = {}
+    for body in outliner.bodies:
+        function = module.functions[body]
+        natives[function.name] = Region(body, tuple(function.parameters), dict(function.keyword_sizes))
+    return replace(emitted, natives=natives)
+
+
+BACKEND: Backend = LlvmBackend()

@@ -1,0 +1,207 @@
+"""The code between Python and a native function, as LLVM IR.
+
+    PyObject *tpc_entry(PyObject *self, PyObject **arguments, Py_ssize_t count, PyObject *keywords)
+
+Takes what needs no conversion: arrays of the very dtype and rank, whose sizes agree, and numbers for values without
+axes. Arrays that are not contiguous are copied. Whatever else is given, and where the native function fails, the slow
+function is called with the same arguments: it does everything that is legal, and says what is wrong.
+
+`self` is a tuple; its first entry is the slow function, its second the type of several results. The code is the same
+for all native functions of like operands and results, so that it is compiled once for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from tpc.backends.llvm import arena, sizes
+from tpc.backends.llvm.entry import operands, results
+from tpc.backends.llvm.entry.layout import ITEMS, LENGTH, TYPE
+from tpc.backends.llvm.entry.writer import Writer
+from tpc.backends.llvm.signature import Array, Native, Signature
+from tpc.ir.dims import DimLike
+from tpc.ir.types import STRONG
+
+ENTRY, NATIVE, WORD = "tpc_entry", "tpc_native", "tpc_word_"  # symbols; words have the numbers of parameters
+LONG = 4096.0  # points of loops, some microseconds, beyond which other threads of Python may run meanwhile
+
+
+def glue(signature: Signature, given: Sequence[str] = (), nonnegative: Sequence[DimLike] = ()) -> Native:
+    """The entry of native functions of this signature; `given` are sizes that are parameters after the operands."""
+    like = replace(
+        signature, name="", operands=_unnamed(signature.operands), results=_unnamed(signature.results), errors=()
+    )
+    return _glue(like, tuple(given), tuple(nonnegative))
+
+
+def _unnamed(arrays: Sequence[Array]) -> tuple[Array, ...]:
+    return tuple(Array("", STRONG.get(array.dtype, array.dtype), array.dims) for array in arrays)
+
+
+@lru_cache(256)
+def _glue(signature: Signature, given: tuple[str, ...], nonnegative: tuple[DimLike, ...]) -> Native:
+    writer = Writer(ENTRY, signature, len(signature.operands) + len(given) + 1)
+    _write(writer, given, nonnegative)
+    symbols = tuple(g.name for g in writer.module.global_values if g.name != ENTRY)
+    return Native(Signature(ENTRY, (), (), ()), str(writer.module), symbols)
+
+
+def _write(w: Writer, given: Sequence[str], nonnegative: Sequence[DimLike]) -> None:
+    arrays = w.signature.operands
+    read = w.block("read")
+    w.b.branch(read)
+    w.b.position_at_end(read)
+    _read_arguments(w)
+    data = [operands.data(w, array, slot) for array, slot in zip(arrays, w.given)]
+    _read_sizes(w, given)
+    _check_sizes(w, nonnegative)
+    data = [
+        place if copy is None else operands.contiguous(w, place, slot, copy)
+        for place, slot, copy in zip(data, w.given, w.copies)
+    ]
+    targets = results.targets(w, data)
+    w.need(w.equal(_run(w, data, targets), w.i64(0)), w.drop)
+    for copy in w.copies:
+        if copy is not None:
+            with w.b.if_then(w.b.not_(w.is_null(w.held(copy)))):
+                w.call("Py_DecRef", w.held(copy))
+                w.b.store(w.null, copy)
+    results.give(w, targets)
+    _write_ends(w)
+
+
+# ---- arguments
+
+
+def _read_arguments(w: Writer) -> None:
+    """Put each argument into the slot of its parameter; all but `out` must be there."""
+    plain, named, ready = w.block("plain"), w.block("named"), w.block("ready")
+    positions = range(len(w.signature.operands))
+    w.b.cbranch(w.is_null(w.keywords), plain, named)
+    w.b.position_at_end(plain)
+    w.need(w.equal(w.count, w.i64(len(positions))), w.slow)
+    for position in positions:
+        w.b.store(w.load(w.arguments, 8 * position, w.ptr), w.given[position])
+    w.b.branch(ready)
+    w.b.position_at_end(named)
+    w.need(w.b.icmp_signed("<=", w.count, w.i64(len(positions))), w.slow)
+    for position in positions:
+        with w.b.if_then(w.b.icmp_signed("<", w.i64(position), w.count)):
+            w.b.store(w.load(w.arguments, 8 * position, w.ptr), w.given[position])
+    _read_keywords(w)
+    w.b.branch(ready)
+    w.b.position_at_end(ready)
+    for slot in w.given[:-1]:
+        w.need_not(w.is_null(w.held(slot)), w.slow)
+
+
+def _read_keywords(w: Writer) -> None:
+    """The arguments that are given by name; names are interned, so that they are the same objects."""
+    total = w.load(w.keywords, LENGTH, w.i64)
+    values = w.at(w.arguments, w.b.mul(w.count, w.i64(8)))
+    before, head, body, after = w.b.block, w.block("keyword"), w.block("known"), w.block("keywords")
+    w.b.branch(head)
+    w.b.position_at_end(head)
+    number = w.b.phi(w.i64)
+    number.add_incoming(w.i64(0), before)
+    w.b.cbranch(w.b.icmp_signed("<", number, total), body, after)
+    w.b.position_at_end(body)
+    offset = w.b.mul(number, w.i64(8))
+    name = w.load(w.at(w.keywords, ITEMS), offset, w.ptr)
+    value = w.load(values, offset, w.ptr)
+    found = w.block("found")
+    for position, slot in enumerate(w.given):
+        with w.b.if_then(w.equal(name, w.object(f"{WORD}{position}"))):
+            w.need(w.is_null(w.held(slot)), w.slow)  # not given twice
+            w.b.store(value, slot)
+            w.b.branch(found)
+    w.b.branch(w.slow)
+    w.b.position_at_end(found)
+    number.add_incoming(w.b.add(number, w.i64(1)), found)
+    w.b.branch(head)
+    w.b.position_at_end(after)
+
+
+# ---- sizes
+
+
+def _read_sizes(w: Writer, given: Sequence[str]) -> None:
+    """The named sizes, of shapes and of parameters; where both tell them, they must agree."""
+    dims = [dim for array in w.signature.operands for dim in array.dims]
+    for name, (position, slope, offset) in sizes.told(dims).items():
+        rest = w.b.sub(w.axes[position], w.i64(offset)) if offset else w.axes[position]
+        w.sizes[name] = w.b.sdiv(rest, w.i64(slope)) if slope != 1 else rest
+    for name, slot in zip(given, w.given[len(w.signature.operands) :]):
+        w.need(w.equal(w.load(w.held(slot), TYPE, w.ptr), w.object("PyLong_Type")), w.slow)
+        value = operands.integer(w, w.held(slot))
+        w.need(w.equal(w.sizes.setdefault(name, value), value), w.slow)
+    for name in w.signature.sizes:
+        if name not in w.sizes:
+            raise ValueError(f"nothing tells the size {name}")
+
+
+def _check_sizes(w: Writer, nonnegative: Sequence[DimLike]) -> None:
+    dims = [dim for array in w.signature.operands for dim in array.dims]
+    for dim, axis in zip(dims, w.axes):
+        expected = w.size(dim)
+        if expected is not axis:
+            w.need(w.equal(expected, axis), w.slow)
+    for size in (*w.sizes.values(), *map(w.size, nonnegative)):
+        if size not in w.axes:
+            w.need(w.b.icmp_signed(">=", size, w.i64(0)), w.slow)
+
+
+# ---- the native function
+
+
+def _run(w: Writer, data: Sequence[Any], targets: Sequence[Any]) -> Any:
+    """Call the native function; its status."""
+    workspace, size = w.null, None
+    if w.signature.workspace != 0:
+        size = w.size(w.signature.workspace)
+        workspace = w.call("tpc_workspace", size)
+        none = w.block("no_workspace")
+        w.need_not(w.is_null(workspace), none)
+        with w.b.goto_block(none):
+            w.call("PyErr_NoMemory")
+            w.b.branch(w.failed)
+    arguments = [*(w.sizes[name] for name in w.signature.sizes), *data, *targets, workspace]
+    native = w.ir.Function(w.module, w.ir.FunctionType(w.i64, [a.type for a in arguments]), NATIVE)
+    is_long = w.b.fcmp_ordered(">", _points(w), w.double(LONG))
+    state = w.slot(w.ptr)
+    w.b.store(w.null, state)
+    with w.b.if_then(is_long):
+        w.b.store(w.call("PyEval_SaveThread"), state)
+    status = w.b.call(native, arguments)
+    if size is not None:
+        with w.b.if_then(w.b.icmp_signed(">", size, w.i64(arena.KEPT))):
+            w.call("tpc_trim")
+    with w.b.if_then(is_long):
+        w.call("PyEval_RestoreThread", w.held(state))
+    return status
+
+
+def _points(w: Writer) -> Any:
+    """The points of the loops, at most: one for each choice of an index on every different axis."""
+    arrays = (*w.signature.operands, *w.signature.results)
+    points = w.double(1.0)
+    for dim in dict.fromkeys(dim for array in arrays for dim in array.dims):
+        points = w.b.fmul(points, w.b.sitofp(w.size(dim), w.double))
+    return points
+
+
+def _write_ends(w: Writer) -> None:
+    for block in (w.drop, w.failed):
+        w.b.position_at_end(block)
+        for slot in w.kept:
+            w.call("Py_DecRef", w.held(slot))  # which takes null as well
+        if block is w.failed:
+            w.b.ret(w.null)
+        else:
+            w.b.branch(w.slow)
+    w.b.position_at_end(w.slow)
+    slow = w.load(w.self, ITEMS, w.ptr)
+    w.b.ret(w.call("PyObject_Vectorcall", slow, w.arguments, w.count, w.keywords))

@@ -1,0 +1,1 @@
+"""Programs as statements: which values are stored, and what is computed where it is used."""

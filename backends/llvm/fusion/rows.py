@@ -1,0 +1,41 @@
+"""Rows that are needed twice: what a fold computes of every entry is kept in the result's own row until it is needed.
+
+In `exp(x[i,j] - m[i]) / sum[k](exp(x[i,k] - m[i]))` each exponential is computed once, stored, and divided in place.
+"""
+
+from __future__ import annotations
+
+from tpc.backends.llvm.fusion import places
+from tpc.backends.llvm.fusion.statement import Statement, flops
+from tpc.backends.llvm.fusion.terms import Term, changed, load, parts, renamed
+
+WORTH = 8  # flops of what is rather kept than computed again
+
+
+def kept_row(statement: Statement) -> tuple[Statement, dict[Term, Term]]:
+    """The statement that reads a row from its target, and where folds must store the entries of that row."""
+    if not statement.letters or places.slope(statement.place, statement.letters[-1][0]) != 1:
+        return statement, {}
+    name, extent = statement.letters[-1]
+    letters = {n for n, _ in statement.letters}
+    own = dict.fromkeys(parts(statement.body))
+    folds = [t for t in own if t.kind == "fold" and name not in t.free and len(t.arguments) == 1]
+    candidates: list[tuple[int, Term, Term, str]] = []
+    for term in folds:
+        if len(term.data[1]) > 1 or term.data[1][0][1] != extent:
+            continue
+        ((inner, _),) = term.data[1]
+        for part in parts(term.arguments[0]):
+            if inner not in part.free or part.kind != "call" or part.dtype is not statement.body.dtype:
+                continue
+            again = renamed(part, {inner: name})
+            # a fold around both would come back to the row when it holds the result
+            if again in own and again.free <= letters and flops(part) >= WORTH:
+                candidates.append((flops(part), part, again, inner))
+    if not candidates:
+        return statement, {}
+    _, part, again, inner = max(candidates, key=lambda found: found[0])
+    entry = load(statement.target, part.dtype, [statement.place])
+    body = changed(statement.body, lambda t: entry if t is again else None)
+    kept = Statement(statement.target, statement.letters, statement.place, body)
+    return kept, {part: renamed(statement.place, {name: inner})}

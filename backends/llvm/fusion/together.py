@@ -1,0 +1,87 @@
+"""Statements over the same letters in one nest: what several of them read is read once.
+
+A value that a later one of them reads at its own letters is not read again at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from dataclasses import replace
+
+from tpc.backends.llvm.fusion.blocks import Block
+from tpc.backends.llvm.fusion.contraction import contraction
+from tpc.backends.llvm.fusion.statement import Buffer, Statement
+from tpc.backends.llvm.fusion.terms import INSIDE, Term, changed, parts, renamed
+
+MOST = 8  # statements in one nest
+
+
+def together(steps: Sequence[Statement | Block], results: Sequence[Buffer]) -> list[Statement | Block]:
+    """The steps with statements put beside an earlier one, where nothing between needs to come before them.
+
+    What then is read nowhere and is no result is not stored.
+    """
+    made: list[Statement | Block] = []
+    for step in steps:
+        place, merged = None, None
+        for position in range(len(made) - 1, -1, -1):
+            earlier = made[position]
+            if isinstance(step, Statement) and isinstance(earlier, Statement):
+                merged = _merged(earlier, step)
+                if merged is not None:
+                    place = position
+                    break
+            if _depends(step, earlier):
+                break
+        if place is None or merged is None:
+            made.append(step)
+        else:
+            made[place] = merged
+    needed = {b for step in made for s in _statements(step) for b in s.reads}.union(results)
+    return [_without(step, needed) if isinstance(step, Statement) else step for step in made]
+
+
+def _without(statement: Statement, needed: Set[Buffer]) -> Statement:
+    first, *others = (s for s in statement.together if s.target in needed)
+    return replace(first, beside=tuple(replace(s, beside=()) for s in others))
+
+
+def _merged(earlier: Statement, later: Statement) -> Statement | None:
+    """Both in one nest, or None where they do not fit or have nothing to do with each other."""
+    if [e for _, e in earlier.letters] != [e for _, e in later.letters] or len(earlier.together) >= MOST:
+        return None
+    if any(_goes_alone(s) for s in (*earlier.together, later)):
+        return None
+    if not later.reads & (earlier.reads | {s.target for s in earlier.together}):
+        return None
+    names = {old: new for (old, _), (new, _) in zip(later.letters, earlier.letters, strict=True)}
+    made = {s.target: s for s in earlier.together}
+
+    def known(t: Term) -> Term | None:
+        source = made.get(t.data[0]) if t.kind == "load" and t.data[1] == INSIDE else None
+        return source.body if source is not None and t.arguments[0] is source.place else None
+
+    body = changed(renamed(later.body, names), known)
+    if any(t.kind == "load" and t.data[0] in made for t in parts(body)):
+        return None  # it needs values of other letters
+    beside = Statement(later.target, earlier.letters, renamed(later.place, names), body)
+    return replace(earlier, beside=(*earlier.beside, beside))
+
+
+def _goes_alone(statement: Statement) -> bool:
+    """Products are a library's; a fold with a guard may run along a letter."""
+    found = contraction(statement)
+    if found is not None and found.is_large:
+        return True
+    return any(t.kind == "fold" and len(t.arguments) > 1 for t in parts(statement.body)) and bool(
+        statement.letters and "chunk" not in statement.letters[-1][0]
+    )
+
+
+def _depends(step: Statement | Block, earlier: Statement | Block) -> bool:
+    written = {s.target for e in _statements(earlier) for s in e.together}
+    return any(s.reads & written for s in _statements(step))
+
+
+def _statements(step: Statement | Block) -> Sequence[Statement]:
+    return [step] if isinstance(step, Statement) else step.statements

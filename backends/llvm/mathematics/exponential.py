@@ -1,0 +1,169 @@
+"""Functions made of exp: x = n ln 2 + r with an integer n and abs(r) <= ln(2)/2, then a polynomial in r.
+
+The pair (1 + r, rest) is kept until the last addition, so that only that one rounds visibly.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from llvmlite import ir
+
+from tpc.backends.llvm.mathematics.compensated import LN2, Pair, fast_two_sum, parts, quotient
+from tpc.backends.llvm.mathematics.vector import DOUBLE, Format, Vec, call, fma, lower, polynomial, suffix, upper
+
+# Beyond these, exp(x) is infinite, or x exp(x) 0; the integers n stay small enough for `power_of_two` in two steps.
+HIGHEST = {64: 710.0, 32: 89.0}
+LOWEST = {64: -760.0, 32: -112.0}
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """2^n (high + low); `shifted` holds n in the lowest bits of a float, below its format's `shifter`."""
+
+    high: Vec
+    low: Vec
+    shifted: Vec
+
+    def scaled(self, value: Vec | None = None) -> Vec:
+        """The value (of high + low if none is given) times 2^n, which may pass the range of exponents."""
+        value = self.high + self.low if value is None else value
+        if (scale := _SCALE.get(suffix(value.type))) and "avx512f" in value.builder.features:
+            name, mask, rounding = scale
+            n = self.shifted - value.format.shifter
+            arguments = [value.value, n.value, value.value, mask, rounding]
+            return Vec(value.builder, call(value.builder, name, value.type, arguments))
+        bits = self.shifted.bits()
+        half = bits.shift_signed(1)
+        return value * power_of_two(half, value.format) * power_of_two(bits - half, value.format)
+
+
+# The instruction that adds to an exponent, rounding as usual (4) in all lanes.
+_ROUNDING = ir.Constant(ir.IntType(32), 4)
+_SCALE = {
+    "v8f64": ("llvm.x86.avx512.mask.scalef.pd.512", ir.Constant(ir.IntType(8), 0xFF), _ROUNDING),
+    "v16f32": ("llvm.x86.avx512.mask.scalef.ps.512", ir.Constant(ir.IntType(16), 0xFFFF), _ROUNDING),
+}
+
+
+def power_of_two(n: Vec, format_: Format, offset: int = 0) -> Vec:
+    """2^(n + offset) of integers, of which only the lowest bits are read; the result is a normal number."""
+    return ((n << format_.fraction) + ((format_.bias + offset) << format_.fraction)).floats(format_)
+
+
+def _reduced(x: Vec) -> tuple[Vec, Vec, Vec, Vec]:
+    """(shifted, n, r, low): x = n ln 2 + r + low, r exact, for clamped x."""
+    high, low = parts(LN2, x.format, 2)
+    (log2_e,) = parts(1 / LN2, x.format, 1)
+    shifted = fma(x, log2_e, x.format.shifter)
+    n = shifted - x.format.shifter
+    # Both products are multiples of the last bit of ln 2, and so small a difference of such is exact.
+    return shifted, n, fma(-n, high, x), n * -low
+
+
+def clamped(x: Vec) -> Vec:
+    return upper(lower(x, HIGHEST[x.format.bits]), LOWEST[x.format.bits])
+
+
+def exponential(x: Vec, rest: Vec | None = None) -> Exponential:
+    """exp of a clamped x, or of x + rest."""
+    shifted, _, r, low = _reduced(x)
+    return _unscaled(shifted, r, low if rest is None else low + rest)
+
+
+def _unscaled(shifted: Vec, r: Vec, low: Vec) -> Exponential:
+    """2^n exp(r + low)."""
+    high, error = fast_two_sum(r.constant(1.0), r)
+    r = r + low
+    return Exponential(high, fma(r * r, polynomial(r, r.table("exp")), error + low), shifted)
+
+
+def exp(x: Vec) -> Vec:
+    return exponential(clamped(x)).scaled()
+
+
+def exp2(x: Vec) -> Vec:
+    limit = 1100.0 if x.format is DOUBLE else 160.0
+    x = upper(lower(x, limit), -limit)
+    shifted = x + x.format.shifter
+    fraction = x - (shifted - x.format.shifter)
+    ln2, rest = parts(LN2, x.format, 2)
+    r = fraction * ln2
+    return _unscaled(shifted, r, fma(fraction, rest, fma(fraction, ln2, -r))).scaled()
+
+
+def half_expm1(x: Vec) -> Pair:
+    """(exp(x) - 1)/2 as a pair, for x at most HIGHEST; half, for the power of two would overflow first."""
+    x = upper(x, -50.0 if x.format is DOUBLE else -25.0)
+    shifted, _, r, low = _reduced(x)
+    whole = r + low
+    high, error = fast_two_sum(r, fma(whole * whole, polynomial(whole, x.table("exp")), low))
+    half_scale = power_of_two(shifted.bits(), x.format, -1)
+    base, base_rest = fast_two_sum(x.constant(-0.5), half_scale)
+    total, rounding = fast_two_sum(base, half_scale * high)
+    return total, fma(half_scale, error, rounding + base_rest)
+
+
+def expm1(x: Vec) -> Vec:
+    high, low = half_expm1(lower(x, HIGHEST[x.format.bits]))
+    return ((high + low) * 2).copysign(x)
+
+
+def _hyperbolic(x: Vec) -> tuple[Vec, Vec, Vec, Vec, Vec]:
+    """(plus, minus, r, p, q): 2^(n-2) and 2^(-n-2) for x >= 0, sinh(r) = r + p, cosh(r) = 1 + q."""
+    x = lower(x, 710.5 if x.format is DOUBLE else 89.45)  # infinite already, and plus is not
+    shifted, n, r, low = _reduced(x)
+    small = x.format.shifter - lower(n, x.format.fraction * 2.0)  # beyond, exp(-x) does not matter
+    plus, minus = power_of_two(shifted.bits(), x.format, -2), power_of_two(small.bits(), x.format, -2)
+    whole = r + low
+    z = whole * whole
+    p = fma(whole * z, polynomial(z, x.table("sinh")), low)
+    return plus, minus, r, p, z * polynomial(z, x.table("cosh"))
+
+
+def sinh(x: Vec) -> Vec:
+    plus, minus, r, p, q = _hyperbolic(abs(x))
+    even, odd = plus - minus, plus + minus
+    high, low = fast_two_sum(even, odd * r)
+    return ((high + fma(odd, p, fma(even, q, low))) * 2).copysign(x)
+
+
+def cosh(x: Vec) -> Vec:
+    plus, minus, r, p, q = _hyperbolic(abs(x))
+    even, odd = plus + minus, plus - minus
+    high, low = fast_two_sum(even, odd * r)
+    return (high + fma(odd, p, fma(even, q, low))) * 2
+
+
+def tanh(x: Vec) -> Vec:
+    """(1 - e) / (1 + e) with e = exp(-2 abs(x))."""
+    high, low = half_expm1(abs(x) * -2)
+    below, rest = fast_two_sum(high.constant(1.0), high)
+    result, error = quotient((-high, -low), (below, rest + low))
+    return (result + error).copysign(x)
+
+
+def sigmoid(x: Vec) -> Vec:
+    """1 / (1 + e) or e / (1 + e) with e = exp(-abs(x))."""
+    return _sigmoid(x).scaled()
+
+
+def _sigmoid(x: Vec) -> Exponential:
+    """The power of two is apart, for the value may be subnormal."""
+    format_ = x.format
+    power = exponential(upper(-abs(x), LOWEST[format_.bits]))
+    power = Exponential(*fast_two_sum(power.high, power.low), power.shifted)
+    negative = x < 0
+    least = format_.shifter - 2 * format_.fraction  # below, e does not matter beside 1
+    scale = power_of_two(upper(power.shifted, least).bits(), format_)
+    below, rest = fast_two_sum(x.constant(1.0), scale * power.high)
+    above = negative.where(power.high, 1.0), negative.where(power.low, 0.0)
+    high, low = quotient(above, (below, fma(scale, power.low, rest)))
+    return Exponential(high, low, negative.where(power.shifted, format_.shifter))
+
+
+def silu(x: Vec) -> Vec:
+    factor = _sigmoid(x)
+    result = factor.scaled(upper(x, LOWEST[x.format.bits]) * (factor.high + factor.low))
+    return x.equals(-math.inf).where(math.nan, result)  # as the product of infinity and 0

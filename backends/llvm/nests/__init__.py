@@ -1,0 +1,1 @@
+"""Statements as loop nests in LLVM IR."""

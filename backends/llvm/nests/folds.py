@@ -1,0 +1,356 @@
+"""Folds as loops with running state: in a register, or in several that make the lanes of a vector.
+
+Inside of a nest whose lanes another letter makes, a fold is a plain loop, and each lane has its own state. Else one of
+its own letters makes lanes; their states are merged in halves at the end, so the order does not depend on threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from llvmlite import ir
+
+from tpc.backends.llvm.fusion.places import Sum
+from tpc.backends.llvm.fusion.statement import Loop
+from tpc.backends.llvm.fusion.terms import Term, number_of
+from tpc.backends.llvm.fusion.translation import identity
+from tpc.backends.llvm.nests import packing
+from tpc.backends.llvm.nests.lanes import fold_lane
+from tpc.backends.llvm.nests.types import constant, lanes_of, register, vector
+from tpc.backends.llvm.nests.values import Lanes, Values, product_of
+from tpc.ir.dims import DimLike
+
+PANEL = 256  # entries of a line that are reduced side by side
+ENTRY = 8  # a state is no better aligned than one entry
+State = tuple[ir.Value, ...]
+_COMBINE = {
+    "sum": "add",
+    "prod": "mul",
+    "max": "maximum",
+    "min": "minimum",
+    "any": "logical_or",
+    "all": "logical_and",
+}
+
+
+class Fold:
+    """One fold that is being written."""
+
+    def __init__(self, values: Values, term: Term) -> None:
+        self.values, self.writer = values, values.writer
+        self.operator, self.letters = term.data
+        self.body, *guard = term.arguments
+        self.guards = [g for whole in guard for g in _conjuncts(whole)]
+        self.term = term
+        self.outer: frozenset[str] = frozenset()  # the letter of a panel, whose loop is inside of those of the fold
+        self.width = 0
+        self.types = [v.type for v in self._start(0)]
+
+    def value(self) -> ir.Value:
+        """The value of the fold, behind its loops."""
+        values, outer = self.values, self.values.lanes
+        order = list(self.letters)
+        lane = None
+        if outer is None:
+            lane = fold_lane(self.term)
+            if lane is not None:
+                order.sort(key=lambda loop: loop[0] == lane[0])  # the lanes go innermost
+        count = lane[1] if lane is not None else outer.count if outer is not None else 0
+        wide = lane is not None or values.lanes_in(self.body) > 0 or any(values.lanes_in(g) for g in self.guards)
+        self.width = count if wide else 0
+        first = self._start(self.width)
+        state = [self.writer.variable(v.type, f"{self.operator}.{order[0][0]}") for v in first]
+        for variable, value in zip(state, first, strict=True):
+            self.writer.builder.store(value, variable)
+        self._loops(order, self.guards, lane, lambda guards: self._step(guards, state))
+        final = self._state(state)
+        if lane is not None:
+            final = self._merged(final)
+        return self._result(final)
+
+    def running(self) -> Callable[[], ir.Value]:
+        """A state that takes in the body whenever the result is called, and gives the value so far."""
+        outer = self.values.lanes
+        self.width = outer.count if outer is not None and outer.name in self.body.free else 0
+        first = self._start(self.width)
+        state = [self.writer.variable(v.type, f"running.{self.operator}") for v in first]
+        for variable, value in zip(state, first, strict=True):
+            self.writer.builder.store(value, variable, align=ENTRY)
+
+        def step() -> ir.Value:
+            self._step(self.guards, state)
+            return self._result(self._state(state))
+
+        return step
+
+    def panel(self, name: str, begin: ir.Value, end: ir.Value, count: int) -> Callable[[], ir.Value]:
+        """Run the fold for a panel of the lanes' letter, line by line, with a running state for each entry of it.
+
+        Gives what reads the value at the lanes that are open.
+        """
+        values, writer = self.values, self.writer
+        self.width = count
+        first = self._start(count)
+        arrays = [writer.variable(ir.ArrayType(v.type.element, PANEL), f"{self.operator}.{name}") for v in first]
+
+        def places() -> list[ir.Value]:
+            offset = writer.builder.sub(values.letters[name], begin)
+            return [writer.address(a, v.type.element, offset) for a, v in zip(arrays, first, strict=True)]
+
+        def start() -> None:
+            for place, value in zip(places(), first, strict=True):
+                writer.builder.store(value, place, align=ENTRY)
+
+        for_lanes(values, name, begin, end, None, count, start)
+        self.outer = frozenset([name])
+        self._loops(
+            list(self.letters),
+            self.guards,
+            None,
+            lambda guards: for_lanes(values, name, begin, end, None, count, lambda: self._step(guards, places())),
+        )
+        return lambda: self._result(self._state(places()))
+
+    # ---- loops
+
+    def _loops(
+        self,
+        order: list[Loop],
+        guards: list[Term],
+        lane: tuple[str, int] | None,
+        step: Callable[[list[Term]], None],
+    ) -> None:
+        if not order:
+            step(guards)
+            return
+        values = self.values
+        (name, extent), *rest = order
+        inner = self.outer | {n for n, _ in rest}
+        values.prepare([self.body, *guards], inner | {name})
+        begin, end, guards = self._bounds(name, extent, guards, inner)
+        if lane is None or lane[0] != name:
+            packing.loop(values, name, begin, end, [self.body, *guards], lambda: self._loops(rest, guards, lane, step))
+            return
+        for_lanes(values, name, begin, end, extent, lane[1], lambda: self._loops(rest, guards, lane, step))
+
+    def _bounds(
+        self, name: str, extent: DimLike, guards: list[Term], inner: frozenset[str]
+    ) -> tuple[ir.Value, ir.Value, list[Term]]:
+        """The range of a letter: guards that say no more than that are done with."""
+        begin, end = self.writer.integer(0), self.writer.dim(extent)
+        left = []
+        for guard in guards:
+            found = limits(guard, name)
+            if found is None or any(rest.free & inner for _, rest in found):
+                left.append(guard)
+                continue
+            for slope, rest in found:  # slope * letter + rest >= 0
+                value, varies = self._extreme(rest)
+                if varies:
+                    left.append(guard)
+                if slope < 0:
+                    end = self.writer.lesser(end, self.writer.builder.add(value, self.writer.integer(1)))
+                else:
+                    begin = self.writer.greater(begin, self.writer.builder.neg(value))
+        return begin, end, left
+
+    def _extreme(self, rest: Term) -> tuple[ir.Value, bool]:
+        """The largest value of an index in the lanes, and whether lanes differ."""
+        values = self.values
+        first = values.first_place(rest)
+        step = values.step(rest)
+        if step == 0:
+            return first, False
+        assert values.lanes is not None and isinstance(step, int)
+        reach = step * (values.lanes.count - 1)
+        return (self.writer.builder.add(first, self.writer.integer(reach)) if reach > 0 else first), True
+
+    # ---- state
+
+    def _start(self, lanes: int) -> State:
+        dtype = self.body.dtype
+        start = constant(register(dtype), number_of(identity(self.operator, dtype)) or 0)
+        match self.operator:
+            case "argmax" | "argmin":
+                found: State = (start, self.writer.integer(-1))
+            case "logsumexp":
+                found = (start, constant(register(dtype), 0.0))
+            case _:
+                found = (start,)
+        return tuple(self.writer.spread(v, lanes) for v in found)
+
+    def _step(self, guards: list[Term], variables: list[ir.Value]) -> None:
+        """Take one more value of the body into the state."""
+        values = self.values
+        old = self._state(variables)
+        mask: ir.Value | None = None
+        for guard in guards:
+            mask = values.both(mask, values.value(guard))
+        if values.lanes is not None and values.lanes.name in dict(self.letters):
+            mask = values.both(mask, values.lanes.counted)
+        for variable, after in zip(variables, self._taken(old, mask), strict=True):
+            self.writer.builder.store(after, variable, align=ENTRY)
+
+    def _state(self, variables: list[ir.Value]) -> State:
+        """The running state: as wide as the lanes that are open, or as the variables where a fold has its own."""
+        return tuple(
+            self.writer.builder.load(v, typ=vector(t, self.width) if self.width else t, align=ENTRY)
+            for v, t in zip(variables, self.types, strict=True)
+        )
+
+    def _taken(self, old: State, mask: ir.Value | None) -> State:
+        """The state with the value of the body, or the neutral value where the mask is false, taken in."""
+        values, lanes = self.values, lanes_of(old[0])
+
+        def kept(value: ir.Value, neutral: float | int | bool) -> ir.Value:
+            value = self.writer.spread(value, lanes)
+            if mask is None:
+                return value
+            return self.writer.builder.select(self.writer.spread(mask, lanes), value, constant(value.type, neutral))
+
+        factors = product_of(self.body) if self.operator == "sum" else None
+        if factors is not None and not values.is_known(self.body):
+            a, b = (kept(values.value(f), 0.0) for f in factors)
+            return (values.multiply_add(a, b, old[0]),)
+        x = kept(values.value(self.body), number_of(identity(self.operator, self.body.dtype)) or 0)
+        if self.operator in _COMBINE:
+            return (values.apply(_COMBINE[self.operator], [old[0], x]),)
+        if self.operator == "logsumexp":
+            return self._log_step(old, (x, kept(constant(self.types[1], 1.0), 0.0)))
+        return self._better(old, (x, kept(self._position(), -1)))
+
+    def _position(self) -> ir.Value:
+        """Where a body stands among all, in row-major order."""
+        total = Sum()
+        step: DimLike = 1
+        for name, extent in reversed(self.letters):
+            total.slopes[name] = step
+            step = step * extent
+        return self.values.value(total.term())
+
+    def _better(self, old: State, new: State) -> State:
+        """The first of the best: a NaN is better than any number."""
+        b = self.writer.builder
+        (best, at), (x, position) = old, new
+        if self.body.dtype.kind == "f":
+            relation = "lt" if self.operator == "argmin" else "gt"
+            better = self.values.apply(relation, [x, best])
+            nan, was = b.fcmp_unordered("uno", x, x), b.fcmp_unordered("uno", best, best)
+            better = b.or_(b.and_(better, b.not_(was)), b.and_(nan, b.not_(was)))
+            same = b.or_(b.fcmp_ordered("==", x, best), b.and_(nan, was))
+        else:
+            better = b.icmp_signed("<" if self.operator == "argmin" else ">", x, best)
+            same = b.icmp_signed("==", x, best)
+        none = b.icmp_signed("<", at, constant(at.type, 0))
+        some = b.icmp_signed(">=", position, constant(at.type, 0))
+        earlier = b.and_(same, b.icmp_unsigned("<", position, at))
+        better = b.and_(some, b.or_(none, b.or_(better, earlier)))
+        return b.select(better, x, best), b.select(better, position, at)
+
+    def _log_step(self, old: State, new: State) -> State:
+        """exp(m) * s of both, as one: the exponential of the larger is taken out, so that nothing overflows."""
+        b = self.writer.builder
+        (m, s), (x, t) = old, new
+        apply = self.values.apply
+        zero = constant(x.type, 0.0)
+        # equal infinities are no distance apart
+        distance = b.select(b.fcmp_ordered("==", x, m), zero, b.fsub(x, m))
+        larger = b.fcmp_ordered(">", distance, zero)
+        factor = apply("exp", [b.fneg(apply("abs", [distance]))])
+        low, high = b.select(larger, s, t), b.select(larger, t, s)
+        total = self.values.multiply_add(low, factor, high)
+        return b.select(larger, x, m), total
+
+    def _merged(self, state: State) -> State:
+        """The states of all lanes as one, by halves."""
+        while (lanes := lanes_of(state[0])) > 1:
+            halves = (
+                [self._half(v, range(lanes // 2)) for v in state],
+                [self._half(v, range(lanes // 2, lanes)) for v in state],
+            )
+            state = self._both_states(tuple(halves[0]), tuple(halves[1]))
+        zero = ir.Constant(ir.IntType(32), 0)
+        return tuple(self.writer.builder.extract_element(v, zero) for v in state)
+
+    def _both_states(self, left: State, right: State) -> State:
+        if self.operator in _COMBINE:
+            return (self.values.apply(_COMBINE[self.operator], [left[0], right[0]]),)
+        return self._log_step(left, right) if self.operator == "logsumexp" else self._better(left, right)
+
+    def _half(self, value: ir.Value, lanes: range) -> ir.Value:
+        mask = ir.Constant(vector(ir.IntType(32), len(lanes)), [ir.Constant(ir.IntType(32), n) for n in lanes])
+        return self.writer.builder.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), mask)
+
+    def _result(self, state: State) -> ir.Value:
+        match self.operator:
+            case "argmax" | "argmin":
+                return state[1]
+            case "logsumexp":
+                return self.writer.builder.fadd(state[0], self.values.apply("log", [state[1]]))
+        return state[0]
+
+
+def for_lanes(
+    values: Values,
+    name: str,
+    begin: ir.Value,
+    end: ir.Value,
+    extent: DimLike | None,
+    count: int,
+    body: Callable[[], None],
+) -> None:
+    """A loop in which `count` values of a letter make the lanes of vectors; the last ones are masked."""
+    writer, b = values.writer, values.writer.builder
+    outer = values.lanes
+    starts_at_0 = isinstance(begin, ir.Constant) and begin.constant == 0
+    whole = isinstance(end, ir.Constant) and starts_at_0 and isinstance(extent, int) and end.constant == extent
+    length = b.sub(end, begin)
+    full = (
+        b.add(begin, b.and_(length, writer.integer(-count)))
+        if not whole
+        else writer.integer(end.constant // count * count)
+    )
+    if not (whole and full.constant == 0):
+        with writer.loop(name, begin, full, count) as counter:
+            values.letters[name], values.lanes = counter, Lanes(name, count, None, None)
+            body()
+    if not (whole and full.constant == end.constant):
+        # below begin, where the range is empty, nothing is left either
+        with writer.when(b.icmp_signed("<", writer.greater(full, begin) if not whole else full, end), f"{name}.tail"):
+            start = full if whole else writer.greater(full, begin)
+            rest = b.sub(end, start)
+            counted, mask = (
+                b.icmp_unsigned("<", writer.count_up(count), writer.spread(r, count))
+                for r in (rest, writer.opaque(rest))
+            )
+            values.letters[name], values.lanes = start, Lanes(name, count, mask, counted)
+            body()
+    values.lanes = outer
+    values.letters.pop(name, None)
+
+
+def _conjuncts(guard: Term) -> list[Term]:
+    if guard.kind == "call" and guard.data == "logical_and":
+        return [g for a in guard.arguments for g in _conjuncts(a)]
+    return [guard]
+
+
+def limits(guard: Term, name: str) -> list[tuple[int, Term]] | None:
+    """A guard as `slope * letter + rest >= 0` with slopes of 1 and -1; None where it is nothing of the kind."""
+    if guard.kind != "call" or guard.data not in ("lt", "le", "gt", "ge", "eq"):
+        return None
+    left, right = guard.arguments
+    if left.dtype.kind != "i" or right.dtype.kind != "i":
+        return None
+    found = []
+    for sign in (1, -1) if guard.data == "eq" else (1,) if guard.data in ("gt", "ge") else (-1,):
+        total = Sum()
+        total.add(left, sign)
+        total.add(right, -sign)
+        if guard.data in ("lt", "gt"):
+            total.constant = total.constant - 1
+        slope = total.slopes.pop(name, 0)
+        if slope not in (1, -1) or total.opaque or any(not isinstance(s, int) for s in total.slopes.values()):
+            return None
+        found.append((int(slope), total.term()))
+    return found

@@ -1,0 +1,211 @@
+"""One statement as a function over a range of its outermost letter, which threads may share.
+
+    void NAME(int64_t size..., void *buffer..., int64_t *status, int64_t begin, int64_t end)
+
+Begin and end are values of the outermost letter; a statement without letters has one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from llvmlite import ir
+
+from tpc.backends.llvm.fusion import places
+from tpc.backends.llvm.fusion.rows import kept_row
+from tpc.backends.llvm.fusion.statement import Buffer, Statement, Temporary, computed, times
+from tpc.backends.llvm.fusion.terms import INSIDE, Term, parts
+from tpc.backends.llvm.nests import packing, running
+from tpc.backends.llvm.nests.errors import Errors
+from tpc.backends.llvm.nests.folds import PANEL, Fold, for_lanes
+from tpc.backends.llvm.nests.lanes import statement_lane
+from tpc.backends.llvm.nests.types import INTEGER, POINTER
+from tpc.backends.llvm.nests.values import Values
+from tpc.backends.llvm.nests.writer import Writer
+from tpc.ir.dims import DimLike
+from tpc.ir.scalar import SCALARS
+
+UNIT = 256  # entries that a thread takes at least where a letter makes lanes
+FLOP, LOAD = 6, 12  # hundredths of a nanosecond, for an entry, as vectors
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel that has been written: what it takes, how many values its outermost letter has, of which `unit` stay
+    together, and what all of them cost."""
+
+    function: ir.Function
+    buffers: tuple[Buffer, ...]
+    extent: DimLike
+    unit: int
+    cost: DimLike  # hundredths of nanoseconds
+
+
+def write(
+    module: ir.Module, name: str, statement: Statement, sizes: Sequence[str], errors: Errors, is_shared: bool = False
+) -> Kernel:
+    """Write the kernel of a statement into a module; in a block, which is shared, its first letter stays outermost."""
+    buffers = tuple(dict.fromkeys([*(s.target for s in statement.together), *(t.data[0] for t in statement.loads)]))
+    types = [INTEGER] * len(sizes) + [POINTER] * (len(buffers) + 1) + [INTEGER] * 2
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), types), name)
+    function.linkage = "internal"
+    function.attributes.add("nounwind")
+    arguments = list(function.args)
+    for argument, size in zip(arguments, sizes, strict=False):
+        argument.name = size
+    pointers = dict(zip(buffers, arguments[len(sizes) :], strict=False))
+    for buffer, argument in pointers.items():
+        argument.name = buffer_name(buffer)
+        argument.add_attribute("noalias")
+    status, begin, end = arguments[-3:]
+    status.name, begin.name, end.name = "status", "begin", "end"
+    writer = Writer(function, dict(zip(sizes, arguments, strict=False)))
+    values = Values(writer, pointers, errors, status)
+    nest = _Nest(values, statement, is_shared)
+    nest.write(begin, end)
+    writer.builder.ret_void()
+    return Kernel(function, buffers, nest.extent, nest.unit, cost(statement))
+
+
+class _Nest:
+    """The loops of one statement."""
+
+    def __init__(self, values: Values, statement: Statement, is_shared: bool) -> None:
+        self.values = values
+        self.running = None if is_shared or statement.beside else running.running_letter(statement)
+        if self.running is None:
+            self.lane = statement_lane(statement)
+            statement = statement if is_shared else _ordered(statement, self.lane)
+        else:
+            statement, self.lane = running.ordered(statement, self.running)
+        if self.lane is not None and statement.letters[-1][0] == self.lane[0] and not statement.beside:
+            statement, kept = kept_row(statement)
+            values.kept = {term: (statement.target, place) for term, place in kept.items()}
+        self.statement = statement
+        self.extent: DimLike = 1
+        self.unit = 1
+        if statement.letters and statement.letters[0][0] != self.running:
+            name, self.extent = statement.letters[0]
+            self.unit = UNIT if self.lane is not None and self.lane[0] == name else 1
+
+    def write(self, begin: ir.Value, end: ir.Value) -> None:
+        values, statement, writer = self.values, self.statement, self.values.writer
+        if not statement.letters or statement.letters[0][0] == self.running:
+            with writer.when(writer.builder.icmp_signed("<", begin, end), "all"):
+                self._loops(0)
+            return
+        values.prepare(statement.bodies, frozenset(n for n, _ in statement.letters))
+        self._loops(0, begin, end)
+
+    def _loops(self, depth: int, begin: ir.Value | None = None, end: ir.Value | None = None) -> None:
+        values, writer, letters = self.values, self.values.writer, self.statement.letters
+        if depth == len(letters):
+            self._store()
+            return
+        name, extent = letters[depth]
+        if begin is None or end is None:
+            values.prepare(self.statement.bodies, frozenset(n for n, _ in letters[depth:]))
+            begin, end = writer.integer(0), writer.dim(extent)
+        if name == self.running:
+            self._run(name, begin, end)
+            return
+        folds = self._lines() if depth == len(letters) - 1 else []
+        if self.lane is not None and self.lane[0] == name and folds:
+            self._panels(name, begin, end, self.lane[1], folds)
+            return
+        if self.lane is not None and self.lane[0] == name:
+            for_lanes(values, name, begin, end, extent, self.lane[1], lambda: self._loops(depth + 1))
+            return
+        packing.loop(values, name, begin, end, self.statement.bodies, lambda: self._loops(depth + 1))
+
+    def _run(self, name: str, begin: ir.Value, end: ir.Value) -> None:
+        """The innermost loop of a statement with running folds."""
+        values, body = self.values, self.statement.body
+        steps = {t: step for t in parts(body) if (step := running.step_of(t, name)) is not None}
+        states = {t: Fold(values, step).running() for t, step in steps.items()}
+
+        def advance() -> None:
+            for term, state in states.items():
+                values.writer.known[-1][term] = state()
+            self._store()
+
+        packing.loop(values, name, begin, end, [body, *steps.values()], advance)
+
+    def _lines(self) -> list[Term]:
+        """The folds of the statement, if they read lines of memory: then those are gone through one after the other."""
+        if self.lane is None:
+            return []
+        folds = _outermost_folds(self.statement.bodies, self.lane[0])
+        return folds if any(_reads_lines(t, self.lane[0]) for t in folds) else []
+
+    def _panels(self, name: str, begin: ir.Value, end: ir.Value, count: int, folds: list[Term]) -> None:
+        values, writer = self.values, self.values.writer
+        with writer.loop(f"{name}.panel", begin, end, PANEL) as first:
+            last = writer.lesser(writer.builder.add(first, writer.integer(PANEL)), end)
+            ready = {term: Fold(values, term).panel(name, first, last, count) for term in folds}
+
+            def store() -> None:
+                for term, value in ready.items():
+                    writer.known[-1][term] = value()
+                self._store()
+
+            for_lanes(values, name, first, last, None, count, store)
+
+    def _store(self) -> None:
+        values = self.values
+        for statement in self.statement.together:
+            value = values.value(statement.body)
+            values.store(values.pointers[statement.target], statement.body.dtype, statement.place, value)
+
+
+def _ordered(statement: Statement, lane: tuple[str, int] | None) -> Statement:
+    """The statement with its lanes outside of a letter that runs along what would else be read in steps."""
+    letters = dict(statement.letters)
+    if lane is None:
+        return statement
+    loads = statement.loads
+    along = [n for n in letters if n != lane[0] and any(packing.is_strided(t, lane[0], n) for t in loads)]
+    order = [n for n in letters if n != lane[0] and n not in along] + [lane[0], *along]
+    if not along:
+        return statement
+    return replace(statement, letters=tuple((n, letters[n]) for n in order))
+
+
+def _outermost_folds(bodies: Sequence[Term], lane: str) -> list[Term]:
+    """The folds that depend on a letter and stand in no other fold that does."""
+    found, stack = [], list(bodies)
+    while stack:
+        term = stack.pop()
+        if term.kind == "fold" and lane in term.free:
+            if term not in found:
+                found.append(term)
+        elif lane in term.free:
+            stack.extend(term.arguments)
+    return found
+
+
+def _reads_lines(term: Term, lane: str) -> bool:
+    """Whether a fold goes from line to line of an array along which the lanes lie."""
+    letters = {name for name, _ in term.data[1]}
+    loads = [t for t in parts(term.arguments[0]) if t.kind == "load" and t.data[1] == INSIDE]
+    return any(places.slope(t.arguments[0], lane) == 1 and letters & t.free for t in loads)
+
+
+def cost(statement: Statement) -> DimLike:
+    """The estimated time of a statement on one core, in hundredths of nanoseconds."""
+    total: DimLike = times(statement.letters) * LOAD * len(statement.together)
+    for term, loops in (pair for body in statement.bodies for pair in computed(body, statement.letters)):
+        price = LOAD if term.kind == "load" else 0
+        if term.kind == "call" and term.data != "cast":
+            price = SCALARS[term.data].flops * FLOP
+        if price:
+            total = total + times(loops) * price
+    return total
+
+
+def buffer_name(buffer: Buffer) -> str:
+    """What a pointer is called in the code."""
+    if isinstance(buffer, Temporary):
+        return buffer.name
+    return str(buffer["name"]) if buffer.op.name == "input" else str(buffer.op.name)

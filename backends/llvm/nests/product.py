@@ -1,0 +1,131 @@
+"""Matrix products by BLAS, as steps of a native function.
+
+BLAS holds matrices by columns: the product of row-major arrays is that of their transposes, in the other order. An
+array that is transposed itself is told so by a flag.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llvmlite import ir
+
+from tpc.backends.llvm.fusion import places
+from tpc.backends.llvm.fusion.contraction import Contraction, contraction
+from tpc.backends.llvm.fusion.statement import Loop, Statement
+from tpc.backends.llvm.fusion.terms import Term
+from tpc.backends.llvm.nests.types import BYTE, INTEGER, memory, register
+from tpc.backends.llvm.nests.values import Values
+from tpc.ir.dims import DimLike
+from tpc.ir.types import F32
+
+FEW = 24**3  # products of fewer entries are not worth the call
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product that BLAS can compute: one letter of rows, one of columns, one that is summed over."""
+
+    statement: Statement
+    terms: Contraction
+    row: Loop
+    column: Loop
+    summed: Loop
+    left: tuple[bool, DimLike]  # whether the array is transposed, and how far its lines are apart
+    right: tuple[bool, DimLike]
+    distance: DimLike  # of the result's rows
+
+    @property
+    def size(self) -> DimLike:
+        return self.row[1] * self.column[1] * self.summed[1]
+
+
+def product(statement: Statement) -> Product | None:
+    """A statement as a product for BLAS; None where it is none, or so small that loops are better."""
+    found = contraction(statement)
+    if found is None or not found.is_large:
+        return None
+    if not len(found.rows) == len(found.columns) == len(found.summed) == 1:
+        return None
+    (row,), (column,), (summed,) = found.rows, found.columns, found.summed
+    if places.slope(statement.place, column[0]) != 1:
+        return None
+    left = _lines(found.left, row[0], summed[0])
+    right = _lines(found.right, summed[0], column[0])
+    distance = places.slope(statement.place, row[0])
+    if left is None or right is None or distance is None:
+        return None
+    return Product(statement, found, row, column, summed, left, right, distance)
+
+
+def _lines(load: Term, row: str, column: str) -> tuple[bool, DimLike] | None:
+    (index,) = load.arguments
+    down, along = places.slope(index, row), places.slope(index, column)
+    if down is None or along is None or not places.is_affine(index):
+        return None
+    if along == 1:
+        return False, down
+    return (True, along) if down == 1 else None
+
+
+def call(values: Values, made: Product, begin: ir.Value, end: ir.Value) -> None:
+    """Call BLAS for a range of the first letter, once for each value of the letters of the batch."""
+    _batched(values, made, list(made.terms.batch), begin, end)
+
+
+def _batched(values: Values, made: Product, batch: list[Loop], begin: ir.Value, end: ir.Value) -> None:
+    writer, first = values.writer, made.statement.letters[0][0]
+    if batch:
+        (name, extent), *rest = batch
+        low, high = (begin, end) if name == first else (writer.integer(0), writer.dim(extent))
+        with writer.loop(name, low, high) as counter:
+            values.letters[name] = counter
+            _batched(values, made, rest, begin, end)
+        return
+    rows = writer.dim(made.row[1])
+    for name in (made.row[0], made.column[0], made.summed[0]):
+        values.letters[name] = writer.integer(0)
+    if made.row[0] == first:
+        values.letters[first] = begin
+        rows = writer.builder.sub(end, begin)
+    dtype = made.statement.body.dtype
+    type_ = memory(dtype)
+
+    def array(buffer: object, place: Term) -> ir.Value:
+        return writer.address(values.pointers[buffer], type_, values.first_place(place))  # type: ignore[index]
+
+    left, right = made.terms.left, made.terms.right
+    one, zero = (_slot(values, ir.Constant(register(dtype), v)) for v in (1.0, 0.0))
+    arguments = [
+        _flag(values, made.right[0]),
+        _flag(values, made.left[0]),
+        _whole(values, writer.dim(made.column[1])),
+        _whole(values, rows),
+        _whole(values, writer.dim(made.summed[1])),
+        one,
+        array(right.data[0], right.arguments[0]),
+        _whole(values, writer.dim(made.right[1]), 1),
+        array(left.data[0], left.arguments[0]),
+        _whole(values, writer.dim(made.left[1]), 1),
+        zero,
+        array(made.statement.target, made.statement.place),
+        _whole(values, writer.dim(made.distance), 1),
+    ]
+    writer.call("sgemm_" if dtype is F32 else "dgemm_", ir.VoidType(), arguments)
+
+
+def _slot(values: Values, value: ir.Value) -> ir.Value:
+    """A number in memory, as Fortran takes it."""
+    slot = values.writer.variable(value.type, "argument")
+    values.builder.store(value, slot)
+    return slot
+
+
+def _flag(values: Values, transposed: bool) -> ir.Value:
+    return _slot(values, ir.Constant(BYTE, ord("T" if transposed else "N")))
+
+
+def _whole(values: Values, value: ir.Value, least: int = 0) -> ir.Value:
+    if least:
+        value = values.writer.greater(value, ir.Constant(INTEGER, least))
+    return _slot(values, values.builder.trunc(value, ir.IntType(32)))

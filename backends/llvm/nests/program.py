@@ -1,0 +1,201 @@
+"""A whole native function: its kernels one after the other, each alone or shared by threads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llvmlite import ir
+
+from tpc.backends.llvm.fusion.blocks import Block
+from tpc.backends.llvm.fusion.statement import Statement, computed, times
+from tpc.backends.llvm.nests import kernel
+from tpc.backends.llvm.nests import product as products
+from tpc.backends.llvm.nests.errors import Errors
+from tpc.backends.llvm.nests.kernel import Kernel, buffer_name
+from tpc.backends.llvm.nests.types import BYTE, INTEGER, POINTER
+from tpc.backends.llvm.nests.values import Values
+from tpc.backends.llvm.nests.writer import Writer
+from tpc.backends.llvm.signature import Failure
+from tpc.ir.dims import DimLike
+from tpc.ir.node import Node
+
+WORTH = 1_500_000  # hundredths of nanoseconds: below, threads cost more than they bring
+CHUNK = 1_000_000  # of what a thread takes at a time
+BLOCK = 1 << 21  # bytes of what lives for one block
+ROWS = 16  # at least so many values of the first letter make a block, and multiples of it
+WITHOUT_NEUTRAL = ("max", "min", "argmax", "argmin")
+Range = tuple[ir.Value, ir.Value]
+PARALLEL = "tpc_parallel"
+
+
+@dataclass(frozen=True)
+class Written:
+    """The text of a module, the failures of its function, and the symbols that it calls."""
+
+    ir: str
+    failures: tuple[Failure, ...]
+    symbols: tuple[str, ...]
+
+
+def write(
+    name: str,
+    sizes: Sequence[str],
+    operands: Sequence[Node],
+    results: Sequence[Any],
+    offsets: Mapping[Any, DimLike],
+    steps: Sequence[Statement | Block],
+) -> Written:
+    """Write the module of a function whose stored values that are no results lie at offsets of the workspace."""
+    module = ir.Module(name)
+    count = len(sizes) + len(operands) + len(results) + 1
+    types = [INTEGER] * len(sizes) + [POINTER] * (count - len(sizes))
+    function = ir.Function(module, ir.FunctionType(INTEGER, types), name)
+    function.attributes.add("nounwind")
+    arguments = list(function.args)
+    for argument, text in zip(
+        arguments, [*sizes, *(buffer_name(n) for n in operands), *(buffer_name(n) for n in results), "workspace"]
+    ):
+        argument.name = text
+    writer = Writer(function, dict(zip(sizes, arguments, strict=False)))
+    main = _Main(writer, sizes, Errors(module))
+    for node, argument in zip([*operands, *results], arguments[len(sizes) : -1], strict=True):
+        main.pointers[node] = argument
+    for node, offset in offsets.items():
+        main.pointers[node] = writer.first.gep(arguments[-1], [writer.dim(offset)], source_etype=BYTE)
+    main.refuse_nothing(steps)
+    for number, step in enumerate(steps):
+        main.step(f"{name}.{number}", step)
+    writer.builder.ret(writer.builder.load(main.status, typ=INTEGER))
+    symbols = tuple(sorted(g.name for g in module.functions if g.is_declaration and not g.name.startswith("llvm.")))
+    return Written(str(module), tuple(main.errors.failures), symbols)
+
+
+class _Main:
+    """The function itself."""
+
+    def __init__(self, writer: Writer, sizes: Sequence[str], errors: Errors) -> None:
+        self.writer, self.errors = writer, errors
+        self.names, self.sizes = sizes, [writer.sizes[s] for s in sizes]
+        self.pointers: dict[Any, ir.Value] = {}
+        self.status = writer.variable(INTEGER, "status")
+        writer.builder.store(writer.integer(0), self.status)
+
+    def refuse_nothing(self, steps: Sequence[Statement | Block]) -> None:
+        """Note an error where the largest or smallest of no entries is asked for."""
+        writer, b = self.writer, self.writer.builder
+        asked: dict[tuple[str, DimLike, DimLike], None] = {}
+        for step in steps:
+            for statement in (step,) if isinstance(step, Statement) else step.statements:
+                for body in statement.bodies:
+                    for term, loops in computed(body, statement.letters):
+                        if term.kind == "fold" and term.data[0] in WITHOUT_NEUTRAL and len(term.arguments) == 1:
+                            own = times([loop for loop in loops if loop[0] in term.free])
+                            asked[term.data[0], times(term.data[1]), own] = None
+        for operator, entries, values in asked:
+            if isinstance(entries, int) and entries > 0:
+                continue
+            none = b.icmp_signed("==", writer.dim(entries), writer.integer(0))
+            some = b.icmp_signed(">", writer.dim(values), writer.integer(0))
+            error = writer.integer(self.errors.empty(operator))
+            before = b.load(self.status, typ=INTEGER)
+            b.store(b.select(b.and_(none, some), error, before), self.status)
+
+    def step(self, name: str, step: Statement | Block) -> None:
+        """Run a statement over all values of its first letter, or a block of statements over some at a time."""
+        if isinstance(step, Statement):
+            self.statement(name, step, None)
+            return
+        writer, b = self.writer, self.writer.builder
+        extent, row_bytes = writer.dim(step.extent), writer.dim(step.row_bytes)
+        held = b.sdiv(writer.integer(BLOCK), writer.greater(row_bytes, writer.integer(1)))
+        rows = writer.greater(b.and_(held, writer.integer(-ROWS)), writer.integer(ROWS))
+        with writer.loop("block", writer.integer(0), extent, rows) as begin:
+            end = writer.lesser(extent, b.add(begin, rows))
+            pointer = self.pointers[step]
+            for buffer, distance in step.rows.items():
+                # so that rows are found by their numbers in the whole
+                before = b.mul(begin, writer.dim(distance * buffer.tensor.dtype.size))
+                self.pointers[buffer] = b.gep(pointer, [b.neg(before)], source_etype=BYTE)
+                pointer = b.gep(
+                    pointer, [b.mul(rows, writer.dim(distance * buffer.tensor.dtype.size))], source_etype=BYTE
+                )
+            for number, statement in enumerate(step.statements):
+                self.statement(f"{name}.{number}", statement, (begin, end))
+
+    def statement(self, name: str, statement: Statement, within: Range | None) -> None:
+        """Run a statement, for all values of its first letter or some: by BLAS where it is a large product."""
+        writer = self.writer
+        name = f"{name}.{buffer_name(statement.target)}"
+        product = products.product(statement)
+        if product is None:
+            self.kernel(name, statement, within)
+            return
+        values = Values(writer, self.pointers, self.errors, self.status)
+        if isinstance(product.size, int):
+            products.call(values, product, *(within or self.whole(statement)))
+            return
+        b = writer.builder
+        few = b.icmp_signed("<", writer.dim(product.size), writer.integer(products.FEW))
+        with writer.when(few, "few"):
+            self.kernel(name, statement, within)
+        with writer.when(b.not_(few), "many"):
+            products.call(values, product, *(within or self.whole(statement)))
+
+    def whole(self, statement: Statement) -> Range:
+        return self.writer.integer(0), self.writer.dim(statement.letters[0][1])
+
+    def kernel(self, name: str, statement: Statement, within: Range | None) -> None:
+        """Write a kernel and run it: by threads where there is work enough for them."""
+        writer, b = self.writer, self.writer.builder
+        made = kernel.write(writer.module, name, statement, self.names, self.errors, within is not None)
+        begin, end = within or (writer.integer(0), writer.dim(made.extent))
+        arguments = [*self.sizes, *(self.pointers[n] for n in made.buffers), self.status, begin, end]
+        if isinstance(made.extent, int) and made.extent <= 1 or isinstance(made.cost, int) and made.cost < WORTH:
+            b.call(made.function, arguments)
+            return
+        one = writer.integer(1)
+        each = b.sdiv(writer.dim(made.cost), writer.greater(writer.dim(made.extent), one))
+        each = writer.greater(b.mul(each, writer.integer(made.unit)), one)
+        units = b.sdiv(b.add(b.sub(end, begin), writer.integer(made.unit - 1)), writer.integer(made.unit))
+        much = b.icmp_signed(">", b.mul(each, units), writer.integer(WORTH))
+        much = b.and_(much, b.icmp_signed(">", units, one))
+        alone, shared = writer.function.append_basic_block("alone"), writer.function.append_basic_block("shared")
+        after = writer.function.append_basic_block("after")
+        b.cbranch(much, shared, alone)
+        b.position_at_end(alone)
+        b.call(made.function, arguments)
+        b.branch(after)
+        b.position_at_end(shared)
+        body = _shared_body(made)
+        context = writer.variable(ir.ArrayType(INTEGER, len(arguments)), "context")
+        for position, argument in enumerate(arguments):
+            b.store(argument, writer.address(context, INTEGER, writer.integer(position)))
+        grain = writer.greater(b.sdiv(writer.integer(CHUNK), each), one)
+        writer.call(PARALLEL, ir.VoidType(), [body, context, units, grain])
+        b.branch(after)
+        b.position_at_end(after)
+
+
+def _shared_body(made: Kernel) -> ir.Function:
+    """The kernel as threads call it: what does not change from part to part is read from a context."""
+    kernel_function = made.function
+    module = kernel_function.module
+    type_ = ir.FunctionType(ir.VoidType(), [POINTER, INTEGER, INTEGER])
+    body = ir.Function(module, type_, f"{kernel_function.name}.part")
+    body.linkage = "internal"
+    context, begin, end = body.args
+    b = ir.IRBuilder(body.append_basic_block("entry"))
+    arguments = []
+    for position, parameter in enumerate(kernel_function.args):
+        place = b.gep(context, [ir.Constant(INTEGER, position)], source_etype=INTEGER)
+        arguments.append(b.load(place, typ=parameter.type))
+    *same, first, last = arguments
+    unit = ir.Constant(INTEGER, made.unit)
+    low = b.add(first, b.mul(begin, unit))
+    high = b.add(first, b.mul(end, unit))
+    high = b.select(b.icmp_signed("<", high, last), high, last)
+    b.call(kernel_function, [*same, low, high])
+    b.ret_void()
+    return body

@@ -1,0 +1,184 @@
+"""The parts of a program that become native functions, outlined as calls.
+
+Every value that can be native has a level: one more than that of the Python values that it needs, which in turn come
+after the native values that they need. All native values of one level are one region, since no path between two of
+them leaves it. Views, numbers and sizes have no level; they are made anew wherever they are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
+
+from tpc.ir.build import input_node, items
+from tpc.ir.dims import DimLike, named, names_of
+from tpc.ir.facts import analyse
+from tpc.ir.node import Fact, Node, Program
+from tpc.ir.ops.structure import CALL, INPUT, LITERAL, SIZE
+from tpc.ir.rewrite import map_programs, rebuilt, replace
+
+VIEWS = frozenset(["transpose", "permute", "reshape", "vec", "unvec", "squeeze", "unsqueeze", "item"])
+LIBRARY = frozenset(["matmul", "matvec", "vecmat", "dot", "adjoint", "outer"])  # no quicker in native code alone
+
+
+class Outliner:
+    """Outlines regions of programs; `bodies` are the native functions so far.
+
+    Parameters
+    ----------
+    refusal
+        Why a node cannot be native; None where it can.
+    """
+
+    def __init__(self, refusal: Callable[[Node], str | None]) -> None:
+        self.refusal = refusal
+        self.bodies: list[Program] = []
+        self.refused: dict[Node, str] = {}
+        self._numbers = count(1)
+        self._done: dict[Program, Program] = {}
+
+    def program(self, program: Program) -> Program:
+        """A program with calls in the place of its regions; those of loops and branches as well."""
+        if program not in self._done:
+            self._done[program] = self._outlined(program)
+        return self._done[program]
+
+    def _outlined(self, program: Program) -> Program:
+        levels = self._levels(program)
+        if not levels:
+            return self._with_blocks(program)
+        if self._is_whole(program, levels):
+            return self._called(program)
+        users: dict[Node, list[Node]] = {}
+        for node in program.nodes:
+            for operand in node.args:
+                users.setdefault(operand, []).append(node)
+        facts = analyse(program)
+        made: dict[Node, Node] = {}
+        for level in sorted(set(levels.values())):
+            inside = {node for node, at in levels.items() if at == level}
+            if all(node.op.name in LIBRARY for node in inside):
+                continue
+            wanted = [n for n in program.nodes if n in inside and self._leaves(n, inside, users, program.outputs)]
+            body, operands = self._body(f"{program.name}_{next(self._numbers)}", wanted, inside, facts)
+            attributes = (("body", body), ("sizes", _own_sizes(body)))
+            type = body.result_types[0] if len(wanted) == 1 else body.result_types
+            made.update(zip(wanted, items(Node(CALL, operands, attributes, type)), strict=True))
+            self.bodies.append(body)
+        # operands of calls were written in terms of the program as it was: levels are in order, so once is enough
+        done: dict[Node, Node] = {}
+        for node in made:
+            done[node] = replace([made[node]], done)[0]
+        outputs = replace(program.outputs, done)
+        return self._with_blocks(program.replace(outputs=outputs, facts=_kept(program, done)))
+
+    def _is_whole(self, program: Program, levels: Mapping[Node, int]) -> bool:
+        """Whether all of a program can be one native function, and that is more than calls of a library."""
+        rest = [n for n in program.nodes if n not in levels and n.op is not INPUT]
+        if any(not _is_neutral(n) or self.refusal(n) is not None for n in rest):
+            return False
+        return set(levels.values()) == {0} and not all(n.op.name in LIBRARY for n in levels)
+
+    def _called(self, program: Program) -> Program:
+        """The program as a call of a function that is all of it."""
+        body = Program(
+            f"{program.name}_{next(self._numbers)}", program.inputs, program.outputs, facts=program.facts
+        )
+        self.bodies.append(body)
+        type = body.result_types[0] if len(body.outputs) == 1 else body.result_types
+        call = Node(CALL, program.inputs, (("body", body), ("sizes", _own_sizes(body))), type)
+        return program.replace(outputs=items(call), facts=[(n, f) for n, f in program.facts if n.op is INPUT])
+
+    def _with_blocks(self, program: Program) -> Program:
+        done: dict[Node, Node] = {}
+        for node in program.nodes:
+            args = [done[a] for a in node.args]
+            same = node if tuple(args) == node.args else rebuilt(node.op, args, node.attributes, node.type)
+            done[node] = same if node.op is CALL else map_programs(same, self.program)
+        return program.replace(outputs=[done[n] for n in program.outputs], facts=_kept(program, done))
+
+    def _levels(self, program: Program) -> dict[Node, int]:
+        """The levels of native values."""
+        levels: dict[Node, int] = {}  # of all values but views
+        native: dict[Node, int] = {}
+        for node in program.nodes:
+            if _is_neutral(node):
+                continue
+            reason = "an argument" if node.op is INPUT else self.refusal(node)
+            if reason is None:
+                below = [levels[s] + (s not in native and s.op is not INPUT) for s in _sources(node)]
+                native[node] = levels[node] = max(below, default=0)
+            else:
+                below = [levels[s] + (s in native) for s in _sources(node)]
+                levels[node] = max(below, default=0)
+                if node.op is not INPUT:
+                    self.refused[node] = reason
+        return native
+
+    def _leaves(self, node: Node, inside: set[Node], users: Mapping[Node, Sequence[Node]], outputs: object) -> bool:
+        """Whether a value of a region is needed outside of it, by way of views too."""
+        assert isinstance(outputs, tuple)
+        waiting = [node]
+        while waiting:
+            value = waiting.pop()
+            if value in outputs:
+                return True
+            for user in users.get(value, ()):
+                if _is_neutral(user):
+                    waiting.append(user)
+                elif user not in inside:
+                    return True
+        return False
+
+    def _body(
+        self, name: str, wanted: Sequence[Node], inside: set[Node], facts: Mapping[Node, Iterable[Fact]]
+    ) -> tuple[Program, list[Node]]:
+        """The function that a region becomes, and its operands."""
+        operands: dict[Node, Node] = {}
+        seen: set[Node] = set()
+        waiting = list(reversed(wanted))
+        while waiting:
+            node = waiting.pop()
+            for operand in node.args:
+                if operand in inside or (_is_neutral(operand) and operand.op.name != "item"):
+                    if operand not in seen:
+                        seen.add(operand)
+                        waiting.append(operand)
+                elif operand not in operands:
+                    operands[operand] = input_node(f"x{len(operands) + 1}", operand.tensor)
+        known = [(x, tuple(sorted(facts[n], key=str))) for n, x in operands.items() if facts.get(n)]
+        body = Program(name, tuple(operands.values()), replace(wanted, operands), facts=known)
+        return body, list(operands)
+
+
+def _is_neutral(node: Node) -> bool:
+    return node.op in (LITERAL, SIZE) or node.op.name in VIEWS
+
+
+def _sources(node: Node) -> list[Node]:
+    """The values that a node needs, by way of views."""
+    found: dict[Node, None] = {}
+    waiting = list(node.args)
+    while waiting:
+        value = waiting.pop()
+        if _is_neutral(value):
+            waiting += value.args
+        else:
+            found[value] = None
+    return list(found)
+
+
+def _own_sizes(body: Program) -> tuple[tuple[str, DimLike], ...]:
+    """The sizes of a function, which are those of where it is called."""
+    names = {s for n in [*body.inputs, *body.walk()] for d in _dims(n) for s in names_of(d)}
+    return tuple((name, named(name)) for name in sorted(names))
+
+
+def _dims(node: Node) -> list[DimLike]:
+    types = node.type if isinstance(node.type, tuple) else (node.type,)
+    return [d for t in types for d in t.dims] + ([node["dim"]] if node.op is SIZE else [])
+
+
+def _kept(program: Program, done: Mapping[Node, Node]) -> list[tuple[Node, tuple[Fact, ...]]]:
+    """The facts of nodes that are still there."""
+    return [(n, f) for n, f in program.facts if n.op is INPUT or done.get(n, n) is n]

@@ -1,0 +1,81 @@
+"""A program that runs at once, and natively as soon as that is ready.
+
+The functions of a module that have native code are written in NumPy as well. Until native code is there, they run; a
+thread compiles meanwhile, once the calls so far have taken long enough for that to pay. What is in the cache of
+objects is loaded at the first call.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+from tpc.backends.contract import Emitted
+from tpc.backends.llvm.signature import Native
+
+PATIENCE = 0.02  # seconds of calls after which native code is compiled; about a fifth of what that takes
+
+
+class Staged:
+    """The function of an emitted module.
+
+    `finish` waits for native code, or makes it, and `when_ready` is called once it is there. `failure` says why there is
+    none, should that go wrong.
+    """
+
+    def __init__(self, emitted: Emitted, namespace: dict[str, Any]) -> None:
+        self.emitted, self.namespace = emitted, namespace
+        self.function: Callable[..., Any] = namespace[emitted.function]
+        self.natives: dict[str, Callable[..., Any]] = {}
+        self.lowered: dict[str, Native] = {}
+        self.when_ready: Callable[[], None] = lambda: None
+        self.failure: Exception | None = None
+        self._spent = 0.0
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._is_settled = not emitted.natives
+
+    def __call__(self, *arguments: Any, **sizes: int) -> Any:
+        import numpy as np
+
+        # infinities and NaN are values here: what they mean is the program's affair
+        with np.errstate(all="ignore"):
+            if self._is_settled:
+                return self.function(*arguments, **sizes)
+            began = perf_counter()
+            result = self.function(*arguments, **sizes)
+        self._spent += perf_counter() - began
+        if self._spent > PATIENCE and self._thread is None:
+            self._start()
+        return result
+
+    def finish(self) -> None:
+        """Have native code before returning."""
+        if not self._is_settled:
+            self._start()
+            assert self._thread is not None
+            self._thread.join()
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._compile, name="tpc-compile", daemon=True)
+                self._thread.start()
+
+    def _compile(self) -> None:
+        """Put native functions in the places of those of the module, all at once."""
+        from tpc.backends.llvm.entry import entry
+        from tpc.backends.llvm.lower import lower
+
+        try:
+            for name, region in self.emitted.natives.items():
+                self.lowered[name] = lower(region.program, name)
+                slow = self.namespace[name]
+                self.natives[name] = entry(self.lowered[name], slow, region.parameters, region.sizes)
+            self.namespace.update(self.natives)
+            self.when_ready()
+        except Exception as error:  # the module runs without it; `failure` tells, and tests look at it
+            self.failure = error
+        self._is_settled = True

@@ -1,0 +1,180 @@
+"""Seconds of kernels, in turns, against the best peer that is installed."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import math
+import os
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import geometric_mean, median
+from typing import Any
+
+SHORTEST = 1e-3  # seconds of a sample; faster calls are repeated within it
+PAUSE = 0.002  # for the threads of the library before, which wait in a loop for more work
+LEAST, GOAL = 1.0, 2.5  # the ratio on each row, and the geometric mean over all
+PACKAGES = ("numpy", "scipy", "numba", "torch", "jax", "pykeops", "llvmlite")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--only", default="", help="kernels whose name has this")
+    parser.add_argument("--size", default="", help="the size with this name alone")
+    parser.add_argument("--dtype", default="", choices=["", "f64", "f32"], help="entries of this format alone")
+    parser.add_argument("--threads", type=int, default=1, help="cores that all may use (1)")
+    parser.add_argument("--seconds", type=float, default=1.0, help="about how long a row is measured (1)")
+    parser.add_argument("--without", default="", help="peers to leave out, separated by commas")
+    parser.add_argument("--json", type=Path, help="where results go")
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Time all rows, and say how far tpc is ahead of the best peer."""
+    _pin(options.threads)
+    from benchmarks.kernels.cases import KERNELS
+
+    rows = []
+    print(f"{'kernel':34}{'size':>8}{'':>5}{'tpc':>10}{'best peer':>24}{'ratio':>8}{'GB/s':>8}{'GFLOP/s':>9}")
+    for kernel in KERNELS:
+        if options.only not in kernel.name:
+            continue
+        for size, sizes in kernel.sizes.items():
+            for dtype in kernel.dtypes:
+                if options.size in ("", size) and options.dtype in ("", dtype):
+                    rows.append(_row(kernel, size, sizes, dtype, options))
+                    _print(rows[-1])
+    ratios = [row["ratio"] for row in rows if row.get("ratio")]
+    mean = geometric_mean(ratios) if ratios else math.nan
+    least = min(ratios, default=math.nan)
+    print(f"{len(ratios)} of {len(rows)} rows: geometric mean {mean:.2f}, least {least:.2f}")
+    return {
+        "threads": options.threads,
+        "versions": _versions(),
+        "rows": rows,
+        "geometric_mean": mean,
+        "least": least,
+        "met": len(ratios) == len(rows) and least >= LEAST and mean >= GOAL,
+    }
+
+
+def _pin(threads: int) -> None:
+    """One core for each thread, before libraries make theirs."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "TPC_THREADS"):
+        os.environ[name] = str(threads)
+
+
+def _row(kernel: Any, size: str, sizes: Any, dtype: str, options: argparse.Namespace) -> dict[str, Any]:
+    import numpy as np
+
+    from benchmarks.kernels.peers import NAMES, Unavailable, way
+
+    arrays = kernel.arrays(sizes, dtype, 1)
+    row: dict[str, Any] = {"kernel": kernel.name, "size": size, "sizes": dict(sizes), "dtype": dtype, "runs": {}}
+    right = None
+    entries = kernel.traffic(**sizes) * (8 if dtype == "f64" else 4)
+    held = sum(a.nbytes for a in arrays)
+    ready: dict[str, tuple[Any, list[Any], float]] = {}
+    for name in NAMES:
+        if name in options.without.split(","):
+            continue
+        try:
+            began = time.perf_counter()
+            made = way(name, kernel, sizes, dtype, options.threads)
+            given = made.give(arrays)
+            result = made.take(made.run(*given))
+            first = time.perf_counter() - began
+            began = time.perf_counter()
+            made.run(*given)
+            took = time.perf_counter() - began
+        except Unavailable as reason:
+            row["runs"][name] = {"left_out": str(reason)}
+            continue
+        except Exception as error:  # whatever a library raises is told in its column, and the others go on
+            row["runs"][name] = {"left_out": f"failed: {type(error).__name__}: {error}"[:300]}
+            continue
+        right = np.asarray(result, np.float64) if right is None else right
+        off = float(np.abs(result - right).max() / max(np.abs(right).max(), 1e-300)) if right.size else 0.0
+        row["runs"][name] = {"first": first, "error": off}
+        if off > (1e-9 if dtype == "f64" else 1e-3):
+            row["runs"][name]["left_out"] = "differs from the first"
+            continue
+        ready[name] = made.run, given, took
+    samples = _samples(ready, options.seconds)
+    for name, taken in samples.items():
+        row["runs"][name] |= {"seconds": median(taken), "samples": [float(f"{s:.4g}") for s in taken]}
+    peers = {name: median(taken) for name, taken in samples.items() if name != "tpc"}
+    if "tpc" in samples and peers:
+        best = min(peers, key=lambda name: peers[name])
+        own = median(samples["tpc"])
+        row |= {"best": best, "ratio": peers[best] / own}
+        row |= {"bandwidth": entries / own, "rate": kernel.work(**sizes) / own, "operand_bytes": held}
+    return row
+
+
+def _samples(ready: dict[str, tuple[Any, list[Any], float]], seconds: float) -> dict[str, list[float]]:
+    """Seconds of calls in turns; samples in which the thread had to wait for a core are left out, where that shows."""
+    samples: dict[str, list[float]] = {name: [] for name in ready}
+    order = list(ready)
+    began = time.perf_counter()
+    gc.collect()
+    gc.disable()  # its pauses are longer than most calls
+    try:
+        for number in range(200):
+            order = order[1:] + order[:1]
+            for name in order:
+                run, given, took = ready[name]
+                time.sleep(PAUSE)
+                repeats = min(1000, math.ceil(SHORTEST / max(took, 1e-7)))
+                waited, start = _waited(), time.perf_counter()
+                for _ in range(repeats):
+                    run(*given)
+                spent = time.perf_counter() - start
+                if _waited() - waited < 0.02 * spent or (number > 10 and not samples[name]):
+                    samples[name].append(spent / repeats)
+            enough = all(len(taken) >= 3 for taken in samples.values())
+            if enough and time.perf_counter() - began > seconds or time.perf_counter() - began > 8 * seconds + 5:
+                break
+    finally:
+        gc.enable()
+    return {name: taken for name, taken in samples.items() if taken}
+
+
+def _waited() -> float:
+    """Seconds that this thread was ready to run and did not."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) * 1e-9
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
+def _print(row: dict[str, Any]) -> None:
+    start = f"{row['kernel']:34}{row['size']:>8}{row['dtype']:>5}"
+    if "ratio" not in row:
+        said = row["runs"].get("tpc", {}).get("left_out", "no peer")
+        print(f"{start}  {said}", flush=True)
+        return
+    own, best = row["runs"]["tpc"]["seconds"], row["runs"][row["best"]]["seconds"]
+    print(
+        f"{start}{_time(own):>10}{row['best'] + ' ' + _time(best):>24}{row['ratio']:8.2f}"
+        f"{row['bandwidth'] / 1e9:8.1f}{row['rate'] / 1e9:9.1f}",
+        flush=True,
+    )
+
+
+def _time(seconds: float) -> str:
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,13 @@
+"""`grad` and its kin give way to programs that mean the same, which are then optimised like any text.
+
+scalars     derivatives of functions of scalars, one line each
+formulas    adjoints of what index notation says
+linalg.tp   adjoints of factorizations, solves and matrix functions, in the language
+reverse     adjoints of programs, from the results back to the operands
+loops       adjoints of scans, loops and branches
+transform   `grad`, `jacobian`, `hessian`, `jvp`, `vjp`, `vmap`, `laplacian`
+"""
+
+from tpc.passes.differentiate.transform import differentiate
+
+__all__ = ["differentiate"]

@@ -1,0 +1,178 @@
+"""Adjoints of loops and branches.
+
+    scan t in T:  s, y_t = f(t, s, c)
+    scan t in T:  s_bar, c_bar += vjp(f)(T-1-t, s_(T-1-t), c)(s_bar, y_bar_(T-1-t))
+
+A loop is run again with the state of every pass collected, and then backwards over these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tpc.dsl.diagnostics import fail
+from tpc.ir.build import input_node, items, make, size
+from tpc.ir.node import Node, Program
+from tpc.ir.ops.structure import IF, REPEAT, SCAN, SUBSCRIPT, At, Range
+from tpc.ir.rewrite import replace
+from tpc.ir.types import INT, TensorType
+from tpc.passes.differentiate.rules import fitted, zeros
+
+Inner = Callable[[Sequence[Node], Sequence["Node | None"], Sequence[Node]], "list[Node | None]"]
+
+
+def adjoint(node: Node, bars: Sequence[Node | None], active: Sequence[bool], inner: Inner) -> list[Node | None]:
+    """The adjoints of the operands of a loop or branch.
+
+    Raises
+    ------
+    TpcError
+        If the number of passes is not known before the loop runs (E0608).
+    """
+    if node.op is IF:
+        return _branch(node, bars, active, inner)
+    return _Scan(node, bars, active, inner).run()
+
+
+def _floats(type: TensorType) -> bool:
+    return type.dtype.kind in "fc"
+
+
+def _branch(node: Node, bars: Sequence[Node | None], active: Sequence[bool], inner: Inner) -> list[Node | None]:
+    types = node.type if isinstance(node.type, tuple) else (node.type,)
+    given = [b if b is not None else zeros(t) for b, t in zip(bars, types, strict=True)]
+    operands = node.args[1:]
+    asked = [k for k, a in enumerate(operands) if active[1 + k] and _floats(a.tensor)]
+    programs = []
+    for attribute in ("then", "other"):
+        program: Program = node[attribute]
+        fresh = Fresh(program)
+        more = [fresh(f"bar{k}", b.tensor) for k, b in enumerate(given)]
+        usable = [m if _floats(o.tensor) else None for m, o in zip(more, program.outputs, strict=True)]
+        found = inner(program.outputs, usable, [program.inputs[k] for k in asked])
+        outputs = [
+            fitted(f, operands[k].tensor) if f is not None else zeros(operands[k].tensor)
+            for f, k in zip(found, asked, strict=True)
+        ]
+        programs.append(Program(f"{program.name}_adjoint", (*program.inputs, *more), outputs, facts=program.facts))
+    result: list[Node | None] = [None] * len(node.args)
+    if asked:
+        made = make(IF, (node.args[0], *operands, *given), then=programs[0], other=programs[1])
+        for k, value in zip(asked, items(made), strict=True):
+            result[1 + k] = value
+    return result
+
+
+class Fresh:
+    """Inputs with names that a program does not have: equal inputs would be one."""
+
+    def __init__(self, *programs: Program) -> None:
+        self.taken = {i["name"] for program in programs for i in program.inputs}
+
+    def __call__(self, name: str, type: TensorType) -> Node:
+        while name in self.taken:
+            name += "_"
+        self.taken.add(name)
+        return input_node(name, type)
+
+
+class _Scan:
+    """The adjoint of one loop; a `repeat` with a known number of passes is a scan without results."""
+
+    def __init__(self, node: Node, bars: Sequence[Node | None], active: Sequence[bool], inner: Inner) -> None:
+        self.node, self.active, self.inner = node, active, inner
+        body: Program = node["body"]
+        self.states: int = node["state"]
+        if node.op is REPEAT:
+            if node.get("until") is not None or node["count"] is None:
+                raise fail(
+                    "E0608",
+                    "a `repeat` whose number of passes depends on its values has no derivative",
+                    help="give a fixed number of passes, without `until`",
+                )
+            self.extent = node["count"]
+            counter = Fresh(body)("pass", TensorType(INT))
+            self.body = body.replace(inputs=(counter, *body.inputs))
+        else:
+            self.extent = node["extent"]
+            self.body = body
+        types = node.type if isinstance(node.type, tuple) else (node.type,)
+        self.bars = [b if b is not None else zeros(t) if _floats(t) else None for b, t in zip(bars, types, strict=True)]
+
+    def run(self) -> list[Node | None]:
+        states, body, node = self.states, self.body, self.node
+        counter, *inputs = body.inputs
+        kept, fixed = inputs[:states], inputs[states:]
+        collected = self._collected()
+        moving = [k for k in range(states) if _floats(kept[k].tensor)]
+        asked = [k for k in range(len(fixed)) if self.active[states + k] and _floats(fixed[k].tensor)]
+        stacked = [k for k in range(states, len(body.outputs)) if self.bars[k] is not None]
+
+        # the body of the backward loop: its counter, what it carries, and what it reads
+        fresh = Fresh(body)
+        turn = fresh("turn", TensorType(INT))
+        carried = [fresh(f"bar{k}", kept[k].tensor) for k in moving]
+        totals = [fresh(f"total{k}", fixed[k].tensor) for k in asked]
+        whole = [fresh(f"seen{k}", c.tensor) for k, c in enumerate(collected)]
+        given = [fresh(f"given{k}", _of(self.bars[k]).tensor) for k in stacked]
+        here = make("sub", (size(self.extent - 1), turn))
+        now = {counter: here, **{s: _row(w, here) for s, w in zip(kept, whole, strict=True)}}
+        outputs = replace(body.outputs, now)
+        wanted = [*(now[kept[k]] for k in moving), *(fixed[k] for k in asked)]
+        cotangents: list[Node | None] = [None] * len(outputs)
+        for k, bar in zip(moving, carried, strict=True):
+            cotangents[k] = bar
+        for k, array in zip(stacked, given, strict=True):
+            cotangents[k] = _row(array, here)
+        found = self.inner(outputs, cotangents, wanted)
+        back = [
+            fitted(f, s.tensor) if f is not None else zeros(s.tensor)
+            for f, s in zip(found[: len(moving)], carried, strict=True)
+        ]
+        sums = [
+            make("add", (t, fitted(f, t.tensor))) if f is not None else t
+            for f, t in zip(found[len(moving) :], totals, strict=True)
+        ]
+        backward = Program(
+            f"{body.name}_adjoint", (turn, *carried, *totals, *whole, *given, *fixed), (*back, *sums), facts=body.facts
+        )
+        start = [*(_of(self.bars[k]) for k in moving), *(zeros(fixed[k].tensor) for k in asked)]
+        rest = [*collected, *(_of(self.bars[k]) for k in stacked), *node.args[states : states + len(fixed)]]
+        result: list[Node | None] = [None] * len(node.args)
+        if not start:
+            return result
+        loop = make(SCAN, (*start, *rest), body=declared(backward), state=len(start), extent=self.extent)
+        values = items(loop)
+        for k, value in zip([*moving, *(states + k for k in asked)], values, strict=True):
+            result[k] = value
+        return result
+
+    def _collected(self) -> list[Node]:
+        """The state before every pass, stacked."""
+        if not self.states:
+            return []
+        body = self.body
+        forward = body.replace(
+            outputs=(*body.outputs[: self.states], *body.inputs[1 : 1 + self.states]),
+            output_names=tuple(f"out{k}" for k in range(2 * self.states)),
+        )
+        operands = self.node.args[: len(body.inputs) - 1]
+        loop = make(SCAN, operands, body=forward, state=self.states, extent=self.extent)
+        return items(loop)[self.states :]
+
+
+def declared(program: Program) -> Program:
+    """A body with the facts of what is still there."""
+    there = set(program.nodes) | set(program.inputs)
+    return program.replace(facts=[(n, f) for n, f in program.facts if n in there])
+
+
+def _of(bar: Node | None) -> Node:
+    assert bar is not None
+    return bar
+
+
+def _row(array: Node, place: Node) -> Node:
+    """The entry of the first axis at a place."""
+    rest = tuple(Range(0, dim, 1) for dim in array.tensor.dims[1:])
+    return make(SUBSCRIPT, (array, place), items=(At(None), *rest))

@@ -1,0 +1,252 @@
+"""Adjoints of a graph, from its results back to the values that are asked for (reverse accumulation)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from tpc.ir.build import cast, items, literal, literal_value, make
+from tpc.ir.dims import is_nonnegative
+from tpc.ir.formula import Access, Apply, Literal, Scalar
+from tpc.ir.node import Node, topological
+from tpc.ir.ops.structure import IF, ITEM, REPEAT, SCAN
+from tpc.ir.scalar import SCALARS
+from tpc.ir.types import TensorType
+from tpc.passes.differentiate import library
+from tpc.passes.differentiate.formulas import adjoint, no_derivative
+from tpc.passes.differentiate.rules import CUT, RULES, fitted, part, zeros
+from tpc.passes.differentiate.scalars import derivatives, is_one, is_zero, put
+
+_MATRIX_FUNCTIONS = frozenset(["expm", "logm", "sqrtm", "matpow"])
+
+
+def adjoints(
+    outputs: Sequence[Node],
+    bars: Sequence[Node | None],
+    wanted: Sequence[Node],
+    symmetric: Collection[Node] = (),
+) -> list[Node | None]:
+    """The adjoints of values, given those of results.
+
+    Parameters
+    ----------
+    outputs, bars
+        Results and their adjoints; None where a result does not count.
+    wanted
+        The values to differentiate by. Nothing else is computed.
+    symmetric
+        Values that are known to be symmetric matrices.
+
+    Returns
+    -------
+    list
+        For each wanted value its adjoint, of the same type, or None where no result depends on it.
+
+    Raises
+    ------
+    TpcError
+        If a value on the way has no derivative (E0608).
+    """
+    return _Reverse(outputs, wanted, symmetric).run(outputs, bars)
+
+
+def node_adjoints(
+    node: Node, bars: Sequence[Node | None], active: Collection[Node], symmetric: Collection[Node] = ()
+) -> list[Node | None]:
+    """What one node adds to the adjoints of its operands, of their types; None for those that are not active."""
+    found = _Reverse((), tuple(active), symmetric).of_node(node, bars)
+    pairs = zip(node.args, found, strict=True)
+    return [None if bar is None or a not in active else fitted(bar, a.tensor) for a, bar in pairs]
+
+
+def is_differentiable(type: object) -> bool:
+    return isinstance(type, TensorType) and type.dtype.kind in "fc"
+
+
+class _Reverse:
+    def __init__(self, outputs: Sequence[Node], wanted: Sequence[Node], symmetric: Collection[Node]) -> None:
+        self.wanted, self.symmetric = wanted, symmetric
+        self.order = topological(outputs)
+        self.bars: dict[Node, Node] = {}
+        self.active = set(wanted)
+        for node in self.order:
+            if any(a in self.active for a in node.args) and carries(node):
+                self.active.add(node)
+
+    def run(self, outputs: Sequence[Node], bars: Sequence[Node | None]) -> list[Node | None]:
+        for output, bar in zip(outputs, bars, strict=True):
+            if bar is not None:
+                self._add(output, bar)
+        stop = set(self.wanted)
+        parts: dict[Node, dict[int, Node]] = {}
+        for node in reversed(self.order):
+            if node.op is ITEM and node in self.bars and node.args[0] in self.active and node not in stop:
+                parts.setdefault(node.args[0], {})[node["position"]] = self.bars[node]
+                continue
+            found = self._bars_of(node, parts)
+            if found is None or node not in self.active or node in stop:
+                continue
+            for operand, bar in zip(node.args, self.of_node(node, found), strict=True):
+                if bar is not None:
+                    self._add(operand, bar)
+        return [self.bars.get(node) for node in self.wanted]
+
+    def _bars_of(self, node: Node, parts: Mapping[Node, Mapping[int, Node]]) -> list[Node | None] | None:
+        """The adjoints of the results of a node; None where nothing depends on any."""
+        if isinstance(node.type, TensorType):
+            bar = self.bars.get(node)
+            return None if bar is None else [bar]
+        if node not in parts:
+            return None
+        return [parts[node].get(k) for k in range(len(node.type))]
+
+    def _add(self, operand: Node, bar: Node) -> None:
+        if operand not in self.active or not is_differentiable(operand.type):
+            return
+        bar = fitted(bar, operand.tensor)
+        known = self.bars.get(operand)
+        self.bars[operand] = bar if known is None else make("add", (known, bar))
+
+    # ---- rules
+
+    def of_node(self, node: Node, bars: Sequence[Node | None]) -> Sequence[Node | None]:
+        """What a node adds to the adjoints of its operands."""
+        from tpc.passes.differentiate import loops
+
+        name = node.op.name
+        if name in CUT:
+            return [None] * len(node.args)
+        if node.op in (SCAN, REPEAT, IF):
+            return loops.adjoint(node, bars, [a in self.active for a in node.args], self._inner)
+        whole = [zeros(t) if b is None else b for b, t in zip(bars, types_of(node), strict=True)]
+        if name in RULES:
+            return RULES[name](node, whole)
+        if name in SCALARS:
+            return self._elementwise(node, whole[0])
+        if node.op.group == "linalg":
+            return self._linear_algebra(node, whole)
+        types = [a.tensor for a in node.args]
+        formula = node.op.formula(types, dict(node.attributes))
+        if formula is None:
+            raise no_derivative(name, "it has none in the language yet")
+        found: list[Node | None] = []
+        for number, operand in enumerate(node.args):
+            terms = []
+            if operand in self.active and is_differentiable(operand.type):
+                terms = adjoint(formula, node.args, number, node, whole[0])
+            total: Node | None = None
+            for term in terms:
+                total = term if total is None else make("add", (total, term))
+            found.append(total)
+        return found
+
+    def _elementwise(self, node: Node, bar: Node) -> list[Node | None]:
+        lines = derivatives(node.op.name)
+        if node.op.name == "pow" and literal_value(node.args[1]) == 0:
+            return [None, None]
+        if lines is None:
+            raise no_derivative(node.op.name)
+        operands: tuple[Scalar, ...] = tuple(Access(n, ()) for n in range(len(node.args) + 1))
+        values = [*node.args, node]
+        if node.tensor.dtype.kind == "c":  # of holomorphic functions: conjugate derivatives
+            values = [make("conj", (v,)) if v.tensor.dtype.kind == "c" else v for v in values]
+        found: list[Node | None] = []
+        for operand, line in zip(node.args, lines, strict=True):
+            counts = operand in self.active and not is_zero(line)
+            found.append(_times(bar, put(line, operands), values) if counts else None)
+        return found
+
+    def _linear_algebra(self, node: Node, bars: Sequence[Node]) -> Sequence[Node | None]:
+        name, args = node.op.name, list(node.args)
+        if name == "solve_triangular":
+            name = "solve_lower" if node["lower"] else "solve_upper"
+        if name == "lstsq" and is_nonnegative(args[0].tensor.dims[-2] - args[0].tensor.dims[-1]):
+            name = "lstsq_tall"
+        if len(args) == 2 and args[1].tensor.rank == 1:
+            name += "_vector"
+        if args[0].tensor.rank > 2 and library.has(f"{name}_batch"):
+            name += "_batch"
+        if args[0] in self.symmetric and library.has(f"{name}_symmetric"):
+            name += "_symmetric"
+        if name in _MATRIX_FUNCTIONS:
+            corner = self._corner(node, bars[0])
+            if name != "matpow" or args[1] not in self.active:
+                return [corner, *([None] * (len(args) - 1))]
+            return [corner, *library.applied("matpow_power", [args[0], node, bars[0]])]
+        if name == "qr" and not is_nonnegative(args[0].tensor.dims[-2] - args[0].tensor.dims[-1]):
+            raise no_derivative("qr of a wide matrix", "its columns are not independent")
+        if not library.has(name):
+            raise no_derivative(node.op.name, "it has none in the language yet")
+        values = [*args, *items(node)]
+        if any(v.tensor.dtype.kind == "c" for v in values):
+            if name.removesuffix("_batch") not in ("inv", "solve", "solve_vector", "det", "logdet"):
+                raise no_derivative(f"{name} of complex matrices", "only that of real ones is there yet")
+            values = [make("conj", (v,)) for v in values]
+        found = library.applied(name, [*values, *bars])
+        if name == "eigh":
+            found = [make("mul", (literal(0.5), make("add", (found[0], make("transpose", (found[0],))))))]
+        return found
+
+    def _corner(self, node: Node, bar: Node) -> Node:
+        """The adjoint of a matrix function: f([A, E; 0, A]) has its derivative along E in the corner (Mathias 1996)."""
+        a = node.args[0]
+        n = a.tensor.dims[-1]
+        turned = make("transpose", (a,))
+        upper = make("concat", (turned, bar), axis=-1)
+        lower = make("concat", (zeros(a.tensor), turned), axis=-1)
+        whole = make(node.op, (make("concat", (upper, lower), axis=-2), *node.args[1:]), **dict(node.attributes))
+        return part(part(whole, -2, 0, n), -1, n, n)
+
+    def _inner(self, outputs: Sequence[Node], bars: Sequence[Node | None], wanted: Sequence[Node]) -> list[Node | None]:
+        return adjoints(outputs, bars, wanted, self.symmetric)
+
+
+def carries(node: Node) -> bool:
+    """Whether a small change of an operand can change the value a little."""
+    if node.op.name in CUT:
+        return False
+    return any(is_differentiable(t) for t in types_of(node))
+
+
+def types_of(node: Node) -> tuple[TensorType, ...]:
+    return node.type if isinstance(node.type, tuple) else (node.type,)
+
+
+def _times(bar: Node, line: Scalar, values: Sequence[Node]) -> Node:
+    """An adjoint times a derivative; a choice between numbers is one between multiples of the adjoint."""
+    if is_one(line):
+        return bar
+    if line == Literal("-1"):
+        return make("neg", (bar,))
+    if is_zero(line):
+        return literal(0.0)
+    if isinstance(line, Apply) and line.function == "select":
+        condition, *arms = line.arguments
+        return make("select", (_node(condition, values), *(_times(bar, arm, values) for arm in arms)))
+    factor = _node(line, values)
+    if _is_number_one(bar):
+        factor = cast(factor, bar.tensor.dtype) if factor.tensor.dtype.is_weak else factor
+        if factor.type is bar.type:
+            return factor
+    return make("mul", (bar, factor))
+
+
+def _is_number_one(node: Node) -> bool:
+    return literal_value(node.args[0] if node.op.name == "cast" else node) == 1
+
+
+def _node(scalar: Scalar, values: Sequence[Node]) -> Node:
+    """A scalar expression as elementwise ops on values."""
+    match scalar:
+        case Access(operand=operand):
+            return values[operand]
+        case Literal():
+            return literal(scalar.value)
+        case Apply(function="pow", arguments=(base, exponent)):
+            power = _node(exponent, values)
+            value = literal_value(power)
+            if isinstance(value, float) and value.is_integer():
+                power = literal(int(value))
+            return _node(base, values) if value == 1 else make("pow", (_node(base, values), power))
+        case Apply(function=function, arguments=arguments):
+            return make(function, [_node(a, values) for a in arguments])
+    raise TypeError(scalar)

@@ -1,0 +1,268 @@
+"""`grad` and its kin give way to what they mean: each is a map from programs to programs.
+
+Jacobians and Hessians are loops over directions, which the pass `vectorise` turns into products.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from tpc.ir.build import cast, input_node, items, literal, make
+from tpc.ir.dims import Dim, DimLike, divide, is_nonnegative, product, substitute
+from tpc.ir.facts import analyse
+from tpc.ir.node import Node, Program
+from tpc.ir.ops.structure import DERIVATIVE, SCAN, SUBSCRIPT, At, Range
+from tpc.ir.rewrite import map_programs, ordered_facts, replace, rewrite
+from tpc.ir.sizes import with_sizes
+from tpc.ir.types import INT, TensorType
+from tpc.passes.differentiate import forward
+from tpc.passes.differentiate.loops import Fresh, declared
+from tpc.passes.differentiate.reverse import adjoints
+from tpc.passes.differentiate.rules import fitted, zeros
+from tpc.passes.inline import inline
+
+
+def differentiate(program: Program) -> Program:
+    """The program without `grad`, `jacobian` and the others.
+
+    Raises
+    ------
+    TpcError
+        If something that is differentiated has no derivative (E0608).
+    """
+    if not any(node.op is DERIVATIVE for node in program.walk()):
+        return program
+    taken: dict[Node, list[Node]] = {}
+
+    def change(node: Node) -> Node:
+        if node.op.name == "item" and node.args[0] in taken:
+            position: int = node["position"]
+            return taken[node.args[0]][position]
+        if node.op is not DERIVATIVE:
+            return map_programs(node, differentiate)
+        results = _meaning(node)
+        taken[node] = results
+        return results[0] if len(results) == 1 else node
+
+    known = [n for n, _ in program.facts]
+    results = rewrite([*program.outputs, *known], change)
+    outputs = results[: len(program.outputs)]
+    facts = zip(results[len(outputs) :], (f for _, f in program.facts), strict=True)
+    return program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts))
+
+
+def _meaning(node: Node) -> list[Node]:
+    """The results of a derivative, applied."""
+    body: Program = node["body"]
+    steps: Sequence[tuple[str, tuple[str, ...]]] = node["steps"]
+    types = []
+    for operand, parameter in zip(node.args, body.inputs, strict=False):
+        maps = sum(kind == "vmap" and (not names or parameter["name"] in names) for kind, names in steps)
+        types.append(TensorType(operand.tensor.dtype, operand.tensor.dims[maps:]))
+    made = inline(differentiate(with_sizes(body, _sizes(body, types))))
+    count = len(made.inputs)
+    for number, (kind, names) in enumerate(steps):
+        own = {i["name"]: i for i in made.inputs[:count]}
+        at = [own[name] for name in names or own]
+        if kind != "vmap":
+            made = _STEPS[kind](made, at)
+            continue
+        at += made.inputs[count:]
+        first = made.inputs.index(at[0])
+        around = sum(k == "vmap" and (not n or first >= count or at[0]["name"] in n) for k, n in steps[number + 1 :])
+        made = vmap(made, at, node.args[first].tensor.dims[around])
+    outputs = replace(made.outputs, dict(zip(made.inputs, node.args, strict=True)))
+    wanted = node.type if isinstance(node.type, tuple) else (node.type,)
+    return [_as(o, t) for o, t in zip(outputs, wanted, strict=True)]
+
+
+def _as(node: Node, type: TensorType) -> Node:
+    if node.tensor.dims != type.dims:
+        node = make("broadcast_to" if len(node.tensor.dims) < len(type.dims) else "reshape", (node,), dims=type.dims)
+    return node if node.tensor.dtype is type.dtype or type.dtype.is_weak else cast(node, type.dtype)
+
+
+def _sizes(body: Program, types: Sequence[TensorType]) -> dict[str, DimLike]:
+    """What the sizes of a function are for operands of these types."""
+    found: dict[str, DimLike] = {}
+    pairs = [
+        (have, want)
+        for i, t in zip(body.inputs, types)
+        for have, want in zip(i.tensor.dims, t.dims, strict=True)
+        if isinstance(have, Dim)
+    ]
+    for have, want in pairs:
+        match have.terms:
+            case (((((str(name), 1),), 1)),):
+                found.setdefault(name, want)
+    for have, want in pairs:  # such as 2*n + 1, where n stands nowhere by itself
+        solved = _solved(substitute(have, found), want)
+        if solved is not None:
+            found.setdefault(*solved)
+    return found
+
+
+def _solved(have: DimLike, want: DimLike) -> tuple[str, DimLike] | None:
+    if not isinstance(have, Dim):
+        return None
+    terms = [(m, c) for m, c in have.terms if m]
+    if len(terms) != 1 or len(terms[0][0]) != 1 or not isinstance(terms[0][0][0][0], str) or terms[0][0][0][1] != 1:
+        return None
+    ((name, _),), factor = terms[0]
+    assert isinstance(name, str)
+    constant = sum(c for m, c in have.terms if not m)
+    return name, divide(want - constant, factor)
+
+
+# ---- steps
+
+
+def symmetric_values(program: Program) -> set[Node]:
+    """The values of a program that are known to be symmetric matrices."""
+    facts = analyse(program)
+    return {n for n in program.nodes if any(f.name == "symmetric" for f in facts.get(n, ()))}
+
+
+def _adjoints(program: Program, bars: Sequence[Node | None], wanted: Sequence[Node]) -> list[Node]:
+    found = adjoints(program.outputs, bars, wanted, symmetric_values(program))
+    return [zeros(w.tensor) if f is None else fitted(f, w.tensor) for f, w in zip(found, wanted, strict=True)]
+
+
+def _tangents(program: Program, directions: Mapping[Node, Node]) -> list[Node]:
+    found = forward.tangents(program.outputs, directions, symmetric_values(program))
+    return [zeros(o.tensor) if f is None else fitted(f, o.tensor) for f, o in zip(found, program.outputs, strict=True)]
+
+
+def _gradients(program: Program, at: Sequence[Node]) -> list[Node]:
+    value = program.outputs[0]
+    one = literal(1.0) if value.tensor.dtype.is_weak else cast(literal(1.0), value.tensor.dtype)
+    return _adjoints(program, [one], at)
+
+
+def _grad(program: Program, at: Sequence[Node]) -> Program:
+    return _with_outputs(program, _gradients(program, at))
+
+
+def _value_and_grad(program: Program, at: Sequence[Node]) -> Program:
+    return _with_outputs(program, [program.outputs[0], *_gradients(program, at)])
+
+
+def vjp(program: Program, at: Sequence[Node]) -> Program:
+    """The program of the adjoints of some inputs; further inputs are those of the results."""
+    fresh = Fresh(program)
+    given = [fresh("bar", o.tensor) for o in program.outputs]
+    bars = [b if b.tensor.dtype.kind in "fc" else None for b in given]
+    return _with_outputs(program, _adjoints(program, bars, at), *given)
+
+
+def jvp(program: Program, at: Sequence[Node]) -> Program:
+    """The program of the tangents of the results; further inputs are those of some inputs."""
+    fresh = Fresh(program)
+    directions = {i: fresh("direction", i.tensor) for i in at}
+    return _with_outputs(program, _tangents(program, directions), *directions.values())
+
+
+def _hvp(program: Program, at: Sequence[Node]) -> Program:
+    """Forward over reverse."""
+    return jvp(_grad(program, at), at)
+
+
+def _jacobian(program: Program, at: Sequence[Node]) -> Program:
+    """Rows where there are fewer results than entries of the parameter, else columns."""
+    outputs = []
+    for output in program.outputs:
+        one = _with_outputs(program, [output])
+        for parameter in at:
+            rows, columns = product(output.tensor.dims), product(parameter.tensor.dims)
+            whole = (*output.tensor.dims, *parameter.tensor.dims)
+            if _is_less(rows, columns, output.tensor.rank, parameter.tensor.rank):
+                made = _along(one, output.tensor, lambda unit, p=one, x=parameter: _adjoints(p, [unit], [x]))  # type: ignore[misc]
+                made = make("reshape", made, dims=whole)
+            else:
+                made = _along(one, parameter.tensor, lambda unit, p=one, x=parameter: _tangents(p, {x: unit}))  # type: ignore[misc]
+                flat = make("reshape", made, dims=(columns, rows))
+                made = make("reshape", (make("transpose", (flat,)),), dims=whole)
+            outputs.append(made)
+    return _with_outputs(program, outputs)
+
+
+def _is_less(rows: DimLike, columns: DimLike, row_rank: int, column_rank: int) -> bool:
+    if is_nonnegative(columns - rows):
+        return True
+    return not is_nonnegative(rows - columns) and row_rank < column_rank
+
+
+def _hessian(program: Program, at: Sequence[Node]) -> Program:
+    (x,) = at
+    slope = _grad(program, at)
+    whole = _along(slope, x.tensor, lambda unit: _tangents(slope, {x: unit}))
+    return _with_outputs(program, [make("reshape", whole, dims=(*x.tensor.dims, *x.tensor.dims))])
+
+
+def _laplacian(program: Program, at: Sequence[Node]) -> Program:
+    """Second derivatives added up on their way; where a loop is on the way, the trace of the Hessian."""
+    (x,), (value,) = at, program.outputs
+    if not forward.has_loops([value]):
+        found = forward.laplacian(value, x, symmetric_values(program), lambda body: _along(program, x.tensor, body))
+        return _with_outputs(program, [zeros(value.tensor) if found is None else fitted(found, value.tensor)])
+    slope = _grad(program, at)
+
+    def curvature(unit: Node) -> list[Node]:
+        (change,) = _tangents(slope, {x: unit})
+        return [make("sum", (make("mul", (change, unit)),), axis=None, keepdims=False)]
+
+    return _with_outputs(program, [make("sum", _along(slope, x.tensor, curvature), axis=None, keepdims=False)])
+
+
+def _along(program: Program, type: TensorType, values: Callable[[Node], Sequence[Node]]) -> list[Node]:
+    """Values for every unit of a type, stacked along a first axis: a loop over the entries."""
+    count = product(type.dims)
+    counter = input_node("entry", TensorType(INT))
+    inner = values(_unit(counter, type))
+    if not inner:
+        return []
+    inputs = (counter, *program.inputs)
+    body = declared(Program(f"{program.name}_along", inputs, inner, facts=program.facts))
+    return items(make(SCAN, program.inputs, body=body, state=0, extent=count))
+
+
+def _unit(counter: Node, type: TensorType) -> Node:
+    """The array that is 1 at one entry and 0 elsewhere."""
+    count = product(type.dims)
+    if not type.dims:
+        return cast(literal(1.0), type.dtype) if not type.dtype.is_weak else literal(1.0)
+    whole = make("eye", (), i=count, j=count, dtype=None if type.dtype.is_weak else type.dtype)
+    row = make(SUBSCRIPT, (whole, counter), items=(At(None), Range(0, count, 1)))
+    return row if len(type.dims) == 1 else make("reshape", (row,), dims=type.dims)
+
+
+def vmap(program: Program, at: Sequence[Node], lead: DimLike) -> Program:
+    """A loop over the first axis, of size `lead`, of some inputs."""
+    counter = input_node("entry", TensorType(INT))
+    whole = {i: input_node(i["name"], TensorType(i.tensor.dtype, (lead, *i.tensor.dims))) for i in at}
+    rows = {
+        i: make(SUBSCRIPT, (w, counter), items=(At(None), *(Range(0, d, 1) for d in i.tensor.dims)))
+        for i, w in whole.items()
+    }
+    inputs = [whole.get(i, i) for i in program.inputs]
+    known = [(n, f) for n, f in program.facts if n in inputs]
+    body = Program(f"{program.name}_each", (counter, *inputs), replace(program.outputs, rows), facts=known)
+    loop = make(SCAN, inputs, body=body, state=0, extent=lead)
+    return Program(program.name, inputs, items(loop), facts=known)
+
+
+_STEPS = {
+    "grad": _grad,
+    "value_and_grad": _value_and_grad,
+    "vjp": vjp,
+    "jvp": jvp,
+    "hvp": _hvp,
+    "jacobian": _jacobian,
+    "hessian": _hessian,
+    "laplacian": _laplacian,
+}
+
+
+def _with_outputs(program: Program, outputs: Sequence[Node], *more: Node) -> Program:
+    inputs = (*program.inputs, *more)
+    return declared(Program(program.name, inputs, outputs, facts=program.facts, where=program.where))

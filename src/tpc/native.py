@@ -1,0 +1,73 @@
+"""How compiled functions use native code: calls that go to it at once, and its threads."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tpc.compiled import Compiled, Specialised
+    from tpc.ir.dims import DimLike
+    from tpc.ir.node import Program
+
+
+def call_at_once(compiled: Compiled, special: Specialised) -> None:
+    """Let calls of a function go straight to its native code, where that is all of it; else do nothing.
+
+    What the native code does not take goes the way that it went before. `cost` and `seconds` then speak of the last
+    call that did.
+    """
+    from tpc.backends.llvm import entry
+    from tpc.backends.llvm.stages import Staged
+
+    run, emitted = special.run, special.code.emitted
+    guards = _guards(special.program)
+    if not isinstance(run, Staged) or emitted.whole not in run.lowered or guards is None or emitted.sizes:
+        return
+    call = type(compiled).__call__
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        return call(compiled, *args, **kwargs)
+
+    slow.__name__, slow.__doc__ = compiled.__name__, compiled.__doc__
+    names = special.program.output_names
+    results = tuple if len(names) == 1 else namedtuple(compiled.__name__, names, rename=True)
+    parameters = [node["name"] for node in special.program.inputs]
+    entered = entry.entry(run.lowered[emitted.whole], slow, parameters, nonnegative=guards, results=results)
+    entry.call_at_once(compiled, entered)
+
+
+def _guards(program: Program) -> list[DimLike] | None:
+    """What must not be negative for the constraints on sizes to hold; None where that cannot be said so."""
+    found: list[DimLike] = []
+    for constraint in program.where:
+        difference = constraint.left - constraint.right
+        match constraint.relation:
+            case ">=":
+                found.append(difference)
+            case ">":
+                found.append(difference - 1)
+            case "<=":
+                found.append(-1 * difference)
+            case "<":
+                found.append(-1 * difference - 1)
+            case "==":
+                found += [difference, -1 * difference]
+            case _:
+                return None
+    return found
+
+
+@contextmanager
+def limited(threads: int) -> Iterator[None]:
+    """Native code and the BLAS that it calls take so many threads in this context."""
+    from tpc.backends.llvm import blas, engine
+
+    engine.set_threads(threads)
+    blas.set_threads(threads)
+    try:
+        yield
+    finally:
+        engine.set_threads(None)

@@ -1,0 +1,147 @@
+"""Fusion: which values are stored, and in what form."""
+
+from __future__ import annotations
+
+import pytest
+
+from tpc.backends.llvm.fusion.blocks import Block, blocked
+from tpc.backends.llvm.fusion.contraction import contraction
+from tpc.backends.llvm.fusion.plan import statements
+from tpc.backends.llvm.fusion.rows import kept_row
+from tpc.backends.llvm.fusion.statement import Statement, computed
+from tpc.backends.llvm.fusion.terms import parts
+from tpc.backends.llvm.fusion.together import together
+from tpc.ir.dims import named
+
+from .calls import program
+
+
+def stored(text: str) -> list[str]:
+    """The ops whose values are stored, in order."""
+    return [s.target.op.name if hasattr(s.target, "op") else s.target.name for s in statements(program(text))]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("def f(x: f64[n], y: f64[n]) = exp(x * 2 + y) - x", ["sub"]),
+        ("def f(x: f64[n, m]) = softmax(x * 2)", ["softmax"]),
+        # a sum of what is scaled by its own row's largest entry: nothing but the result
+        (
+            "def f(x: f64[n, m]):\n"
+            "    e = exp(x - max(x, axis=1, keepdims=true))\n"
+            "    return e / sum(e, axis=1, keepdims=true)",
+            ["div"],
+        ),
+        # a matrix that is read once, by a product with a vector, is never there
+        ("def f(x: f64[n], y: f64[m], v: f64[m]):\n    K[i, j] = exp(x[i] * y[j])\n    return K @ v", ["matvec"]),
+        # read twice, it is stored
+        (
+            "def f(x: f64[n], y: f64[m], v: f64[m]):\n    K[i, j] = exp(x[i] * y[j])\n    return K @ v, sum(K, axis=0)",
+            ["index", "matvec", "sum"],
+        ),
+        # the diagonal of a product needs no product
+        ("def f(A: f64[n, m], B: f64[m, n]) = diag(A @ B)", ["diag"]),
+        # a large product is a library's, whatever is done with it
+        ("def f(A: f64[n, m], B: f64[m, k]) = relu(A @ B + 1)", ["matmul", "relu"]),
+        # a value of all entries is known before the first of them is divided
+        ("def f(x: f64[n, m]) = x / sum(x)", ["sum_parts", "sum", "div"]),
+        # a mean of columns is not computed anew for every row
+        ("def f(x: f64[n, m]) = x - mean(x, axis=0)", ["mean", "sub"]),
+        ("def f(x: f64[n, m]) = x - mean(x, axis=1, keepdims=true)", ["sub"]),
+    ],
+)
+def test_what_is_stored(text: str, names: list[str]) -> None:
+    assert stored(text) == names
+
+
+def test_letters_that_run_through_memory_as_one_are_one() -> None:
+    (whole,) = statements(program("def f(x: f64[n, m], y: f64[n, m]) = x * y"))
+    assert [extent for _, extent in whole.letters] == [named("n") * named("m")]
+    (rows,) = statements(program("def f(x: f64[n, m], y: f64[m]) = x * y"))
+    assert [extent for _, extent in rows.letters] == [named("n"), named("m")]
+
+
+def test_equal_folds_are_one_term() -> None:
+    (whole,) = statements(program("def f(x: f64[n, m]) = softmax(x)"))
+    folds = [t for t in parts(whole.body) if t.kind == "fold"]
+    assert sorted(t.data[0] for t in folds) == ["max", "sum"]
+
+
+def test_a_row_of_exponentials_is_kept() -> None:
+    (whole,) = statements(program("def f(x: f64[n, m]) = softmax(x)"))
+    kept, stored_by_folds = kept_row(whole)
+    assert [t.data for t in stored_by_folds] == ["exp"]
+    assert whole.target in kept.reads
+    *_, summed = statements(program("def f(x: f64[k, n, m]) = sum(softmax(x), axis=0)"))
+    assert kept_row(summed) == (summed, {})
+    (cheap,) = statements(program("def f(x: f64[n, m]) = x - mean(x, axis=1, keepdims=true)"))
+    assert kept_row(cheap) == (cheap, {})
+
+
+def test_what_does_not_depend_on_a_loop_is_computed_outside_of_it() -> None:
+    (whole,) = statements(
+        program("def f(x: f64[n, 3], y: f64[m], s: f64):\n    z[i, j] = exp(x[i, 0] * s) * y[j]\n    return z")
+    )
+    where = {
+        t.data: [name for name, _ in loops] for t, loops in computed(whole.body, whole.letters) if t.kind == "call"
+    }
+    assert where["exp"] == ["i"]
+
+
+def test_attention_lives_in_blocks() -> None:
+    whole = program("def f(Q: f64[n, d], K: f64[m, d], V: f64[m, d]) = softmax(Q @ K') @ V")
+    (block,) = blocked(statements(whole), whole.outputs)
+    assert isinstance(block, Block)
+    assert block.extent == named("n")
+    assert block.row_bytes == 2 * 8 * named("m")
+
+
+def test_a_value_read_in_other_rows_lives_in_no_block() -> None:
+    whole = program("def f(Q: f64[n, d], K: f64[n, d]) = softmax(Q @ K', axis=0) @ K")
+    assert all(isinstance(step, Statement) for step in blocked(statements(whole), whole.outputs))
+
+
+@pytest.mark.parametrize(
+    ("text", "large"),
+    [
+        ("def f(A: f64[n, m], B: f64[m, k]) = A @ B", True),
+        ("def f(A: f64[n, 8, 16], B: f64[n, 16, 8]) = A @ B", False),
+        ("def f(A: f64[n, m], v: f64[m]) = A @ v", False),
+    ],
+)
+def test_products_for_a_library(text: str, large: bool) -> None:
+    found = contraction(statements(program(text))[-1])
+    assert found is not None
+    assert found.is_large is large
+
+
+def test_products_are_those_of_the_program() -> None:
+    found = contraction(statements(program("def f(A: f64[n, m], B: f64[k, m]) = B @ A'"))[-1])
+    assert found is not None
+    assert [e for _, e in found.rows] == [named("k")]
+    assert [e for _, e in found.columns] == [named("n")]
+    assert contraction(statements(program("def f(A: f64[n, m]) = exp(A)"))[-1]) is None
+
+
+def test_a_reciprocal_before_the_loop_where_that_is_allowed() -> None:
+    whole = program("def f(x: f64[n], s: f64) = exp(x / s)")
+    exact, fast = (
+        [t.data for t in parts(statements(whole, fast)[0].body) if t.kind == "call"] for fast in (False, True)
+    )
+    assert exact == ["div", "exp"]
+    assert fast == ["div", "mul", "exp"]
+
+
+def test_results_of_one_pass() -> None:
+    text = "def f(x: f64[n], g: f64[n]):\n    a = 2 * x + g^2\n    b = sqrt(a) * g - x\n    return b, exp(b) + a"
+    whole = program(text)
+    (step,) = together(blocked(statements(whole), whole.outputs), whole.outputs)
+    assert isinstance(step, Statement)
+    assert {s.target for s in step.together} == set(whole.outputs)
+
+
+def test_what_needs_all_of_another_comes_after_it() -> None:
+    whole = program("def f(x: f64[n, m]):\n    y = exp(x)\n    return y, y / sum(y)")
+    steps = together(blocked(statements(whole), whole.outputs), whole.outputs)
+    assert len(steps) > 1

@@ -1,0 +1,231 @@
+"""Loop nests: what they compute is what the reference interpreter computes, and they stay inside of their arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.backends.contract import rounded
+from tests.backends.test_random import tolerance
+from tests.programs import generate
+
+from tpc.backends.llvm.lower import lower, refusal
+from tpc.dsl.diagnostics import InternalError
+from tpc.dsl.source import Source
+from tpc.ir.build import input_node
+from tpc.ir.dims import evaluate as extent
+from tpc.ir.elaborate.module import check
+from tpc.ir.node import Node, Program
+from tpc.ir.ops.structure import INPUT
+from tpc.ir.reference import evaluate
+from tpc.ir.rewrite import replace
+
+from .calls import Function, at_the_edge, compare, program
+
+# Rectangular, one entry, nothing; one less and one more than vectors hold; several panels and chunks.
+SIZES = [
+    {"n": 5, "m": 7, "k": 3},
+    {"n": 1, "m": 1, "k": 1},
+    {"n": 0, "m": 3, "k": 2},
+    {"n": 3, "m": 0, "k": 2},
+    {"n": 33, "m": 31, "k": 4},
+    {"n": 2, "m": 300, "k": 33},
+    {"n": 270, "m": 8, "k": 0},
+]
+
+PROGRAMS = {
+    "chain": "def f(x: T[n], a: T, b: T[n], c: T[n]) = sigmoid(a * x + b) * c - x",
+    "broadcast": "def f(x: T[n, m], y: T[m], z: T[n, 1]) = (x + y) * z",
+    "softmax": "def f(x: T[n, m]) = softmax(x), softmax(x, axis=0), log_softmax(x)",
+    "by hand": (
+        "def f(x: T[n, m]):\n"
+        "    e = exp(x - max(x, axis=1, keepdims=true))\n"
+        "    return e / sum(e, axis=1, keepdims=true)"
+    ),
+    "norms": "def f(x: T[n, m], g: T[m], b: T[m]) = layernorm(x, g, b), rmsnorm(x), norm(x)",
+    "moments": "def f(x: T[n, m]) = mean(x, axis=0), var(x, axis=1), std(x, axis=0)",
+    "squares": "def f(x: T[n], y: T[n]) = sum((x - y)^2)",
+    "totals": "def f(x: T[n, m]) = sum(x), mean(x), logsumexp(x), prod(x)",
+    "largest": "def f(x: T[n, m]) = max(x, axis=1), min(x, axis=0), argmax(x, axis=1), argmin(x, axis=0)",
+    "place": "def f(x: T[n, m]) = argmax(x)",
+    "logarithms": "def f(x: T[n, m]) = logsumexp(x, axis=0), logsumexp(x, axis=1)",
+    "truth": "def f(x: T[n, m]) = any(x > 0, axis=1), all(x > -1), sum(x > 0), x > 0, x <= 0 or x > 1",
+    "kernel sum": (
+        "def f(X: T[n, 3], Y: T[m, 3], v: T[m]):\n    K[i, j] = exp(-sum[k]((X[i, k] - Y[j, k])^2))\n    return K @ v"
+    ),
+    "wide kernel sum": (
+        "def f(X: T[n, k], Y: T[m, k], v: T[m]):\n    K[i, j] = exp(-sum[q]((X[i, q] - Y[j, q])^2))\n    return K @ v"
+    ),
+    "distances": "def f(X: T[n, k], Y: T[m, k]):\n    K[i, j] = sum[q]((X[i, q] - Y[j, q])^2)\n    return K",
+    "log product": "def f(A: T[n, k], B: T[m, k]) = logsumexp(A @ B', axis=1)",
+    "attention": "def f(Q: T[n, k], K: T[m, k], V: T[m, k]) = softmax(Q @ K') @ V",
+    "mixed": "def f(Q: T[k, n, 4], K: T[k, m, 4]) = sum(softmax(Q @ K'), axis=0)",
+    "far": "def f(x: T[n], y: T[n], A: T[n, m], B: T[m, n]) = (y @ A) @ (B @ x)",
+    "heads": "def f(Q: T[2, n, k], K: T[2, m, k], V: T[2, m, k]) = softmax(Q @ K') @ V",
+    "diagonal": "def f(A: T[n, m], B: T[m, n]) = diag(A @ B), trace(A @ B)",
+    "products": "def f(A: T[n, m], B: T[m, k], C: T[k, n]) = A @ B @ C",
+    "transposed": "def f(A: T[2, n, m], B: T[2, k, m], C: T[m, n]) = A @ B', C' * 2, reshape(C', n * m) * 2",
+    "vectors": "def f(A: T[n, m], v: T[m], w: T[n]) = A @ v, w @ A",
+    "small": "def f(A: T[n, 8, 8], B: T[n, 8, 8]) = A @ B",
+    "triangle": "def f(A: T[n, n], B: T[n, m]) = tril(A) @ B, cumsum(B, axis=0), cumsum(B, axis=1), cumprod(B)",
+    "guards": (
+        "def f(A: T[n, n], x: T[n]):\n"
+        "    y[i] = sum[k where k <= i](A[i, k] * x[k])\n"
+        "    z[i] = max[k where k >= i and k < i + 3](A[k, i])\n"
+        "    return y, z"
+    ),
+    "moved": "def f(x: T[n, m]) = pad(x, before=1, after=2, value=3), roll(x, shift=2) + flip(x)",
+    "joined": "def f(x: T[n, m], y: T[k, m]) = concat(x, y), stack(x, x, axis=1)",
+    "parts": "def f(x: T[2*n, m]):\n    a, b = split(x, parts=2)\n    return a - b",
+    "slices": "def f(x: T[n + 3, m]) = x[1], x[1:n, :], x[::2, 0:m]",
+    "stencil": "def f(x: T[n + 2]):\n    y[i in n] = x[i] - 2 * x[i + 1] + x[i + 2]\n    return y",
+    "convolution": "def f(x: T[n, m], k: T[3, 3]) = conv2d(x, k)",
+    "kronecker": "def f(A: T[n, m], B: T[k, 2]) = kron(A, B)",
+    "made": "def f(x: T[n], y: T[m]) = outer(x, y) + 1, eye(n), zeros(n, m), arange(n), 3",
+    "again": "def f(x: T[n, m]):\n    y = x * 2\n    return y, y, x",
+    "step": (
+        "def f(p: T[n, m], g: T[n, m], v: T[n, m]):\n"
+        "    w = 0.9 * v + 0.1 * g\n"
+        "    return p - w / (sqrt(abs(w)) + 1), w, sum(w, axis=1)"
+    ),
+    "integers": "def f(x: i64[n, m], y: i32[n, m]) = x * y + 1, mod(x, 5), sum(y), abs(y), f64(x) / 3, f32(y), i32(x)",
+}
+
+
+def arguments(whole: Program, sizes: dict[str, int], seed: int = 0) -> list[Any]:
+    draw = np.random.default_rng(seed)
+    made = []
+    for node in whole.inputs:
+        shape = [extent(d, sizes) for d in node.tensor.dims]
+        value = draw.integers(-20, 20, shape) if node.tensor.dtype.kind == "i" else draw.standard_normal(shape)
+        made.append(np.asarray(value).astype(node.tensor.dtype.numpy))
+    return made
+
+
+@pytest.mark.parametrize("dtype", ["f64", "f32"])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_programs(name: str, dtype: str) -> None:
+    whole = program(PROGRAMS[name].replace("T[", f"{dtype}[").replace(": T", f": {dtype}"))
+    function = Function(whole)
+    for sizes in SIZES:
+        arrays = arguments(whole, sizes)
+        try:
+            wanted = evaluate(whole, arrays, sizes)
+        except ValueError as error:
+            if "over nothing" in str(error):  # else a shape of these sizes has less than no entries
+                with pytest.raises(ValueError, match="of no entries has no value"):
+                    function(arrays, sizes)
+            continue
+        room = 1e-11 if dtype == "f64" else 1e-4
+        for value, right in zip(function(arrays, sizes), wanted, strict=True):
+            assert value.shape == right.shape
+            if value.dtype.kind in "bi":
+                np.testing.assert_array_equal(value, right)
+            else:
+                np.testing.assert_allclose(value, right, rtol=room, atol=room)
+
+
+def _cut(whole: Program) -> tuple[Program, list[Node]] | None:
+    """A program with what has no native code as inputs; None where their formats have none either."""
+    cut = {n: input_node(f"cut{k}", n.tensor) for k, n in enumerate(whole.nodes) if _is_refused(n)}
+    made = Program(whole.name, [*whole.inputs, *cut.values()], replace(whole.outputs, cut), whole.output_names)
+    return None if any(refusal(n) for n in (*made.inputs, *made.nodes)) else (made, list(cut))
+
+
+def _is_refused(node: Node) -> bool:
+    if node.op is INPUT or isinstance(node.type, tuple):
+        return False
+    return refusal(node) is not None or (node.op.name == "item" and refusal(node.args[0]) is not None)
+
+
+@pytest.mark.parametrize("start", range(0, 120, 20))
+def test_random_programs(start: int) -> None:
+    compared = 0
+    for seed in range(start, start + 20):
+        sample = generate(seed)
+        whole = check(Source(sample.text, "random.tp")).programs.get("main")
+        found = None if whole is None else _cut(whole)
+        if whole is None or found is None:
+            continue
+        native, cut = found
+        sizes = {size: max(1, count) for size, count in sample.sizes(seed).items()}
+        arrays = [rounded(a, i.tensor.dtype) for a, i in zip(sample.arrays(sizes, seed), whole.inputs, strict=True)]
+        arrays += evaluate(Program("cut", whole.inputs, cut), arrays, sizes) if cut else []
+        room = tolerance(native)
+        for value, right in zip(Function(native)(arrays, sizes), evaluate(native, arrays, sizes), strict=True):
+            assert value.shape == np.shape(right), sample.text
+            if value.dtype.kind in "bi":
+                np.testing.assert_array_equal(value, right, err_msg=sample.text)
+            elif room is not None:
+                size = float(np.max(np.abs(right), initial=1.0))
+                np.testing.assert_allclose(value, right, rtol=room, atol=room * size, err_msg=sample.text)
+        compared += 1
+    assert compared >= 5
+
+
+def test_a_total_of_several_chunks() -> None:
+    x = np.random.default_rng(0).standard_normal(100_000)
+    compare("def f(x: f64[n]) = sum(x * x), logsumexp(x), max(x), mean(x)", [x])
+
+
+def test_a_block_at_a_time() -> None:
+    draw = np.random.default_rng(0)
+    Q, K, V = (draw.standard_normal((s, 8)) for s in (70, 20_000, 20_000))
+    whole = program("def f(Q: f64[n, d], K: f64[m, d], V: f64[m, d]) = softmax(Q @ K') @ V")
+    (value,) = Function(whole)([Q, K, V])
+    weights = np.exp(Q @ K.T - (Q @ K.T).max(1, keepdims=True))
+    np.testing.assert_allclose(value, weights @ V / weights.sum(1, keepdims=True), rtol=1e-11)
+
+
+def test_special_values() -> None:
+    inf, nan = np.inf, np.nan
+    x = np.array([[1.0, inf, -inf, 2.0], [-inf, -inf, -inf, -inf], [nan, 1.0, 2.0, nan], [inf, inf, 0.0, -inf]])
+    compare("def f(x: f64[n, m]) = max(x, axis=1), min(x, axis=0), argmax(x, axis=1), argmin(x, axis=0)", [x])
+    compare("def f(x: f64[n, m]) = logsumexp(x, axis=1), logsumexp(x, axis=0), sum(x, axis=1), softmax(x)", [x])
+
+
+def test_positions_that_are_values() -> None:
+    text = "def f(x: f64[n, m], at: i64[k]) = take(x, at)"
+    x, at = np.arange(35.0).reshape(5, 7), np.array([4, 0, 2])
+    compare(text, [x, at])
+    for wrong in (-1, 5, 2**62, -(2**62)):
+        with pytest.raises(IndexError, match=r"outside of an array of shape \[n, m\]"):
+            Function(program(text))([x, np.array([0, wrong, 2])])
+
+
+def test_a_guard_holds_back_errors() -> None:
+    text = "def f(x: f64[n], at: i64[n]):\n    y[i in n] = sum[k where at[k] >= 0](x[at[k]] * (i + 1))\n    return y"
+    x = np.arange(6.0)
+    compare(text, [x, np.array([0, -1, 5, 3, -7, 1])])
+    with pytest.raises(IndexError):
+        Function(program(text))([x, np.array([0, -1, 6, 3, -7, 1])])
+
+
+def test_equal_functions_have_equal_text() -> None:
+    text = "def f(x: f64[n, m]) = softmax(x) @ x'"
+    assert lower(program(text), "f").ir == lower(program(text), "f").ir
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("def f(A: f64[n, n]) = inv(A)", "`inv` has no formula"),
+        ("def f(x: c128[n]) = x + 1", "c128 has no native code"),
+        ("def f(x: f16[n]) = x + 1", "f16 has no native code"),
+    ],
+)
+def test_refusals(text: str, reason: str) -> None:
+    whole = program(text)
+    assert reason in [refusal(node) for node in whole.nodes]
+    with pytest.raises(InternalError):
+        lower(whole)
+
+
+def test_the_comparison_can_fail() -> None:
+    whole, other = program("def f(x: f64[n]) = x + 1"), program("def f(x: f64[n]) = x + 2")
+    x = np.arange(3.0)
+    (value,) = Function(whole, lower(other, "function"))([x])
+    with pytest.raises(AssertionError):
+        np.testing.assert_allclose(value, evaluate(whole, [x])[0])
+    assert at_the_edge([3], np.float64).shape == (3,)

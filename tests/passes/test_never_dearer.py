@@ -1,0 +1,85 @@
+"""No plan is predicted to be slower than the program as written, and hardly any is left as it was for that reason.
+
+`TPC_FUZZ` is the number of random programs (300 by default); `TPC_SEED` moves to others.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import pytest
+from benchmarks.algebra.cases import GROUPS
+from tests.programs.algebra import algebra
+
+from tpc.dsl.source import Source
+from tpc.ir.elaborate.module import check
+from tpc.ir.node import Program
+from tpc.ir.sizes import free_sizes
+from tpc.passes.cost import profile
+from tpc.passes.count import predicted
+from tpc.passes.optimise import Request, search
+from tpc.passes.pipeline import Options, run
+
+COUNT = int(os.environ.get("TPC_FUZZ", "300"))
+FIRST = int(os.environ.get("TPC_SEED", "0")) * 1_000_000
+WAYS = [(mode, backend) for mode in ("stable", "fast") for backend in ("numpy", "torch")]
+SLACK = 1.0001
+DECLINED = 0.05  # share of the searches that may find nothing as fast as what was written
+
+
+def compiled(program: Program, options: Options) -> tuple[float, float, bool]:
+    """Predicted seconds as written and as planned, and whether what the search found was declined."""
+    prices, at = profile(options.backend, options.threads), {**options.at, **options.sizes}
+    plan = run(program, options)
+    written = run(program, options, stop_after="respell").program
+    return (
+        predicted(written, prices, at),
+        predicted(plan.program, prices, at),
+        bool(plan.search and plan.search.declined),
+    )
+
+
+def programs() -> Iterator[tuple[str, Program, Mapping[str, int]]]:
+    for seed in range(FIRST, FIRST + COUNT):
+        checked = check(Source(algebra(seed, 2 + seed % 2)))
+        checked.diagnostics.raise_errors()
+        chance = random.Random(seed)
+        program = checked.programs["main"]
+        yield f"seed {seed}", program, {name: chance.choice((3, 10, 100, 1000)) for name in free_sizes(program)}
+
+
+def cases() -> Iterator[tuple[str, Program, Mapping[str, int]]]:
+    for group in GROUPS:
+        for case in group.cases:
+            if case.expect == "optimise":
+                yield case.name, case.checked(), case.sizes
+
+
+@pytest.mark.parametrize("source", [programs, cases])
+def test_no_plan_is_dearer_than_what_was_written(source: object) -> None:
+    assert callable(source)
+    declined = count = 0
+    for number, (name, program, sizes) in enumerate(source()):
+        mode, backend = WAYS[number % len(WAYS)]
+        before, after, kept = compiled(program, Options(at=sizes, mode=mode, backend=backend, threads=1))
+        assert after <= before * SLACK, (name, mode, backend, program)
+        declined, count = declined + kept, count + 1
+    assert count and declined <= DECLINED * count
+
+
+def test_a_plan_that_is_predicted_to_be_slower_is_declined() -> None:
+    """One call of an inverse is taken for nearly nothing here, and a solve is not."""
+
+    class Prices:
+        def seconds(self, kernel: str, sizes: tuple[int, ...], dtype: object, batch: int = 1) -> float:
+            return {"getri": 1e-6, "gemv": 1e-6}.get(kernel, 1e-5)
+
+    written = check(Source("def f(A: f64[n, n] is nonsingular, b: f64[n]) -> f64[n] = inv(A) @ b\n")).programs["f"]
+    found = search(written, Request(Prices(), {"n": 10}))
+    assert found.declined and found.program is written
+    usual = search(written, Request(profile("numpy", 1), {"n": 1000}))
+    assert not usual.declined and usual.program is not written
+    assert search(written, replace(found.request, kernels=False)).declined is False

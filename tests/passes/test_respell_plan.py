@@ -1,0 +1,62 @@
+"""A plan is spelled as one would write it: means and quotients by sizes."""
+
+import numpy as np
+import pytest
+
+from tpc.dsl.source import Source
+from tpc.ir.elaborate.module import check
+from tpc.ir.node import Program
+from tpc.ir.reference import evaluate
+from tpc.passes.respell import respell_plan
+
+
+def program(text: str) -> Program:
+    checked = check(Source(text, "test.tp"))
+    assert not checked.diagnostics.errors, checked.diagnostics.errors[0].title
+    return checked.programs["f"]
+
+
+def ops(p: Program) -> list[str]:
+    return [n.op.name for n in p.walk() if n.op.name not in ("input", "literal", "size", "item")]
+
+
+MEANS = {
+    "sum(X) / (n * m)": ["mean"],
+    "sum(X, axis=0) / n": ["mean"],
+    "sum(X, axis=1, keepdims=true) / m": ["mean"],
+    "X - 1 / n * sum(X, axis=0)": ["mean", "sub"],
+    "sum(X - sum(X, axis=0) / n) / (n * m)": ["mean", "mean", "sub"],
+    "sum(Y, axis=0) / 5": ["mean"],
+    "1 / n * X": ["div"],
+}
+
+
+@pytest.mark.parametrize("text", MEANS)
+def test_means_and_quotients(text: str) -> None:
+    before = program(f"def f(X: f64[n, m], Y: f64[5, m]) = {text}\n")
+    after = respell_plan(before)
+    assert sorted(ops(after)) == MEANS[text]
+    rng = np.random.default_rng(0)
+    for n, m in ((3, 2), (1, 1), (2, 5)):
+        operands = [rng.standard_normal((n, m)), rng.standard_normal((5, m))]
+        (expected,), (found,) = (evaluate(p, operands, {"n": n, "m": m}) for p in (before, after))
+        assert np.allclose(expected, found)
+
+
+KEPT = [
+    "sum(X, axis=0) / m",  # another count
+    "sum(X, axis=0) / n, sum(X, axis=0)",  # the sum is needed besides
+    "sum(k) / n",  # a sum of integers over another count
+]
+
+
+@pytest.mark.parametrize("text", KEPT)
+def test_other_quotients_of_sums_stay(text: str) -> None:
+    before = program(f"def f(X: f64[n, m], k: i64[m]) = {text}\n")
+    assert respell_plan(before) is before
+
+
+def test_a_sum_in_a_loop_becomes_a_mean() -> None:
+    text = "def f(X: f64[n, m]) -> f64[m]:\n    x = zeros(m)\n    repeat 3:\n"
+    text += "        x = tanh(x + sum(X * x, axis=0) / n)\n    return x\n"
+    assert "mean" in ops(respell_plan(program(text)))
