@@ -18,9 +18,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tpc.ir.node import Node, Program
+from tpc.ir.text import program_of, program_text
 
 if TYPE_CHECKING:
     from tpc.backends.choice import Alternative
@@ -28,11 +30,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Region:
-    """A function of a module that can be native: what it means, its parameters, and those that are sizes."""
+    """A function of a module that can be native: what it means (a program, or its text, read when it is needed), its
+    parameters, and those that are sizes."""
 
-    program: Program
+    meaning: Program | str
     parameters: tuple[str, ...]
     sizes: Mapping[str, str]
+
+    @cached_property
+    def program(self) -> Program:
+        return program_of(self.meaning) if isinstance(self.meaning, str) else self.meaning
+
+    @cached_property
+    def text(self) -> str:
+        return self.meaning if isinstance(self.meaning, str) else program_text(self.meaning)
 
 
 @dataclass(frozen=True)

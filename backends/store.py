@@ -9,11 +9,13 @@ files that were not used for longest go.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from tpc.passes.cost.machine import user_cache
@@ -29,6 +31,20 @@ def folder() -> Path | None:
     if named == "off":
         return None
     return Path(named) if named else user_cache() / "compiled"
+
+
+@cache
+def version() -> str:
+    """The version of tpc, with the state of its files: a change of a rule or of a price makes all entries foreign."""
+    import tpc
+
+    found = []
+    for at, _, names in os.walk(Path(tpc.__file__).parent, followlinks=True):
+        for name in names:
+            if name.endswith((".py", ".rules", ".tp", ".json")):
+                state = os.stat(os.path.join(at, name))
+                found.append((name, state.st_size, state.st_mtime_ns))
+    return hashlib.sha256(repr([tpc.__version__, sorted(found)]).encode()).hexdigest()
 
 
 def limit() -> int:

@@ -10,8 +10,8 @@ the reference meaning, operation counts, the code of a backend.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from tpc.ir.dims import DimLike, arithmetic, product
@@ -167,6 +167,27 @@ def mapped(scalar: Scalar, change: Callable[[Scalar], Scalar]) -> Scalar:
             kept = None if guard is None else mapped(guard, change)
             scalar = Reduction(operator, letters, kept, mapped(body, change))
     return change(scalar)
+
+
+def relettered(formula: Formula, names: Mapping[str, str]) -> Formula:
+    """The formula with other names for some of its letters."""
+
+    def place(item: Scalar | Composed) -> Scalar | Composed:
+        return Composed(tuple(names.get(n, n) for n in item.letters)) if isinstance(item, Composed) else item
+
+    def change(scalar: Scalar) -> Scalar:
+        match scalar:
+            case LetterValue(name=name):
+                return LetterValue(names.get(name, name))
+            case Reduction(letters=letters):
+                return replace(scalar, letters=tuple(names.get(n, n) for n in letters))
+            case Access(indices=indices):
+                return replace(scalar, indices=tuple(map(place, indices)))
+        return scalar
+
+    axes = tuple(tuple(names.get(n, n) for n in axis) for axis in formula.axes)
+    extents = tuple((names.get(n, n), dim) for n, dim in formula.extents)
+    return Formula(axes, extents, mapped(formula.body, change))
 
 
 def size_scalar(dim: DimLike) -> Scalar:

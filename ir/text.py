@@ -22,6 +22,7 @@ from tpc.ir.formula import (
     Reduction,
     Scalar,
     SizeValue,
+    relettered,
 )
 from tpc.ir.node import Fact, Node, Program, topological
 from tpc.ir.notation import CONSTANTS
@@ -47,6 +48,23 @@ def program_text(program: Program, names: Mapping[Node, str] | None = None) -> s
         parts += [_Printer(called, names or {}, constants).text(), ""]
     parts.append(_Printer(program, names or {}, constants).text())
     return "\n".join(parts) + "\n"
+
+
+def program_of(text: str) -> Program:
+    """The program of a text that `program_text` gave, if it reads no constant.
+
+    Raises
+    ------
+    ValueError
+        If the text is no valid program.
+    """
+    from tpc.dsl.source import Source
+    from tpc.ir.elaborate.module import check
+
+    checked = check(Source(text))
+    if checked.diagnostics.errors or not checked.programs:
+        raise ValueError("not a program")
+    return list(checked.programs.values())[-1]
 
 
 def _callees(program: Program) -> list[Program]:
@@ -85,11 +103,13 @@ class _Printer:
         self.taken: set[str] = {*KEYWORDS, *CONSTANTS, *library_names(), *constants}
         self.taken |= {p.name for p in _callees(program)} | {program.name}
         self.taken |= {node["name"] for node in program.inputs} | set(program.output_names)
+        self.meant = set(self.taken)  # what a letter of this name would hide
         inner = [node for node in program.walk() if node.op.name != "call"]
         for node in (*program.inputs, *inner):
             for type in node.type if isinstance(node.type, tuple) else (node.type,):
                 for dim in type.dims:
                     self.taken |= names_of(dim)
+                    self.meant |= names_of(dim)
             formula = node.get("formula")
             if formula is not None:
                 self.taken |= formula_letters(formula)
@@ -187,6 +207,8 @@ class _Printer:
     ) -> None:
         formula = node.get("formula")
         if node.op.name == "index" and formula is not None:
+            hidden = [n for n, _ in formula.extents if n in self.meant]
+            formula = relettered(formula, {n: self.name(None) for n in hidden}) if hidden else formula
             letters = ", ".join(f"{a} in {dim_text(formula.extent[a])}" for a in formula.letters)
             operands = [self.operand(a, names) for a in node.args]
             body = scalar_text(formula.body, operands, formula)

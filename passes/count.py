@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tpc.ir.build import literal_value
-from tpc.ir.dims import DimLike, maximum, product, substitute
+from tpc.ir.dims import DimLike, divide_exactly, maximum, product, substitute
 from tpc.ir.node import Node, Program
 from tpc.ir.ops.structure import CONSTANT, INPUT, ITEM, LITERAL, SIZE
 from tpc.ir.types import F64, DType, TensorType
@@ -15,6 +15,7 @@ from tpc.passes.choose.prices import Prices, Sizes
 
 # Ops whose result is another look at an operand's memory, all but the matrix of a diagonal.
 VIEWS = ("transpose", "subscript", "reshape", "vec", "unvec", "item", "diag", "squeeze", "unsqueeze", "permute")
+RESHAPES = ("reshape", "vec", "unvec")
 GIVEN = (INPUT, CONSTANT, ITEM, LITERAL, SIZE)
 
 # Kernels of ops on one square matrix, on two axes of a matrix, and of solves with a matrix and a right side.
@@ -66,7 +67,7 @@ def node_flops(node: Node) -> DimLike:
             return body * _passes(node)
         case "scan":
             return _total(node["body"]) * _passes(node)
-        case "if" if node.args[0].op.name == "harmless":
+        case "if" if is_guarded(node):
             return _total(node["then"])
         case "if":
             return maximum(_total(node["then"]), _total(node["other"]))
@@ -88,7 +89,41 @@ def is_gram(node: Node) -> bool:
 
 def is_view(node: Node) -> bool:
     """Whether a node is another look at its operand's memory."""
+    if node.op.name in RESHAPES:
+        return not _moves_entries(node)
     return node.op.name in VIEWS and not (node.op.name == "diag" and node.tensor.rank == 2)
+
+
+def _moves_entries(node: Node) -> bool:
+    """Whether axes are joined that have changed places, so that they do not follow each other in memory."""
+    array = node.args[0]
+    order = list(range(array.tensor.rank))  # which axis of the array in memory each axis is
+    while array.op.name in ("transpose", "permute"):
+        rank = len(order)
+        turn = array["axes"] if array.op.name == "permute" else (*range(rank - 2), rank - 1, rank - 2)
+        order = [turn[k] % rank for k in order]
+        array = array.args[0]
+    sizes = [dim for dim in array.tensor.dims if dim != 1]
+    memory = [k for k, dim in enumerate(array.tensor.dims) if dim != 1]
+    left = [memory.index(k) for k in order if k in memory]
+    result = [dim for dim in node.tensor.dims if dim != 1]
+    while left and result:
+        group, made = [left.pop(0)], result.pop(0)
+        joined = sizes[group[0]]
+        while joined != made and (left or result):
+            if left and (not result or divide_exactly(made, joined) is not None):
+                group.append(left.pop(0))
+                joined *= sizes[group[-1]]
+            else:
+                made *= result.pop(0)
+        if group != list(range(group[0], group[0] + len(group))):
+            return True
+    return False
+
+
+def is_guarded(node: Node) -> bool:
+    """Whether a node is a branch that is expected to be taken, and else gives way to what it would have spared."""
+    return node.op.name == "if" and node.args[0].op.name == "harmless"
 
 
 def node_bytes(node: Node) -> DimLike:
@@ -111,7 +146,7 @@ def held(node: Node) -> DimLike:
 
 
 def peaks(program: Program) -> list[DimLike]:
-    """What is held at each step, for a program that forgets a value after its last use."""
+    """What is held at each step, for a program that forgets a value after its last use; guards are taken to hold."""
     nodes = program.nodes
     last = {node: position for position, user in enumerate(nodes) for node in user.args}
     kept = {*program.inputs, *program.outputs}
@@ -125,7 +160,7 @@ def peaks(program: Program) -> list[DimLike]:
         if not is_view(node):
             live += held(node)
         steps.append(live)
-        for inner in node.programs:
+        for inner in (node["then"],) if is_guarded(node) else node.programs:
             outside: DimLike = 0  # its inputs are held already
             for operand in inner.inputs:
                 outside += held(operand)
@@ -199,7 +234,7 @@ def kernels_of(node: Node) -> tuple[Kernel, ...]:
             count = _passes(node)
             inner = [kernel for program in node.programs for kernel in _kernels(program)]
             return tuple(replace(kernel, times=kernel.times * count) for kernel in inner)
-        case "if" if node.args[0].op.name == "harmless":
+        case "if" if is_guarded(node):
             return _kernels(node["then"])
         case "if":
             size = Sizes({})
@@ -330,6 +365,8 @@ def _of_entries(node: Node, tensors: list[TensorType], result: TensorType) -> Fo
         return [_step(name, product(tensors[0].dims), entries) for name in STEPS[op.name]]
     if op.name in ("lu_det", "lu_logdet"):
         return [_step(name, product(tensors[1].dims), entries) for name in DETERMINANT]
+    if op.name in RESHAPES:
+        return (("transpose_copy", (result.dims[0], product(result.dims[1:]))),)
     if op.group in ("shapes", "creation") or op.name == "diag":
         return (("copy", (entries,)),)
     if op.name in ("take", "take_along"):

@@ -41,10 +41,19 @@ GUARD = "harmless"
 
 @dataclass(frozen=True)
 class Guard:
-    """What a branch of a plan rests on: the rules that it uses, and the bound in the words of these rules."""
+    """What a branch of a plan asks before it is taken.
+
+    Attributes
+    ----------
+    rules
+        Why it has to ask.
+    bounds
+        The classes of what must not be above `most`, and the largest of them as a node of the plan.
+    """
 
     rules: tuple[str, ...]
-    bounds: tuple[syntax.Expr, ...]
+    bounds: tuple[int, ...]
+    largest: Node
     most: float
 
 
@@ -64,7 +73,7 @@ def guarded(found: Optimised, without: Callable[[], Optimised]) -> Optimised:
     seconds = predicted(direct.program, request.prices, request.at)
     if not used or seconds < CLEARLY * found.selection.seconds:
         return direct
-    bounds = dict.fromkeys(number for step in used for number in _bounds(found, step))
+    bounds = tuple(dict.fromkeys(number for step in used for number in _bounds(found, step)))
     menu = Menu(graph, request.prices, Sizes(request.at), request.kernels)
     from tpc.passes.optimise import built, results
 
@@ -82,7 +91,7 @@ def guarded(found: Optimised, without: Callable[[], Optimised]) -> Optimised:
     outputs = _branch(make(GUARD, (bound, literal(most))), fast.outputs, direct.program.outputs)
     facts = [(n, f) for n, f in direct.program.facts if n in found.written.inputs]
     program = found.written.replace(outputs=outputs, facts=ordered_facts(found.written.inputs, outputs, facts))
-    guard = Guard(tuple(dict.fromkeys(step.rule for step in used)), (), most)
+    guard = Guard(tuple(dict.fromkeys(step.rule for step in used)), bounds, bound, most)
     return replace(whole, program=program, guard=guard)
 
 

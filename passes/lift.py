@@ -11,7 +11,7 @@ from dataclasses import replace
 from tpc.dsl import syntax
 from tpc.ir.affine import affine, bounds
 from tpc.ir.build import index, literal_value, make
-from tpc.ir.dims import DimLike, is_nonnegative, product
+from tpc.ir.dims import DimLike, is_nonnegative, names_of, product
 from tpc.ir.formula import (
     Access,
     Composed,
@@ -201,7 +201,8 @@ class _Lift:
         formula = self.node.op.formula(types, self.attributes)
         if formula is None:
             return None
-        letter = next(n for n in ("t", "u", "t1", "t2", "t3") if n not in formula.extent)
+        taken = {*formula.extent, *names_of(self.extent), *(n for _, d in formula.extents for n in names_of(d))}
+        letter = next(n for n in ("t", "u", *(f"t{k}" for k in range(1, 1000))) if n not in taken)
 
         def change(scalar: Scalar) -> Scalar:
             if not isinstance(scalar, Access) or not self.moves[scalar.operand]:

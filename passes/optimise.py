@@ -69,6 +69,12 @@ class Optimised:
     declined: bool = False
     guard: Guard | None = None
 
+    @property
+    def asked(self) -> list[Value]:
+        """What is computed by what was selected: the results, and what a guard looks at."""
+        bounds = self.guard.bounds if self.guard is not None else ()
+        return [*results(self.written, self.graph, self.classes), *(Whole(self.graph.find(n)) for n in bounds)]
+
 
 def optimise(program: Program, request: Request) -> Program:
     """The cheapest equal program that the search finds; bodies of loops and branches by themselves.
@@ -112,17 +118,28 @@ def chosen(
     menu = Menu(graph, request.prices, sizes, request.kernels)
     selection = select(menu, results(program, graph, classes))
     plan = built(program, graph, classes, selection)
-    declined = request.kernels and _is_dearer(plan, program, request)
+    declined = request.kernels and is_dearer(plan, program, request)
     plan = program if declined else plan
     return Optimised(
         plan, graph, classes, selection, outcome, menu, program, request, tuple(bodies), dict(given), declined
     )
 
 
-def _is_dearer(chosen: Program, program: Program, request: Request) -> bool:
+def is_dearer(chosen: Program, program: Program, request: Request) -> bool:
     """Whether a plan is predicted to be slower; it may be where bounds kept the search from what was written."""
+    if multiplies_inverse(program) and not multiplies_inverse(chosen):
+        return False  # a solve is not only faster, it is right to more digits
     found, written = (predicted(p, request.prices, request.at) for p in (chosen, program))
     return found > written * (1 + ROUNDING)
+
+
+def multiplies_inverse(program: Program) -> bool:
+    """Whether an inverse is computed to be multiplied."""
+    turned = {n for n in program.nodes if n.op.name == "inv"}
+    for node in program.nodes:
+        if node.op.name == "transpose" and node.args[0] in turned:
+            turned.add(node)
+    return any(a in turned for n in program.nodes if n.op.name in ("matmul", "matvec", "vecmat") for a in n.args)
 
 
 def results(program: Program, graph: EGraph, classes: Mapping[Node, int]) -> list[Value]:

@@ -10,7 +10,7 @@ from tpc.ir.dims import product
 from tpc.ir.node import Node, Program
 from tpc.ir.op import Misfit
 from tpc.ir.ops.indexing import checked_axes
-from tpc.ir.ops.structure import LITERAL, SIZE
+from tpc.ir.ops.structure import SIZE
 from tpc.ir.rewrite import everywhere
 
 _COMMUTE = ("add", "mul", "eq", "ne", "logical_and", "logical_or")
@@ -36,7 +36,7 @@ def _respell(node: Node) -> Node:
 
 def _uncast(node: Node) -> Node:
     """A number without the cast to a format that it takes on by itself where it meets one."""
-    bare = node.op.name == "cast" and node.args[0].op in (LITERAL, SIZE)
+    bare = node.op.name == "cast" and node.args[0].tensor.dtype.is_weak and not node.tensor.rank
     return node.args[0] if bare and node.tensor.dtype.is_float else node
 
 
@@ -88,7 +88,9 @@ def _simpler(node: Node) -> Node | None:
 
 
 def respell_plan(program: Program) -> Program:
-    """A plan as one would write it: quotients by sizes, and means, which a search takes apart into factors and sums.
+    """A plan as one would write it: quotients by sizes, means, and one number instead of two.
+
+    A search takes these apart into factors and sums.
 
     The results may be rounded otherwise. A sum that something else needs too stays a sum.
     """
@@ -101,7 +103,18 @@ def _with_means(program: Program) -> Program:
     uses = Counter(operand for node in program.walk() for operand in node.args)
     inner = (value for node in program.walk() for value in node.programs)
     uses.update(output for part in (program, *inner) for output in part.outputs)
-    return everywhere(program, lambda node: _as_mean(_as_quotient(node), uses))
+    return everywhere(program, lambda node: _as_mean(_as_quotient(_as_one_number(node, uses)), uses))
+
+
+def _as_one_number(node: Node, uses: Counter[Node]) -> Node:
+    """`6 * x` for `2 * (3 * x)`."""
+    if node.op.name == "mul" and node.args[1].op.name == "mul" and uses[node.args[1]] == 1:
+        (first, inner), (second, x) = node.args, node.args[1].args
+        if literal_value(first) is not None and literal_value(second) is not None:
+            number = make("mul", (first, second))
+            product = make("mul", (number, x))
+            return product if number.op is first.op and product.type is node.type else node
+    return node
 
 
 def _as_quotient(node: Node) -> Node:

@@ -107,3 +107,19 @@ def test_an_empty_window_with_a_stride_does_not_wrap_round(backend: str) -> None
     text = "def f(a: f64[m], x: f64[n]):\n    y[i in m] = a[i] + x[2 * i, pad=0.5]\n    return y\n"
     for dims in ({}, {"m": 0, "n": 4}):
         assert np.asarray(tpc.compile(text, backend=backend, dims=dims)(np.zeros(0), np.ones(4))).shape == (0,)
+
+
+def test_many_steps_of_conjugate_gradients_written_out_have_plans_for_open_sizes() -> None:
+    lines = ["def f(A: f64[n, n] is spd, b: f64[n]) -> f64[n]:", "    x0, r0, p0 = 0 * b, b, b"]
+    for k in range(24):  # what is shared from step to step makes prices of trees so large that views cost nothing
+        lines += [
+            f"    q{k} = A @ p{k}",
+            f"    a{k} = dot(r{k}, r{k}) / dot(p{k}, q{k})",
+            f"    x{k + 1} = x{k} + a{k} * p{k}",
+            f"    r{k + 1} = r{k} - a{k} * q{k}",
+            f"    p{k + 1} = r{k + 1} + dot(r{k + 1}, r{k + 1}) / dot(r{k}, r{k}) * p{k}",
+        ]
+    f = tpc.compile("\n".join([*lines, "    return x24"]) + "\n")
+    b = np.arange(40.0)
+    A = np.diag(1 + b) + 0.1
+    np.testing.assert_allclose(A @ np.asarray(f(A, b)), b, rtol=1e-3, atol=1e-3)

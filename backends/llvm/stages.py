@@ -67,11 +67,11 @@ class Staged:
     def _compile(self) -> None:
         """Put native functions in the places of those of the module, all at once."""
         from tpc.backends.llvm.entry import entry
-        from tpc.backends.llvm.lower import lower
+        from tpc.backends.llvm.lowered import lowered
 
         try:
             for name, region in self.emitted.natives.items():
-                self.lowered[name] = lower(region.program, name)
+                self.lowered[name] = lowered(region, name)
                 slow = self.namespace[name]
                 self.natives[name] = entry(self.lowered[name], slow, region.parameters, region.sizes)
             self.namespace.update(self.natives)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tpc.dsl import syntax
@@ -134,9 +134,12 @@ class _Typing:
         if results is None:
             return None
         types = [node.tensor for node, _ in at]
-        self._check(step, types, results)
+        labels = [Label(self.call.span), Label(self.definition.name.span, "defined here")]
+        by = dict(zip(step.parameters, types, strict=True))
+        check_kind(step.kind, self.definition.name.name, by, results, labels)
         if count:
-            self._check_directions(step.kind, directions, results if step.kind == "vjp" else types)
+            floats = [r for r in results if r.dtype.kind in "fc"]
+            self._check_directions(step.kind, directions, floats if step.kind == "vjp" else types)
         match step.kind:
             case "grad" | "vjp" | "hvp":
                 return types
@@ -174,41 +177,9 @@ class _Typing:
                     Label(part.span, f"{lead[0]} rows"),
                     Label(leads[0][1].span, f"{leads[0][0][0]} rows"),
                 )
-        parts = [
-            (_row(node) if m else node, part) for (node, part), m in zip(operands, moves, strict=True)
-        ]
+        parts = [(_row(node) if m else node, part) for (node, part), m in zip(operands, moves, strict=True)]
         results = self.results(inner, parts)
         return results and [TensorType(r.dtype, (*leads[0][0], *r.dims)) for r in results]
-
-    def _check(self, step: FunctionValue, types: list[TensorType], results: list[TensorType]) -> None:
-        """Derivatives are of floats, by floats; some of scalars alone."""
-        kind, name = step.kind, self.definition.name
-        if kind in SCALAR and (len(results) > 1 or results[0].rank):
-            raise fail(
-                "E0607",
-                f"`{kind}` needs a function with one scalar result, but `{name.name}` gives "
-                + ", ".join(str(t) for t in results),
-                Label(self.call.span),
-                Label(name.span, "defined here"),
-                help="reduce it, as with sum or mean, or take `jacobian`",
-            )
-        for parameter, type in zip(step.parameters, types, strict=True):
-            if type.dtype.kind not in "fc":
-                raise fail(
-                    "E0608",
-                    f"`{kind}` by `{parameter}` has no meaning: it is {type}",
-                    Label(self.call.span),
-                    Label(name.span, "defined here"),
-                    help=f"differentiate by floats; `f64({parameter})` makes some of integers",
-                )
-        if all(r.dtype.kind not in "fc" for r in results):
-            raise fail(
-                "E0608",
-                f"`{name.name}` gives {', '.join(map(str, results))}, which does not change little by little",
-                Label(self.call.span),
-                Label(name.span, "defined here"),
-                help="differentiate what is computed before it is rounded or compared",
-            )
 
     def _check_directions(self, kind: str, directions: Sequence[Operand], wanted: Sequence[TensorType]) -> None:
         if len(directions) != len(wanted):
@@ -221,6 +192,43 @@ class _Typing:
         for (node, part), type in zip(directions, wanted, strict=True):
             if node.tensor.dims != type.dims:
                 raise fail("E0203", f"the direction of `{kind}` is {node.tensor}, but must be {type}", part.span)
+
+
+def check_kind(
+    kind: str, name: str, by: Mapping[str, TensorType], results: Sequence[TensorType], labels: Sequence[Label]
+) -> None:
+    """Derivatives are of floats, by floats; some of scalars alone, some by one parameter.
+
+    Raises
+    ------
+    TpcError
+        E0302, E0607, E0608.
+    """
+    if kind in ONE_PARAMETER and len(by) > 1:
+        raise fail("E0302", f"`{kind}` is by one parameter", *labels, help="take `jacobian` of `grad` for blocks")
+    if kind in SCALAR and (len(results) > 1 or results[0].rank):
+        given = ", ".join(map(str, results))
+        raise fail(
+            "E0607",
+            f"`{kind}` needs a function with one scalar result, but `{name}` gives {given}",
+            *labels,
+            help="reduce it, as with sum or mean, or take `jacobian`",
+        )
+    for parameter, type in by.items():
+        if type.dtype.kind not in "fc":
+            raise fail(
+                "E0608",
+                f"`{kind}` by `{parameter}` has no meaning, since it is {type}",
+                *labels,
+                help=f"differentiate by floats; declare `{parameter}` as one",
+            )
+    if all(r.dtype.kind not in "fc" for r in results):
+        raise fail(
+            "E0608",
+            f"`{name}` gives {', '.join(map(str, results))}, which does not change little by little",
+            *labels,
+            help="differentiate what is computed before it is rounded or compared",
+        )
 
 
 def _row(node: Node) -> Node:

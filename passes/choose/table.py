@@ -105,10 +105,11 @@ class Table:
                 for way, row in zip(self.choices[value], self.rows[value])
             ]
             whole = np.array(rows)
-            best[value] = whole.argmin(axis=0)
             price = whole.min(axis=0)
-            if (price < prices[value] * (1 - 1e-12)).any():
-                prices[value] = price
+            cheaper = price < prices[value] * (1 - 1e-12)
+            if cheaper.any():  # among equals the way stays, so that no value needs itself
+                best[value] = np.where(cheaper, whole.argmin(axis=0), best.get(value, 0))
+                prices[value] = np.where(cheaper, price, prices[value])
                 waiting.update(users.get(value, {}))
         picked = {value: chosen.tolist() for value, chosen in best.items()}
         return [self._closed({v: chosen[k] for v, chosen in picked.items()}) for k in range(self.count)]

@@ -5,9 +5,10 @@ formulas    adjoints of what index notation says
 linalg.tp   adjoints of factorizations, solves and matrix functions, in the language
 reverse     adjoints of programs, from the results back to the operands
 loops       adjoints of scans, loops and branches
-transform   `grad`, `jacobian`, `hessian`, `jvp`, `vjp`, `vmap`, `laplacian`
+forward     tangents, from the operands to the results; the collapsed Laplacian
+transform   `grad`, `jacobian`, `hessian`, `hvp`, `jvp`, `vjp`, `vmap`, `laplacian`
 """
 
-from tpc.passes.differentiate.transform import differentiate
+from tpc.passes.differentiate.transform import derivative, differentiate
 
-__all__ = ["differentiate"]
+__all__ = ["derivative", "differentiate"]

@@ -9,13 +9,13 @@ i = p - s. What cannot be solved, as a position that is a value, stays a guard o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tpc.dsl.diagnostics import TpcError, fail
 from tpc.ir.affine import Affine, affine, bounds
 from tpc.ir.build import index
-from tpc.ir.dims import DimLike, is_nonnegative, product
+from tpc.ir.dims import DimLike, is_nonnegative, names_of, product
 from tpc.ir.formula import (
     Access,
     Apply,
@@ -187,7 +187,7 @@ class _Gather:
             case Reduction(operator=operator, letters=letters, guard=guard, body=body):
                 names = []
                 for letter in letters:
-                    name = next(n for n in (f"{letter}{k}" for k in range(1, 1000)) if n not in self.extents)
+                    name = next(unused(letter, self.extents))
                     self.extents[name] = self.extents[letter]
                     body = _with(body, letter, LetterValue(name), self.extents)
                     guard = None if guard is None else _with(guard, letter, LetterValue(name), self.extents)
@@ -195,6 +195,12 @@ class _Gather:
                 inner = self._fresh(body)
                 return Reduction(operator, tuple(names), None if guard is None else self._fresh(guard), inner)
         return scalar
+
+
+def unused(stem: str, extents: Mapping[str, DimLike], dims: Iterable[DimLike] = ()) -> Iterator[str]:
+    """Names for letters that are neither those of others nor of sizes."""
+    taken = {*extents, *(name for dim in (*extents.values(), *dims) for name in names_of(dim))}
+    return (name for name in (f"{stem}{k}" for k in range(1, 10_000)) if name not in taken)
 
 
 def _differentiable(scalar: Scalar) -> Iterator[Access]:
@@ -240,13 +246,12 @@ class _Solved:
         self.is_bounded = not self.guards  # whether all guards are bounds of letters of the result
 
     def formula(self) -> Formula:
-        names = (f"p{n}" for n in range(1, 1000))
-        fresh = (n for n in names if n not in self.extents)
+        fresh = unused("p", self.extents, self.dims)
         for number, dim in enumerate(self.dims):
             self.axes.append(self._axis(self.places[number], dim, next(fresh)))
         self._fix()
-        body = plain(self.body, self.extents)
-        self.guards = [g for g in (plain(g, self.extents) for g in self.guards) if not _holds(g, self.extents)]
+        body = plain(self.body)
+        self.guards = [g for g in (plain(g) for g in self.guards) if not _holds(g, self.extents)]
         if self.free:
             guard = self.guards[0] if self.guards else None
             for more in self.guards[1:]:
@@ -327,19 +332,18 @@ class _Solved:
         ]
 
 
-def plain(scalar: Scalar, extents: dict[str, DimLike]) -> Scalar:
+def plain(scalar: Scalar) -> Scalar:
     """The scalar with positions, and what is compared with them, in as few words as possible."""
 
-    def short(item: Scalar | Composed) -> Scalar | Composed:
-        if isinstance(item, Apply) and (form := affine(item)) is not None:
-            return _scalar(form, 1, None)
-        return item
+    def shortest(item: Scalar) -> Scalar:
+        form = affine(item) if isinstance(item, Apply) else None
+        return item if form is None else _scalar(form, 1, None)
 
     def change(item: Scalar) -> Scalar:
         if isinstance(item, Access):
-            return replace(item, indices=tuple(map(short, item.indices)))
+            return replace(item, indices=tuple(i if isinstance(i, Composed) else shortest(i) for i in item.indices))
         if isinstance(item, Apply) and item.function in _COMPARISONS:
-            return replace(item, arguments=tuple(map(short, item.arguments)))
+            return replace(item, arguments=tuple(map(shortest, item.arguments)))
         return item
 
     return mapped(scalar, change)

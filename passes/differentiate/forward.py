@@ -12,8 +12,8 @@ from tpc.ir.build import input_node, items, make
 from tpc.ir.node import Node, Program, topological
 from tpc.ir.ops.structure import IF, ITEM, LITERAL, REPEAT, SCAN, SIZE
 from tpc.ir.rewrite import rebuilt, replace
-from tpc.passes.differentiate.reverse import adjoints, carries, is_differentiable, node_adjoints
 from tpc.passes.differentiate.loops import Fresh, declared
+from tpc.passes.differentiate.reverse import adjoints, carries, is_differentiable, node_adjoints
 from tpc.passes.differentiate.rules import fitted, zeros
 
 _NUMBERS = (LITERAL, SIZE)
@@ -52,9 +52,7 @@ def tangents(
     return [moving.get(o) for o in outputs]
 
 
-def node_tangents(
-    node: Node, moving: Mapping[Node, Node], symmetric: Collection[Node] = ()
-) -> list[Node | None]:
+def node_tangents(node: Node, moving: Mapping[Node, Node], symmetric: Collection[Node] = ()) -> list[Node | None]:
     """The tangents of the results of one node, given those of its operands."""
     if node.op in (SCAN, REPEAT):
         return _loop(node, moving, symmetric)
@@ -120,7 +118,8 @@ def laplacian(
     bent: dict[Node, int] = {}
 
     def bends(unit: Node) -> list[Node]:
-        moving, found = {x: unit}, []
+        moving: dict[Node, Node] = {x: unit}
+        found: list[Node] = []
         for node in order:
             if not any(a in moving for a in node.args):
                 continue
@@ -138,7 +137,8 @@ def laplacian(
     stacked = along(bends)
     total: dict[Node, Node] = {}
     for node in order:
-        moved = node_tangents(node, total, symmetric) if any(a in total for a in node.args) else [None] * len(items(node))
+        moves = any(a in total for a in node.args)
+        moved = node_tangents(node, total, symmetric) if moves else [None] * len(items(node))
         for result, tangent in zip(items(node), moved, strict=True):
             if result in bent:
                 bend = make("sum", (stacked[bent[result]],), axis=0, keepdims=False)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from tpc.dsl.diagnostics import fail
 from tpc.ir.build import input_node, items, make, size
-from tpc.ir.node import Node, Program
+from tpc.ir.node import Node, Program, topological
 from tpc.ir.ops.structure import IF, REPEAT, SCAN, SUBSCRIPT, At, Range
 from tpc.ir.rewrite import replace
 from tpc.ir.types import INT, TensorType
@@ -61,6 +61,32 @@ def _branch(node: Node, bars: Sequence[Node | None], active: Sequence[bool], inn
         for k, value in zip(asked, items(made), strict=True):
             result[1 + k] = value
     return result
+
+
+def share_loops(outputs: Sequence[Node]) -> list[Node]:
+    """Results of which loops that carry the same state from the same start are one, which collects what each did."""
+    alike: dict[object, list[Node]] = {}
+    for node in topological(outputs):
+        if node.op is SCAN or (node.op is REPEAT and node["count"] is not None and node.get("until") is None):
+            alike.setdefault(_turns(node), []).append(node)
+    mapping: dict[Node, Node] = {}
+    for loops in alike.values():
+        widest = max(loops, key=lambda loop: (loop.op is SCAN, len(loop["body"].outputs)))
+        given = dict(zip(widest["body"].outputs[widest["state"] :], items(widest)[widest["state"] :], strict=True))
+        for loop in loops:
+            body, state = loop["body"], loop["state"]
+            if loop is not widest and all(o in given for o in body.outputs[state:]):
+                values = [*items(widest)[:state], *(given[o] for o in body.outputs[state:])]
+                mapping.update(zip(items(loop), values, strict=True))
+    return replace(outputs, mapping)
+
+
+def _turns(loop: Node) -> object:
+    """What the state of a loop depends on: where it starts, how it changes, and how often."""
+    body, state = loop["body"], loop["state"]
+    inputs = body.inputs[loop.op is SCAN :]
+    extent = loop["extent"] if loop.op is SCAN else loop["count"]
+    return loop.args, extent, inputs, body.outputs[:state]
 
 
 class Fresh:

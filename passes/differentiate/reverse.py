@@ -8,7 +8,7 @@ from tpc.ir.build import cast, items, literal, literal_value, make
 from tpc.ir.dims import is_nonnegative
 from tpc.ir.formula import Access, Apply, Literal, Scalar
 from tpc.ir.node import Node, topological
-from tpc.ir.ops.structure import IF, ITEM, REPEAT, SCAN
+from tpc.ir.ops.structure import IF, ITEM, REPEAT, SCAN, SUBSCRIPT, At
 from tpc.ir.scalar import SCALARS
 from tpc.ir.types import TensorType
 from tpc.passes.differentiate import library
@@ -67,6 +67,7 @@ class _Reverse:
         self.wanted, self.symmetric = wanted, symmetric
         self.order = topological(outputs)
         self.bars: dict[Node, Node] = {}
+        self.entries: dict[Node, dict[int, Node]] = {}  # adjoints of single entries of short vectors
         self.active = set(wanted)
         for node in self.order:
             if any(a in self.active for a in node.args) and carries(node):
@@ -79,11 +80,16 @@ class _Reverse:
         stop = set(self.wanted)
         parts: dict[Node, dict[int, Node]] = {}
         for node in reversed(self.order):
+            self._gather(node)
             if node.op is ITEM and node in self.bars and node.args[0] in self.active and node not in stop:
                 parts.setdefault(node.args[0], {})[node["position"]] = self.bars[node]
                 continue
             found = self._bars_of(node, parts)
             if found is None or node not in self.active or node in stop:
+                continue
+            if (place := _entry(node)) is not None and found[0] is not None:
+                entries = self.entries.setdefault(node.args[0], {})
+                entries[place] = found[0] if place not in entries else make("add", (entries[place], found[0]))
                 continue
             for operand, bar in zip(node.args, self.of_node(node, found), strict=True):
                 if bar is not None:
@@ -98,6 +104,16 @@ class _Reverse:
         if node not in parts:
             return None
         return [parts[node].get(k) for k in range(len(node.type))]
+
+    def _gather(self, node: Node) -> None:
+        """Adjoints of the entries of a vector as one vector."""
+        if node in self.entries:
+            found = self.entries.pop(node)
+            entry = TensorType(node.tensor.dtype)
+            (dim,) = node.tensor.dims
+            assert isinstance(dim, int)
+            bars = [fitted(found[k], entry) if k in found else zeros(entry) for k in range(dim)]
+            self._add(node, make("stack", bars, axis=0))
 
     def _add(self, operand: Node, bar: Node) -> None:
         if operand not in self.active or not is_differentiable(operand.type):
@@ -198,6 +214,19 @@ class _Reverse:
 
     def _inner(self, outputs: Sequence[Node], bars: Sequence[Node | None], wanted: Sequence[Node]) -> list[Node | None]:
         return adjoints(outputs, bars, wanted, self.symmetric)
+
+
+SHORT = 16  # entries of a vector that are looked at one by one
+
+
+def _entry(node: Node) -> int | None:
+    """Which entry of a short vector a node is, if it is one."""
+    if node.op is not SUBSCRIPT or len(node.args) > 1 or node.args[0].tensor.rank != 1:
+        return None
+    (item,), (dim,) = node["items"], node.args[0].tensor.dims
+    if not isinstance(item, At) or not isinstance(item.position, int) or not isinstance(dim, int) or dim > SHORT:
+        return None
+    return item.position
 
 
 def carries(node: Node) -> bool:

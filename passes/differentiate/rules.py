@@ -11,7 +11,7 @@ from tpc.ir.build import cast, index, items, literal, make, operation, size
 from tpc.ir.dims import DimLike, product
 from tpc.ir.formula import Access, Apply, Formula, LetterValue, Literal, Reduction
 from tpc.ir.node import Node
-from tpc.ir.ops.structure import SUBSCRIPT, At, Range
+from tpc.ir.ops.structure import LITERAL, SUBSCRIPT, At, Range
 from tpc.ir.types import TensorType
 from tpc.passes.differentiate.formulas import no_derivative
 
@@ -196,7 +196,11 @@ def _sum(node: Node, bars: Sequence[Node]) -> list[Node | None]:
 def _mean(node: Node, bars: Sequence[Node]) -> list[Node | None]:
     type = node.args[0].tensor
     count = product(type.dims[n] for n in _axes(node))
-    share = make("div", (_kept(node, bars[0]), size(count)))
+    bar = _kept(node, bars[0])
+    if bar.op.name == "cast" and bar.args[0].op is LITERAL:
+        share = cast(make("div", (bar.args[0], size(count))), bar.tensor.dtype)
+    else:
+        share = make("div", (bar, size(count)))
     return [make("broadcast_to", (share,), dims=type.dims)]
 
 
@@ -214,12 +218,17 @@ def _kept(node: Node, value: Node) -> Node:
     return value if value.tensor.dims == dims else make("reshape", (value,), dims=dims)
 
 
+def is_euclidean(norm: Node) -> bool:
+    """Whether a norm is the root of a sum of squares: not the spectral one of a matrix."""
+    return norm["ord"] == "fro" or (norm["ord"] == 2 and len(_axes(norm)) == 1)
+
+
 @rule("norm")
 def _norm(node: Node, bars: Sequence[Node]) -> list[Node | None]:
     from tpc.passes.differentiate.library import applied
 
     x, order = node.args[0], node["ord"]
-    if order in ("fro", 2) and (order == "fro" or len(_axes(node)) == 1):
+    if is_euclidean(node):
         value, bar = _kept(node, node), _kept(node, bars[0])
         safe = make("select", (make("eq", (value, literal(0))), literal(1.0), value))
         return [make("mul", (make("div", (bar, safe)), x))]

@@ -6,19 +6,20 @@ Jacobians and Hessians are loops over directions, which the pass `vectorise` tur
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
-from tpc.ir.build import cast, input_node, items, literal, make
+from tpc.ir.build import cast, input_node, items, literal, literal_value, make
 from tpc.ir.dims import Dim, DimLike, divide, is_nonnegative, product, substitute
 from tpc.ir.facts import analyse
 from tpc.ir.node import Node, Program
 from tpc.ir.ops.structure import DERIVATIVE, SCAN, SUBSCRIPT, At, Range
-from tpc.ir.rewrite import map_programs, ordered_facts, replace, rewrite
+from tpc.ir.rewrite import everywhere, map_programs, ordered_facts, replace, rewrite
 from tpc.ir.sizes import with_sizes
 from tpc.ir.types import INT, TensorType
 from tpc.passes.differentiate import forward
-from tpc.passes.differentiate.loops import Fresh, declared
+from tpc.passes.differentiate.loops import Fresh, declared, share_loops
 from tpc.passes.differentiate.reverse import adjoints
-from tpc.passes.differentiate.rules import fitted, zeros
+from tpc.passes.differentiate.rules import fitted, is_euclidean, zeros
 from tpc.passes.inline import inline
 
 
@@ -59,7 +60,7 @@ def _meaning(node: Node) -> list[Node]:
     for operand, parameter in zip(node.args, body.inputs, strict=False):
         maps = sum(kind == "vmap" and (not names or parameter["name"] in names) for kind, names in steps)
         types.append(TensorType(operand.tensor.dtype, operand.tensor.dims[maps:]))
-    made = inline(differentiate(with_sizes(body, _sizes(body, types))))
+    made = _prepared(with_sizes(body, _sizes(body, types)))
     count = len(made.inputs)
     for number, (kind, names) in enumerate(steps):
         own = {i["name"]: i for i in made.inputs[:count]}
@@ -71,9 +72,40 @@ def _meaning(node: Node) -> list[Node]:
         first = made.inputs.index(at[0])
         around = sum(k == "vmap" and (not n or first >= count or at[0]["name"] in n) for k, n in steps[number + 1 :])
         made = vmap(made, at, node.args[first].tensor.dims[around])
-    outputs = replace(made.outputs, dict(zip(made.inputs, node.args, strict=True)))
+    outputs = share_loops(replace(made.outputs, dict(zip(made.inputs, node.args, strict=True))))
     wanted = node.type if isinstance(node.type, tuple) else (node.type,)
     return [_as(o, t) for o, t in zip(outputs, wanted, strict=True)]
+
+
+def _prepared(program: Program) -> Program:
+    """A program that can be differentiated: without calls and derivatives, and smooth where it is smooth on paper."""
+    return everywhere(inline(differentiate(program)), _smooth)
+
+
+def _smooth(node: Node) -> Node:
+    """The square of a norm as a sum of squares, which has derivatives at 0."""
+    is_square = node.op.name == "square" or (node.op.name == "pow" and literal_value(node.args[1]) == 2)
+    if not is_square or node.args[0].op.name != "norm" or node.tensor.dtype.kind != "f":
+        return node
+    (norm,) = node.args[:1]
+    (x,) = norm.args
+    if x.tensor.dtype.kind != "f" or not is_euclidean(norm):
+        return node
+    return make("sum", (make("square", (x,)),), axis=norm["axis"], keepdims=norm["keepdims"])
+
+
+def derivative(program: Program, kind: str, names: Sequence[str]) -> Program:
+    """The program of a derivative of a program by some of its inputs; its name and results say what it is."""
+    plain = _prepared(program)
+    inputs = {i["name"]: i for i in plain.inputs}
+    made = _STEPS[kind](plain, [inputs[name] for name in names])
+    results = {
+        "grad": [f"d_{name}" for name in names],
+        "value_and_grad": [*plain.output_names[:1], *(f"d_{name}" for name in names)],
+    }.get(kind, made.output_names)
+    taken = set(results) & {i["name"] for i in made.inputs}
+    outputs = share_loops(made.outputs)
+    return Program(f"{kind}_{program.name}", made.inputs, outputs, None if taken else results, made.facts, made.where)
 
 
 def _as(node: Node, type: TensorType) -> Node:
@@ -148,11 +180,10 @@ def _value_and_grad(program: Program, at: Sequence[Node]) -> Program:
 
 
 def vjp(program: Program, at: Sequence[Node]) -> Program:
-    """The program of the adjoints of some inputs; further inputs are those of the results."""
+    """The program of the adjoints of some inputs; further inputs are those of the results that are floats."""
     fresh = Fresh(program)
-    given = [fresh("bar", o.tensor) for o in program.outputs]
-    bars = [b if b.tensor.dtype.kind in "fc" else None for b in given]
-    return _with_outputs(program, _adjoints(program, bars, at), *given)
+    bars = [fresh("bar", o.tensor) if o.tensor.dtype.kind in "fc" else None for o in program.outputs]
+    return _with_outputs(program, _adjoints(program, bars, at), *(b for b in bars if b is not None))
 
 
 def jvp(program: Program, at: Sequence[Node]) -> Program:
@@ -172,18 +203,28 @@ def _jacobian(program: Program, at: Sequence[Node]) -> Program:
     outputs = []
     for output in program.outputs:
         one = _with_outputs(program, [output])
-        for parameter in at:
-            rows, columns = product(output.tensor.dims), product(parameter.tensor.dims)
-            whole = (*output.tensor.dims, *parameter.tensor.dims)
-            if _is_less(rows, columns, output.tensor.rank, parameter.tensor.rank):
-                made = _along(one, output.tensor, lambda unit, p=one, x=parameter: _adjoints(p, [unit], [x]))  # type: ignore[misc]
-                made = make("reshape", made, dims=whole)
+        for x in at:
+            rows, columns = product(output.tensor.dims), product(x.tensor.dims)
+            dims = (*output.tensor.dims, *x.tensor.dims)
+            if _is_less(rows, columns, output.tensor.rank, x.tensor.rank):
+                (found,) = _along(one, output.tensor, partial(_row_of, one, x))
             else:
-                made = _along(one, parameter.tensor, lambda unit, p=one, x=parameter: _tangents(p, {x: unit}))  # type: ignore[misc]
-                flat = make("reshape", made, dims=(columns, rows))
-                made = make("reshape", (make("transpose", (flat,)),), dims=whole)
-            outputs.append(made)
+                (found,) = _along(one, x.tensor, partial(_column_of, one, x))
+                found = make("transpose", (_reshaped(found, columns, rows),))
+            outputs.append(_reshaped(found, *dims))
     return _with_outputs(program, outputs)
+
+
+def _row_of(program: Program, x: Node, unit: Node) -> list[Node]:
+    return _adjoints(program, [unit], [x])
+
+
+def _column_of(program: Program, x: Node, unit: Node) -> list[Node]:
+    return _tangents(program, {x: unit})
+
+
+def _reshaped(node: Node, *dims: DimLike) -> Node:
+    return node if node.tensor.dims == dims else make("reshape", (node,), dims=dims)
 
 
 def _is_less(rows: DimLike, columns: DimLike, row_rank: int, column_rank: int) -> bool:
@@ -195,8 +236,8 @@ def _is_less(rows: DimLike, columns: DimLike, row_rank: int, column_rank: int) -
 def _hessian(program: Program, at: Sequence[Node]) -> Program:
     (x,) = at
     slope = _grad(program, at)
-    whole = _along(slope, x.tensor, lambda unit: _tangents(slope, {x: unit}))
-    return _with_outputs(program, [make("reshape", whole, dims=(*x.tensor.dims, *x.tensor.dims))])
+    (whole,) = _along(slope, x.tensor, partial(_column_of, slope, x))
+    return _with_outputs(program, [_reshaped(whole, *x.tensor.dims, *x.tensor.dims)])
 
 
 def _laplacian(program: Program, at: Sequence[Node]) -> Program:

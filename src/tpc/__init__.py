@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tpc.compiled import Compiled
     from tpc.cost import Cost
     from tpc.dsl.diagnostics import Diagnostic, InternalError, TpcError
+    from tpc.layer import module
 
 # In a checkout whose git made no links (Windows), the folders are found at the top of the tree.
 if not (Path(__file__).parent / "dsl").is_dir():
@@ -29,6 +30,7 @@ _HOMES = {
     "compile": "tpc.api",
     "load": "tpc.api",
     "program": "tpc.api",
+    "module": "tpc.layer",
     "Library": "tpc.api",
     "Compiled": "tpc.compiled",
     "Cost": "tpc.cost",
@@ -47,6 +49,7 @@ __all__ = [
     "__version__",
     "compile",
     "load",
+    "module",
     "program",
 ]
 

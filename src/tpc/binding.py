@@ -216,31 +216,13 @@ def _shape_text(shape: tuple[int, ...]) -> str:
 
 
 def _one_kind(operands: Sequence[Operand], parameters: Sequence[Parameter], backend: str) -> list[Operand]:
-    """The operands as arrays of what the backend works on."""
-    if backend == "torch":
-        return _as_torch(operands, parameters)
-    return [_as_numpy(o, p) if o.kind == "torch" else o for o, p in zip(operands, parameters)]
-
-
-def _as_numpy(operand: Operand, parameter: Parameter) -> Operand:
-    tensor = operand.array
-    if tensor.requires_grad:
-        raise fail(
-            "E0814",
-            f"`{parameter.name}` requires a gradient, which the numpy backend does not have",
-            Label(parameter.span, "declared here"),
-            help=f'use `backend="torch"`, or give `{parameter.name}.detach()`',
-        )
-    if operand.dtype.name == "bf16":
-        tensor = tensor.float()
-    return replace(operand, kind="numpy", array=tensor.resolve_conj().resolve_neg().cpu().numpy())
-
-
-def _as_torch(operands: Sequence[Operand], parameters: Sequence[Parameter]) -> list[Operand]:
+    """The operands as arrays of what the backend works on, all on one device; NumPy code takes tensors by itself."""
     devices = {str(o.array.device): p.name for o, p in zip(operands, parameters) if o.kind == "torch" and o.shape}
     if len(devices) > 1:
         places = ", ".join(f"`{name}` on {device}" for device, name in devices.items())
         raise fail("E0814", f"the tensors are on different devices: {places}", help="move them to one with `.to(...)`")
+    if backend != "torch":
+        return list(operands)
     device = next(iter(devices), "cpu")
     return [o if o.kind == "torch" else _to_torch(o, device) for o in operands]
 

@@ -12,11 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from tpc import entry
@@ -79,7 +76,7 @@ def _key(identity: str, options: Options) -> str:
 
 
 def _head_key(source: Source, name: str | None) -> str:
-    return _digest([source.text, name, _compiler()])
+    return _digest([source.text, name, store.version()])
 
 
 def _surroundings(backend: str) -> list[str]:
@@ -101,21 +98,7 @@ def _surroundings(backend: str) -> list[str]:
         prices = hashlib.sha256(place().read_bytes()).hexdigest()
     except OSError:
         prices = "shipped"
-    return [_compiler(), *versions, prices, platform.node(), str(cores())]
-
-
-@cache
-def _compiler() -> str:
-    """The version of tpc, with the state of its files: a change of a rule or of a price makes all entries foreign."""
-    import tpc
-
-    found = []
-    for at, _, files in os.walk(Path(tpc.__file__).parent, followlinks=True):
-        for name in files:
-            if name.endswith((".py", ".rules", ".json")):
-                state = os.stat(os.path.join(at, name))
-                found.append((name, state.st_size, state.st_mtime_ns))
-    return _digest([tpc.__version__, sorted(found)])
+    return [store.version(), *versions, prices, platform.node(), str(cores())]
 
 
 def _digest(content: Any) -> str:

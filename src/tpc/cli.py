@@ -24,6 +24,7 @@ COMMANDS = {
     "check": "Look for errors in programs without running them.",
     "explain": "Show what a program does and costs, or what an error code means.",
     "compile": "Write the compiled program: as Python, torch or typed text.",
+    "grad": "Print the derivative of a function as a program.",
     "fmt": "Lay out programs in the canonical way.",
     "new": "Make a folder with a first program and its data.",
     "cache": "Show or remove what is kept of compiled programs on disk.",
@@ -41,6 +42,7 @@ tpc new ridge && tpc run ridge/ridge.tp
   tpc explain ridge.tp     what it does, with shapes, facts, operations and bytes
   tpc explain E0203        what an error code means
   tpc compile ridge.tp     the Python code that runs
+  tpc grad loss.tp --by w  the gradient of a function, as a program
   tpc fmt ridge.tp         lay a program out
   tpc doctor               versions, backends, threads
 

@@ -7,6 +7,7 @@ from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from tpc.memory import amount, limit
 from tpc.settings import Settings
 
 if TYPE_CHECKING:
+    from tpc.autograd import Routine
     from tpc.binding import Bound, Manner
     from tpc.code import Code
     from tpc.cost import Cost
@@ -41,6 +43,7 @@ class Specialised:
     found: Variants | None = None  # None where the code is from the cache on disk
     calls: dict[tuple[int, ...], tuple[int, int]] = field(default_factory=dict)
     check: PlanCheck | None = None  # of the plans, once it is asked for
+    routine: Routine | None = None  # for calls with tensors
 
 
 class Compiled:
@@ -121,7 +124,7 @@ class Compiled:
         self._sizes = dict(bound.solution.sizes)
         self._guard(special, bound)
         arrays, sizes = bound.arrays, self._sizes
-        results = self._execute(special, arrays, sizes)
+        results = self._execute(special, arrays, sizes, bound.kind)
         if settings.verify:
             self._verify(special, bound, results)
         checked_each_time = settings.check_facts or settings.verify
@@ -231,15 +234,18 @@ class Compiled:
                 help="give smaller arrays, or a program that makes smaller values; `.explain()` shows which are large",
             )
 
-    def _execute(self, special: Specialised, arrays: Sequence[Any], known: Mapping[str, int]) -> list[Any]:
+    def _execute(
+        self, special: Specialised, arrays: Sequence[Any], known: Mapping[str, int], kind: str = "numpy"
+    ) -> list[Any]:
         sizes = {keyword: known[name] for name, keyword in special.code.emitted.sizes.items()}
+        run = special.run if kind != "torch" else partial(self._routine(special), known)
         try:
             start = perf_counter()
             if self._settings.threads is None:
-                returned = special.run(*arrays, **sizes)
+                returned = run(*arrays, **sizes)
             else:
                 with _limited(self._settings.threads, special.backend):
-                    returned = special.run(*arrays, **sizes)
+                    returned = run(*arrays, **sizes)
             self.seconds = perf_counter() - start
         except RuntimeError as error:
             if self._settings.backend != "torch" and type(error).__name__ != "_LinAlgError":
@@ -250,6 +256,17 @@ class Compiled:
         except MemoryError:
             raise fail("E0901", f"`{self.__name__}` ran out of memory") from None
         return list(returned) if isinstance(returned, tuple) else [returned]
+
+    def _routine(self, special: Specialised) -> Routine:
+        """The function for torch, with its derivatives."""
+        from tpc.autograd import Routine
+
+        if special.routine is None:
+            backend = special.backend
+            special.routine = Routine(
+                special, self._whole, lambda derived: self._kept(derived, backend) or self._compiled(derived, backend)
+            )
+        return special.routine
 
     def _failed(self, error: Exception) -> TpcError:
         return fail("E0815", f"`{self.__name__}` failed: {error}")
@@ -306,6 +323,11 @@ class Compiled:
             self.prepare()
         assert self._current is not None
         return self._current
+
+    @property
+    def function(self) -> Function:
+        """What was compiled: name, parameters, signature."""
+        return self._function
 
     @property
     def program(self) -> Program:

@@ -5,20 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from tpc.backends import backend as find_backend
-from tpc.backends.contract import Emitted
+from tpc.backends.contract import Emitted, Region
+from tpc.backends.fields import dim_json, read_dim, read_identifier, read_list, read_mapping, read_text
 from tpc.code import Code
-from tpc.fields import dim_json, read_dim, read_identifier, read_list, read_mapping, read_text
 from tpc.ir.dims import DimLike
 from tpc.ir.node import Program
 from tpc.ir.ops.structure import CONSTANT
+from tpc.ir.text import program_of
 
 
 def as_json(code: Code, program: Program) -> dict[str, Any] | None:
-    """Code as data; None where it holds a constant that is not the program's."""
+    """Code as data; None where it holds a constant that is not the program's, or a region that no text tells."""
     emitted = code.emitted
     own = {(n["data"].digest, n.tensor.dtype.name) for n in program.walk() if n.op is CONSTANT}
     constants = {name: [n["data"].digest, n.tensor.dtype.name] for name, n in emitted.origins.items()}
     if set(constants) != set(emitted.constants) or any(tuple(origin) not in own for origin in constants.values()):
+        return None
+    if not all(_is_told(region) for region in emitted.natives.values()):
         return None
     return {
         "source": emitted.source,
@@ -26,6 +29,8 @@ def as_json(code: Code, program: Program) -> dict[str, Any] | None:
         "parameters": list(emitted.parameters),
         "sizes": dict(emitted.sizes),
         "constants": constants,
+        "natives": {name: [r.text, list(r.parameters), dict(r.sizes)] for name, r in emitted.natives.items()},
+        "whole": emitted.whole,
         "seconds": [[[dim_json(dim), c] for dim, c in terms] for terms in code.seconds],
         "peaks": [[dim_json(step) for step in steps] for steps in code.peaks],
     }
@@ -39,7 +44,7 @@ def code(body: Any, program: Program, backend: str) -> Code:
     ValueError
         If a field is missing, or is not what it must be.
     """
-    fields = {"source", "function", "parameters", "sizes", "constants", "seconds", "peaks"}
+    fields = {"source", "function", "parameters", "sizes", "constants", "natives", "whole", "seconds", "peaks"}
     if not isinstance(body, dict) or set(body) != fields:
         raise ValueError("fields")
     seconds = tuple(tuple(_term(t) for t in read_list(terms)) for terms in read_list(body["seconds"]))
@@ -59,8 +64,24 @@ def code(body: Any, program: Program, backend: str) -> Code:
         tuple(read_identifier(p) for p in read_list(body["parameters"])),
         {name: read_identifier(keyword) for name, keyword in read_mapping(body["sizes"]).items()},
         constants,
+        natives={read_identifier(name): _region(data) for name, data in read_mapping(body["natives"]).items()},
+        whole=None if body["whole"] is None else read_identifier(body["whole"]),
     )
     return Code(emitted, seconds, peaks)
+
+
+def _is_told(region: Region) -> bool:
+    """Whether the text of a region is read as the very same program."""
+    try:
+        return program_of(region.text) is region.program
+    except ValueError:
+        return False
+
+
+def _region(data: Any) -> Region:
+    text, parameters, sizes = read_list(data, 3)
+    keywords = {name: read_identifier(keyword) for name, keyword in read_mapping(sizes).items()}
+    return Region(read_text(text), tuple(map(read_identifier, read_list(parameters))), keywords)
 
 
 def _term(data: Any) -> tuple[DimLike, float]:

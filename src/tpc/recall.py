@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from tpc.backends.fields import dim_json, read_dim, read_identifier, read_list, read_mapping, read_text
 from tpc.dsl import syntax
 from tpc.dsl.source import Source, Span
-from tpc.fields import dim_json, read_dim, read_identifier, read_list, read_mapping, read_text
 from tpc.function import Function, Parameter
 from tpc.ir.build import input_node
 from tpc.ir.elaborate.module import ModuleScope

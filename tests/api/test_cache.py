@@ -195,7 +195,7 @@ def test_off(monkeypatch: pytest.MonkeyPatch, counts: Counts, place: Path) -> No
 
 def test_another_state_of_tpc_makes_entries_foreign(monkeypatch: pytest.MonkeyPatch, counts: Counts) -> None:
     run()
-    monkeypatch.setattr(cache, "_compiler", lambda: "another")
+    monkeypatch.setattr(store, "version", lambda: "another")
     run()
     assert counts.searches == 2
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from tpc.ir.ops import OPS
 from tpc.ir.reference import evaluate
 from tpc.ir.types import BF16, EPSILON, STRONG, DType, TensorType
 
-BACKENDS = ("numpy", "torch")
+BACKENDS = ("numpy", "torch", "llvm") if find_spec("llvmlite") else ("numpy", "torch")
 
 
 def rounded(array: Any, dtype: DType) -> np.ndarray[Any, Any]:
@@ -47,8 +48,19 @@ def plain(value: Any) -> np.ndarray[Any, Any]:
 
 @cache
 def compiled(name: str, program: Program) -> Callable[..., Any]:
+    """The function of a program, its native code with it."""
     chosen = backend(name)
-    return chosen.load(chosen.emit(program))
+    function = chosen.load(chosen.emit(program))
+    if name == "llvm":
+        settle(function)
+    return function
+
+
+def settle(function: Any) -> None:
+    """Wait until a function of the backend llvm is native as far as it can be, and fail where that goes wrong."""
+    function.finish()
+    if function.failure is not None:
+        raise function.failure
 
 
 def run(name: str, program: Program, arrays: Sequence[Any], **sizes: int) -> list[Any]:

@@ -59,13 +59,17 @@ def test_text_tells_the_steps_the_rules_their_reasons_and_the_totals(updated: Ac
         "as chosen",
         "predicted time",
         "peak memory",
-        "next best",
         updated.outcome,
     ):
         assert part in said
     assert "\x1b[" not in said
     painted = text(updated, color=True)
     assert "\x1b[" in painted and re.sub(r"\x1b\[[0-9;]*m", "", painted) == said
+
+
+def test_text_tells_the_next_best_way() -> None:
+    said = text(accounted("def f(S: f64[n, n] is spd, b: f64[n]) -> f64[n] = inv(S) @ b\n", {"n": 1000}))
+    assert "next best" in said and re.search(r"out  potrs; .* would take .* more", said)
 
 
 def test_totals_are_those_of_the_plan(updated: Account) -> None:
@@ -79,7 +83,7 @@ def test_json_has_stable_keys(updated: Account) -> None:
     found = json.loads(json.dumps(record(updated)))
     assert list(found) == [
         *["function", "program", "plan", "passes", "sizes", "assumed", "cost", "totals", "lines", "choices"],
-        *["derivations", "search", "prices", "variants", "check", "advice"],
+        *["derivations", "guards", "search", "prices", "variants", "check", "advice"],
     ]
     step = found["derivations"][-1]["steps"][0]
     assert list(step) == ["rule", "text", "before", "after", "variables", "facts", "totals"]

@@ -64,8 +64,9 @@ def test_both_sides_of_a_step_stand_in_the_words_of_the_program() -> None:
     (stage,) = (s for s in derived(UPDATED, n=5000, r=10).stages if s.rule == "woodbury_product")
     assert format_expression(stage.before) == "inv(diag(d) + C @ C')"
     assert format_expression(stage.after).startswith("inv(diag(d)) - inv(diag(d)) @ C @ inv(eye(r) + C' @ inv(diag(d))")
-    ((fact, lines),) = stage.facts
+    (fact, lines), (bounded, asked) = stage.facts
     assert fact == "nonsingular(diag(d))" and any("positive(d): declared" in line for line in lines)
+    assert bounded == "bounded(C' @ inv(diag(d)) @ C)" and asked == ("looked at when the program runs",)
 
 
 def test_without_the_steps_there_is_no_such_plan() -> None:

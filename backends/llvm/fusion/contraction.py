@@ -8,7 +8,7 @@ from tpc.backends.llvm.fusion.statement import Loop, Statement
 from tpc.backends.llvm.fusion.terms import INSIDE, Term
 from tpc.ir.types import F32, F64
 
-SMALL = 32  # products whose letters all have at most as many values are written out by hand
+SMALL = 24  # products whose letters all have at most as many values are written out by hand
 
 
 @dataclass(frozen=True)

@@ -1,28 +1,22 @@
-"""One statement as a function over a range of its outermost letter, which threads may share.
-
-    void NAME(int64_t size..., void *buffer..., int64_t *status, int64_t begin, int64_t end)
-
-Begin and end are values of the outermost letter; a statement without letters has one.
-"""
+"""One statement, or several over the same letters, as a loop nest."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from llvmlite import ir
 
 from tpc.backends.llvm.fusion import places
 from tpc.backends.llvm.fusion.rows import kept_row
-from tpc.backends.llvm.fusion.statement import Buffer, Statement, Temporary, computed, times
+from tpc.backends.llvm.fusion.statement import Statement, computed, times
 from tpc.backends.llvm.fusion.terms import INSIDE, Term, parts
 from tpc.backends.llvm.nests import packing, running
 from tpc.backends.llvm.nests.errors import Errors
 from tpc.backends.llvm.nests.folds import PANEL, Fold, for_lanes
+from tpc.backends.llvm.nests.function import Kernel, opened
 from tpc.backends.llvm.nests.lanes import statement_lane
-from tpc.backends.llvm.nests.types import INTEGER, POINTER
 from tpc.backends.llvm.nests.values import Values
-from tpc.backends.llvm.nests.writer import Writer
 from tpc.ir.dims import DimLike
 from tpc.ir.scalar import SCALARS
 
@@ -30,42 +24,14 @@ UNIT = 256  # entries that a thread takes at least where a letter makes lanes
 FLOP, LOAD = 6, 12  # hundredths of a nanosecond, for an entry, as vectors
 
 
-@dataclass(frozen=True)
-class Kernel:
-    """A kernel that has been written: what it takes, how many values its outermost letter has, of which `unit` stay
-    together, and what all of them cost."""
-
-    function: ir.Function
-    buffers: tuple[Buffer, ...]
-    extent: DimLike
-    unit: int
-    cost: DimLike  # hundredths of nanoseconds
-
-
 def write(
     module: ir.Module, name: str, statement: Statement, sizes: Sequence[str], errors: Errors, is_shared: bool = False
 ) -> Kernel:
     """Write the kernel of a statement into a module; in a block, which is shared, its first letter stays outermost."""
-    buffers = tuple(dict.fromkeys([*(s.target for s in statement.together), *(t.data[0] for t in statement.loads)]))
-    types = [INTEGER] * len(sizes) + [POINTER] * (len(buffers) + 1) + [INTEGER] * 2
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), types), name)
-    function.linkage = "internal"
-    function.attributes.add("nounwind")
-    arguments = list(function.args)
-    for argument, size in zip(arguments, sizes, strict=False):
-        argument.name = size
-    pointers = dict(zip(buffers, arguments[len(sizes) :], strict=False))
-    for buffer, argument in pointers.items():
-        argument.name = buffer_name(buffer)
-        argument.add_attribute("noalias")
-    status, begin, end = arguments[-3:]
-    status.name, begin.name, end.name = "status", "begin", "end"
-    writer = Writer(function, dict(zip(sizes, arguments, strict=False)))
-    values = Values(writer, pointers, errors, status)
-    nest = _Nest(values, statement, is_shared)
-    nest.write(begin, end)
-    writer.builder.ret_void()
-    return Kernel(function, buffers, nest.extent, nest.unit, cost(statement))
+    made = opened(module, name, statement, sizes, errors)
+    nest = _Nest(made.values, statement, is_shared)
+    nest.write(made.begin, made.end)
+    return made.closed(nest.extent, nest.unit, cost(statement))
 
 
 class _Nest:
@@ -202,10 +168,3 @@ def cost(statement: Statement) -> DimLike:
         if price:
             total = total + times(loops) * price
     return total
-
-
-def buffer_name(buffer: Buffer) -> str:
-    """What a pointer is called in the code."""
-    if isinstance(buffer, Temporary):
-        return buffer.name
-    return str(buffer["name"]) if buffer.op.name == "input" else str(buffer.op.name)

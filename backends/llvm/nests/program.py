@@ -13,9 +13,8 @@ from tpc.backends.llvm.fusion.statement import Statement, computed, times
 from tpc.backends.llvm.nests import kernel
 from tpc.backends.llvm.nests import product as products
 from tpc.backends.llvm.nests.errors import Errors
-from tpc.backends.llvm.nests.kernel import Kernel, buffer_name
+from tpc.backends.llvm.nests.function import Kernel, buffer_name
 from tpc.backends.llvm.nests.types import BYTE, INTEGER, POINTER
-from tpc.backends.llvm.nests.values import Values
 from tpc.backends.llvm.nests.writer import Writer
 from tpc.backends.llvm.signature import Failure
 from tpc.ir.dims import DimLike
@@ -23,7 +22,7 @@ from tpc.ir.node import Node
 
 WORTH = 1_500_000  # hundredths of nanoseconds: below, threads cost more than they bring
 CHUNK = 1_000_000  # of what a thread takes at a time
-BLOCK = 1 << 21  # bytes of what lives for one block
+BLOCK = 1 << 22  # bytes of what lives for one block
 ROWS = 16  # at least so many values of the first letter make a block, and multiples of it
 WITHOUT_NEUTRAL = ("max", "min", "argmax", "argmin")
 Range = tuple[ir.Value, ir.Value]
@@ -128,28 +127,27 @@ class _Main:
         """Run a statement, for all values of its first letter or some: by BLAS where it is a large product."""
         writer = self.writer
         name = f"{name}.{buffer_name(statement.target)}"
-        product = products.product(statement)
-        if product is None:
+        made = products.as_product(statement)
+        if made is None:
             self.kernel(name, statement, within)
             return
-        values = Values(writer, self.pointers, self.errors, self.status)
-        if isinstance(product.size, int):
-            products.call(values, product, *(within or self.whole(statement)))
+        if isinstance(made.size, int):
+            self.run(products.write(writer.module, name, made, self.names, self.errors), within)
             return
         b = writer.builder
-        few = b.icmp_signed("<", writer.dim(product.size), writer.integer(products.FEW))
+        few = b.icmp_signed("<", writer.dim(made.size), writer.integer(products.FEW))
         with writer.when(few, "few"):
             self.kernel(name, statement, within)
         with writer.when(b.not_(few), "many"):
-            products.call(values, product, *(within or self.whole(statement)))
-
-    def whole(self, statement: Statement) -> Range:
-        return self.writer.integer(0), self.writer.dim(statement.letters[0][1])
+            self.run(products.write(writer.module, f"{name}.product", made, self.names, self.errors), within)
 
     def kernel(self, name: str, statement: Statement, within: Range | None) -> None:
-        """Write a kernel and run it: by threads where there is work enough for them."""
+        made = kernel.write(self.writer.module, name, statement, self.names, self.errors, within is not None)
+        self.run(made, within)
+
+    def run(self, made: Kernel, within: Range | None) -> None:
+        """Run a kernel: by threads where there is work enough for them."""
         writer, b = self.writer, self.writer.builder
-        made = kernel.write(writer.module, name, statement, self.names, self.errors, within is not None)
         begin, end = within or (writer.integer(0), writer.dim(made.extent))
         arguments = [*self.sizes, *(self.pointers[n] for n in made.buffers), self.status, begin, end]
         if isinstance(made.extent, int) and made.extent <= 1 or isinstance(made.cost, int) and made.cost < WORTH:

@@ -105,6 +105,14 @@ def input_names(context: click.Context, parameter: click.Parameter, incomplete: 
     return [CompletionItem(f"{p}=") for p in functions.get(chosen or "", ()) if p.startswith(incomplete)]
 
 
+def parameter_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    functions = _parameters(context.params.get("file"))
+    chosen = context.params.get("function") or ("main" if "main" in functions else next(reversed(functions), None))
+    return [CompletionItem(p) for p in functions.get(chosen or "", ()) if p.startswith(incomplete)]
+
+
 def _parameters(file: str | None) -> dict[str, list[str]]:
     """The functions of a file and their parameters; nothing if it cannot be read."""
     from tpc.dsl.diagnostics import Diagnostics, TpcError

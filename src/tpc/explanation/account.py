@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tpc.cost import Cost, cost
+from tpc.dsl.format import format_expression
 from tpc.dsl.source import Source, Span
 from tpc.ir.dims import DimLike, substitute
 from tpc.ir.elaborate.module import check
@@ -21,9 +22,11 @@ from tpc.passes.choose.value import Factors, Value
 from tpc.passes.cost import Profile, profile
 from tpc.passes.count import Totals, is_view, kernels_of, node_bytes, node_flops, node_seconds, totals
 from tpc.passes.derivation import Derivation, derive
+from tpc.passes.egraph.expressions import Expressions
 
 if TYPE_CHECKING:
     from tpc.explanation.advice import Advised
+    from tpc.passes.guard import Guard
     from tpc.passes.optimise import Optimised
     from tpc.passes.pipeline import Plan
     from tpc.passes.variants import Variants
@@ -126,6 +129,8 @@ class Account:
         What a check of the plan showed, if it was asked for.
     advised
         Facts that would pay, if they were looked for.
+    guards
+        What the plan asks before it takes a branch that may lose digits, a sentence each.
     """
 
     name: str
@@ -145,6 +150,7 @@ class Account:
     loss: str = ""
     check: PlanCheck | None = None
     advised: Advised | None = None
+    guards: tuple[str, ...] = ()
 
 
 def account(program: Program, plan: Plan, sizes: Mapping[str, int], found: Variants | None = None) -> Account:
@@ -181,7 +187,16 @@ def account(program: Program, plan: Plan, sizes: Mapping[str, int], found: Varia
         _told(prices),
         tuple(_served(found, plan, prices, at)) if found is not None else (),
         found.loss if found is not None and len(found.plans) > 1 else "",
+        guards=tuple(_guard(s.guard, s, names) for _, s, names in searches(plan) if s.guard is not None),
     )
+
+
+def _guard(guard: Guard, search: Optimised, names: Mapping[Node, str]) -> str:
+    own = {n: str(n["name"]) for n in search.written.inputs}
+    expressions = Expressions(search.graph, {**own, **names}, search.classes)
+    bounds = [format_expression(expressions.of_class(number, named=False)) for number in guard.bounds]
+    conditions = " and ".join(f"{bound} <= {guard.most:.3g}" for bound in bounds)
+    return f"{', '.join(guard.rules)} used while {conditions}, else the direct form, which keeps more digits"
 
 
 def _served(found: Variants, told: Plan, prices: Prices, at: Mapping[str, int]) -> Iterator[Served]:
@@ -330,12 +345,11 @@ def _strongest(node: Node, facts: frozenset[Fact]) -> set[Fact]:
 def _choices(search: Optimised, names: Mapping[Node, str]) -> Iterator[Choice]:
     """The next best way for each value of the plan that stands on a line of its own."""
     from tpc.passes.choose.select import alternatives
-    from tpc.passes.optimise import results
 
     selection = search.selection
     nodes = {value: _computed(built.node) for value, built in selection.build().items()}
     told: set[str] = set()
-    for value, other in alternatives(search.menu, results(search.written, search.graph, search.classes), selection):
+    for value, other in alternatives(search.menu, search.asked, selection):
         way = selection.ways[value]
         name = names.get(nodes[value], "")
         if way.kernel in QUIET or not name or name in told:

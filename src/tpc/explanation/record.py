@@ -10,6 +10,7 @@ choices      values with another way: name, kernel, next_best, extra_seconds, ex
 derivations  pass by pass, of the bodies of loops and branches, then of the whole (`of` is empty): of, complete,
              written, planned, steps, chosen; a step has rule, text, before, after, variables, facts (with
              `because`), and totals (or null)
+guards       what is asked before a branch is taken that may lose digits, in words
 search       how it ended, in words
 prices       where times come from, and why they may be off
 variants     the plans that a call chooses from by its sizes, where there are several: wins, flops, seconds, told
@@ -47,6 +48,7 @@ def record(account: Account) -> dict[str, Any]:
         "lines": [_line(line) for line in account.lines],
         "choices": [_choice(choice) for choice in account.choices],
         "derivations": [_part(part) for part in account.derivations],
+        "guards": list(account.guards),
         "search": account.outcome,
         "prices": list(account.prices),
         "variants": [_served(served) for served in account.variants],

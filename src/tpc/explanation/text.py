@@ -179,6 +179,8 @@ def _totals(account: Account) -> Iterator[Row]:
         row = [(f"  {name:<{widths[0]}}  {before:>{widths[1]}}  {after:>{widths[2]}}  ", PLAIN)]
         yield [*row, (f"{less:>{widths[3]}}", GAIN if less else PLAIN)]
     yield []
+    for guard in account.guards:
+        yield [("guarded  ", STRONG), (guard, PLAIN)]
     yield [(account.outcome, FAINT)]
     for told in account.prices:
         yield [(told, FAINT)]

@@ -18,7 +18,7 @@ from tpc.passes.egraph.expressions import Expressions
 from tpc.passes.egraph.moves import MOVES
 from tpc.passes.egraph.occurrences import Occurrence, occurrences
 from tpc.passes.egraph.phrases import substituted
-from tpc.passes.optimise import Optimised, results
+from tpc.passes.optimise import Optimised
 from tpc.passes.rules import Law, lines
 
 MOST_PLACES = 1000  # that are looked at
@@ -78,7 +78,7 @@ def _fired(expressions: Expressions, found: Optimised, rule: str) -> Iterator[st
     joins = [(a, b, step) for a, b, step in graph.joins if step is not None and step.rule == rule]
     if not joins:
         return
-    asked = results(found.written, graph, found.classes)
+    wanted = found.asked
     yield f"it was applied at {len(joins)} place{'s' * (len(joins) != 1)}, and the plan does without"
     for a, b, step in joins[:MOST_SHOWN]:
         sides = expressions.instance(step) or tuple(expressions.of_class(n, named=False) for n in (a, b))
@@ -88,7 +88,7 @@ def _fired(expressions: Expressions, found: Optimised, rule: str) -> Iterator[st
             yield "    the plan does not compute this value by itself"
             continue
         ways = [w for w in found.menu.ways(value) if w.term is not None and graph.home[w.term] == b]
-        prices = [price_with(found.menu, asked, found.selection, value, way) for way in ways]
+        prices = [price_with(found.menu, wanted, found.selection, value, way) for way in ways]
         least = min((p for p in prices if p is not None), default=None)
         if least is not None:
             more = least - found.selection.seconds

@@ -10,6 +10,7 @@ from tests.backends.contract import rounded
 from tests.backends.test_random import tolerance
 from tests.programs import generate
 
+from tpc.backends.llvm import engine
 from tpc.backends.llvm.lower import lower, refusal
 from tpc.dsl.diagnostics import InternalError
 from tpc.dsl.source import Source
@@ -229,3 +230,18 @@ def test_the_comparison_can_fail() -> None:
     with pytest.raises(AssertionError):
         np.testing.assert_allclose(value, evaluate(whole, [x])[0])
     assert at_the_edge([3], np.float64).shape == (3,)
+
+
+def test_threads_change_no_bit() -> None:
+    draw = np.random.default_rng(0)
+    x = draw.standard_normal((700, 900))
+    whole = program("def f(x: f64[n, m]) = sum(exp(x)), softmax(x), mean(x, axis=0), logsumexp(x, axis=1), cumsum(x)")
+    function = Function(whole)
+    try:
+        engine.set_threads(1)
+        alone = function([x])
+        engine.set_threads(2)
+        for value, right in zip(function([x]), alone, strict=True):
+            np.testing.assert_array_equal(value, right)
+    finally:
+        engine.set_threads(None)

@@ -1,0 +1,99 @@
+"""Native functions that were written before: LLVM IR and its signature, found by the text of a region.
+
+What is kept is plain data. A file holds a digest of its content; what is damaged or of another origin is made anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from tpc.backends import store
+from tpc.backends.contract import Region
+from tpc.backends.fields import dim_json, read_dim, read_list, read_text
+from tpc.backends.llvm import objects
+from tpc.backends.llvm.host import host
+from tpc.backends.llvm.signature import Array, Failure, Native, Signature
+from tpc.ir.types import DTYPES
+
+KINDS = ("IndexError", "LinAlgError", "ValueError")
+
+
+def lowered(region: Region, name: str) -> Native:
+    """The native function of a region.
+
+    Raises
+    ------
+    InternalError
+        If a part of it has no native code.
+    """
+    from tpc.backends.llvm.lower import lower
+
+    at = host()
+    key = objects.digest("\0".join(map(str, [store.version(), name, at.vector_bits, at.caches, at.cores, region.text])))
+    file = f"{key}{store.PROGRAM}"
+    try:
+        return _read(store.read(file), key)
+    except (OSError, ValueError, RecursionError):
+        native = lower(region.program, name)
+        store.write(file, _text(native, key).encode())
+        return native
+
+
+def _text(native: Native, key: str) -> str:
+    signature = native.signature
+    body = [
+        signature.name,
+        list(signature.sizes),
+        [_array(a) for a in signature.operands],
+        [_array(a) for a in signature.results],
+        dim_json(signature.workspace),
+        [[failure.kind, failure.text] for failure in signature.errors],
+        native.ir,
+        list(native.symbols),
+    ]
+    return json.dumps({"digest": _digest(body, key), "body": body})
+
+
+def _read(content: bytes, key: str) -> Native:
+    """The function in a file. Raises ValueError where it is damaged, or is not of this key."""
+    held = json.loads(content)
+    if not isinstance(held, dict) or set(held) != {"digest", "body"} or held["digest"] != _digest(held["body"], key):
+        raise ValueError("damaged")
+    name, sizes, operands, results, workspace, errors, ir, symbols = read_list(held["body"], 8)
+    signature = Signature(
+        read_text(name),
+        _texts(sizes),
+        tuple(map(_read_array, read_list(operands))),
+        tuple(map(_read_array, read_list(results))),
+        read_dim(workspace),
+        tuple(map(_read_failure, read_list(errors))),
+    )
+    return Native(signature, read_text(ir), _texts(symbols))
+
+
+def _array(array: Array) -> list[Any]:
+    return [array.name, array.dtype.name, [dim_json(dim) for dim in array.dims]]
+
+
+def _read_array(data: Any) -> Array:
+    name, dtype, dims = read_list(data, 3)
+    if dtype not in DTYPES:
+        raise ValueError("dtype")
+    return Array(read_text(name), DTYPES[dtype], tuple(map(read_dim, read_list(dims))))
+
+
+def _read_failure(data: Any) -> Failure:
+    kind, text = map(read_text, read_list(data, 2))
+    if kind not in KINDS:
+        raise ValueError("kind")
+    return Failure(kind, text)
+
+
+def _texts(data: Any) -> tuple[str, ...]:
+    return tuple(map(read_text, read_list(data)))
+
+
+def _digest(body: Any, key: str) -> str:
+    return hashlib.sha256(json.dumps([key, body]).encode()).hexdigest()

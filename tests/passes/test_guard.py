@@ -1,0 +1,148 @@
+"""What may lose digits is asked for when the program runs: where it would, the direct form is taken."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.backends.contract import BACKENDS, plain
+from tests.backends.contract import run as run_on
+
+from tpc.dsl.diagnostics import InternalError
+from tpc.dsl.source import Source
+from tpc.ir.elaborate.module import check
+from tpc.ir.node import Node, Program
+from tpc.ir.reference import evaluate
+from tpc.ir.rewrite import everywhere
+from tpc.passes.count import predicted
+from tpc.passes.cost import profile
+from tpc.passes.egraph.explore import Bounds
+from tpc.passes.guard import settled
+from tpc.passes.optimise import Optimised, Request, search
+from tpc.passes.pipeline import Options, run
+from tpc.passes.rules import lines
+from tpc.passes.variants import variants
+from tpc.verification import check_plan
+
+DIAGONAL = "def f(d: f64[n] is positive, U: f64[n, k], b: f64[n]) -> f64[n] = inv(diag(d) + U @ U') @ b\n"
+SHIFT = "def f(a: f64 is positive, U: f64[n, k], b: f64[n]) -> f64[n] = inv(a * eye(n) + U @ U') @ b\n"
+WEIGHTED = (
+    "def f(d: f64[n] is positive, U: f64[n, k], C: f64[k, k] is spd, b: f64[n]) -> f64[n]"
+    " = inv(diag(d) + U @ C @ U') @ b\n"
+)
+DOWNDATE = "def f(d: f64[n] is positive, u: f64[n], b: f64[n]) -> f64[n] = inv(diag(d) - outer(u, u)) @ b\n"
+DENSE = "def f(D: f64[n, n] is spd, U: f64[n, k], b: f64[n]) -> (f64[n], f64[n]) = inv(D) @ b, inv(D + U @ U') @ b\n"
+SIZES = {"n": 500, "k": 3}
+
+
+def program(text: str) -> Program:
+    checked = check(Source(text))
+    checked.diagnostics.raise_errors()
+    return checked.programs["f"]
+
+
+def found(text: str, mode: str = "stable", bounds: Bounds | None = None) -> Optimised:
+    spelled = run(program(text), stop_after="respell").program
+    return search(spelled, Request(profile("numpy", 1), SIZES, mode, bounds or Bounds()))
+
+
+def guards(plan: Program) -> list[Node]:
+    return [node for node in plan.walk() if node.op.name == "harmless"]
+
+
+def taken(plan: Program, *arrays: object) -> bool:
+    """Whether the branch behind the guard is taken."""
+    (guard,) = guards(plan)
+    (holds,) = evaluate(plan.replace(outputs=[guard], facts=[]), list(arrays))
+    return bool(holds)
+
+
+def backward_error(S: np.ndarray, x: np.ndarray, b: np.ndarray) -> float:
+    return float(np.linalg.norm(S @ x - b) / (np.linalg.norm(S, 2) * np.linalg.norm(x) + np.linalg.norm(b)))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("text", [DIAGONAL, SHIFT])
+def test_digits_are_kept_where_the_shift_is_tiny(text: str, backend: str) -> None:
+    plan = found(text).program
+    rng = np.random.default_rng(1)
+    n, k = 60, 3
+    U = rng.standard_normal((n, k))
+    b = U @ np.ones(k)  # in the range of U the shift cancels
+    for a, holds in ((1.0, True), (1e-12, False)):
+        shift = np.full(n, a) if text is DIAGONAL else a
+        assert taken(plan, shift, U, b) == holds
+        S = a * np.eye(n) + U @ U.T
+        (x,) = run_on(backend, plan, [shift, U, b])
+        assert backward_error(S, plain(x), b) < 1e-13
+        (lost,) = evaluate(settled(plan, True), [shift, U, b])
+        assert (backward_error(S, lost, b) < 1e-8) == holds  # so there was something to guard
+
+
+@pytest.mark.parametrize("text", [DIAGONAL, SHIFT, WEIGHTED, DOWNDATE])
+def test_both_branches_mean_what_was_written(text: str) -> None:
+    written, result = program(text), found(text)
+    assert len(guards(result.program)) == 1 and result.guard is not None
+    assert all(lines()[rule].is_guarded for rule in result.guard.rules)
+    assert check_plan(written, result.program).is_telling
+
+
+def test_a_wrong_branch_is_found() -> None:
+    """Whichever side of the guard is wrong, the check of the plan sees it."""
+    written, plan = program(DIAGONAL), found(DIAGONAL).program
+
+    def slip(node: Node, side: str) -> Node:
+        if node.op.name != "if":
+            return node
+        inner = node[side]
+        (output,) = inner.outputs
+        wrong = inner.replace(outputs=[Node(operation("neg"), (output,), (), output.type)])
+        return Node(node.op, node.args, {**dict(node.attributes), side: wrong}.items(), node.type)
+
+    from tpc.ir.build import operation
+
+    for side in ("then", "other"):
+        with pytest.raises(InternalError):
+            check_plan(written, everywhere(plan, lambda node, side=side: slip(node, side)))
+
+
+def test_the_direct_form_is_taken_where_the_bound_is_no_number() -> None:
+    plan = found(DIAGONAL).program
+    U = np.ones((5, 2))
+    assert not taken(plan, np.array([1.0, 1.0, np.nan, 1.0, 1.0]), U, np.ones(5))
+    assert not taken(plan, np.array([1.0, 1.0, 0.0, 1.0, 1.0]), U, np.ones(5))
+    assert taken(plan, np.ones(0), np.ones((0, 2)), np.ones(0))
+
+
+def test_mode_fast_does_not_ask() -> None:
+    plan = found(DIAGONAL, "fast").program
+    assert not guards(plan) and "cholesky" not in {n.op.name for n in plan.nodes if n.tensor.dims[0] is plan.inputs[0]}
+    assert max(len(str(n.type)) for n in plan.nodes)
+
+
+def test_a_matrix_of_which_the_inverse_may_lose_digits_is_not_updated() -> None:
+    """How far the inverse of a dense matrix can be trusted is not cheap to say."""
+    assert not guards(found(DENSE).program)
+    used = {step.rule for _, _, step in found(DENSE).graph.joins if step is not None}
+    assert not any(rule in lines() and lines()[rule].is_guarded for rule in used)
+
+
+def test_the_expected_branch_is_what_counts() -> None:
+    result, prices = found(DIAGONAL), profile("numpy", 1)
+    expected = predicted(settled(result.program, True), prices, SIZES)
+    direct = found(DIAGONAL, bounds=Bounds(guarded=False)).program
+    assert predicted(result.program, prices, SIZES) < 2 * result.selection.seconds < predicted(direct, prices, SIZES)
+    assert expected >= predicted(result.program, prices, SIZES) * 0.99
+
+
+def test_plans_for_open_sizes_are_guarded() -> None:
+    plans = [variant.plan for variant in variants(program(DIAGONAL), Options()).plans]
+    assert any(guards(plan.program) for plan in plans)
+    for plan in plans:
+        assert plan.search is not None
+        used = plan.search.guard is not None
+        assert used == bool(guards(plan.program))
+
+
+def test_a_guarded_plan_prints_and_parses() -> None:
+    plan = found(DIAGONAL).program
+    assert program(str(plan)) is plan
