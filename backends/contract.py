@@ -21,11 +21,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tpc.ir.build import input_node
+from tpc.ir.dims import named
 from tpc.ir.node import Node, Program
 from tpc.ir.text import program_of, program_text
+from tpc.ir.types import BOOL, TensorType
 
 if TYPE_CHECKING:
     from tpc.backends.choice import Alternative
+
+
+TOLD = "told_by_no_other"
 
 
 @dataclass(frozen=True)
@@ -39,11 +45,19 @@ class Region:
 
     @cached_property
     def program(self) -> Program:
-        return program_of(self.meaning) if isinstance(self.meaning, str) else self.meaning
+        if not isinstance(self.meaning, str):
+            return self.meaning
+        read = program_of(self.meaning)
+        inputs = read.inputs[:-1] if self.sizes else read.inputs
+        return read.replace(inputs=inputs, where=())  # what reading adds is checked by the caller
 
     @cached_property
     def text(self) -> str:
-        return self.meaning if isinstance(self.meaning, str) else program_text(self.meaning)
+        """The program as text, with a last parameter that has the sizes which no other one tells."""
+        if isinstance(self.meaning, str):
+            return self.meaning
+        told = [input_node(TOLD, TensorType(BOOL, tuple(map(named, self.sizes))))] if self.sizes else []
+        return program_text(self.meaning.replace(inputs=(*self.meaning.inputs, *told)))
 
 
 @dataclass(frozen=True)

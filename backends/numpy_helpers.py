@@ -117,6 +117,15 @@ def _cholesky_batch(A, name):
     return L
 '''
     ),
+    "_finite": Helper(
+        '''
+def _finite(A, name):
+    """A, which errors call by its name, and LAPACK can only take if all of its entries are finite."""
+    if not np.isfinite(A).all():
+        raise ValueError(f"{name} has entries that are NaN or infinite")
+    return A
+'''
+    ),
     "_lstsq": Helper(
         '''
 def _lstsq(A, B):
@@ -179,8 +188,10 @@ def _eig(A):
     ),
     "_cond": Helper(
         '''
-def _cond(A):
-    """The largest singular value over the smallest."""
+def _cond(A, name):
+    """The largest singular value over the smallest; errors call A by its name."""
+    if 0 in A.shape[-2:]:
+        raise ValueError(f"{name} is empty, and has no condition number")
     values = np.linalg.svd(A, compute_uv=False)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(values[..., -1] == 0, np.inf, values[..., 0] / values[..., -1]).astype(values.dtype)

@@ -52,6 +52,7 @@ def batched(helper: str) -> Callable[[Site], str]:
 
 
 KERNELS: dict[str, Entry] = {
+    "add_diagonal": batched("_add_diagonal"),
     "trmm": kernel("_trmm", "lower"),
     "solve_triangular": kernel("_solve_triangular", "lower", named=True),
     "tri_inv": kernel("_tri_inv", "lower", named=True),
@@ -94,6 +95,16 @@ def _triangular(kind, A, B, lower, transposed=False, unit=False):
     if B.flags.c_contiguous and 8 * B.shape[1] >= B.shape[0]:  # few columns are quicker copied
         return routine(1, A, B.T, side=1, lower=lower, trans_a=not transposed, diag=unit).T
     return routine(1, A, B, lower=lower, trans_a=transposed, diag=unit)
+'''
+    ),
+    "_add_diagonal": Helper(
+        '''
+def _add_diagonal(A, d):
+    """A + diag(d); d may be a number."""
+    total = np.array(A, np.result_type(A, d))
+    diagonal = np.einsum("...ii->...i", total)  # a view
+    diagonal += d
+    return total
 '''
     ),
     "_trmm": Helper(

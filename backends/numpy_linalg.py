@@ -29,17 +29,27 @@ def each(helper: str) -> Callable[[Site], str]:
     return text
 
 
+def finite(site: Site, position: int = 0) -> str:
+    """An operand that is refused, by its name, if it has entries that LAPACK does not find an end with."""
+    return f"{site.help('_finite')}({site.args[position].text}, {site.labels[position]!r})"
+
+
+def of_finite(template: str) -> Callable[[Site], str]:
+    """A function of a matrix all of whose entries are finite."""
+    return lambda site: fill(template, finite(site), dtype=site.dtype)
+
+
 def _pinv(site: Site) -> str:
     if site.args[0].dtype.size == (16 if site.args[0].dtype.kind == "c" else 8):
-        return f"np.linalg.pinv({site.args[0].text})"
-    return f"np.linalg.pinv({site.args[0].text}, rcond=1e-06)"
+        return f"np.linalg.pinv({finite(site)})"
+    return f"np.linalg.pinv({finite(site)}, rcond=1e-06)"
 
 
 def _lstsq(site: Site) -> str:
     if all(a.tensor.rank <= 2 for a in site.node.args) and not site.may_be_empty:
-        return f"np.linalg.lstsq({site.args[0].text}, {site.args[1].text}, rcond=None)[0]"
+        return f"np.linalg.lstsq({finite(site)}, {finite(site, 1)}, rcond=None)[0]"
     if all(a.tensor.rank <= 2 for a in site.node.args):
-        return f"{site.help('_lstsq')}({site.args[0].text}, {site.args[1].text})"
+        return f"{site.help('_lstsq')}({finite(site)}, {finite(site, 1)})"
     return f"{_pinv(site)} @ {site.args[1].text}"
 
 
@@ -68,16 +78,16 @@ LINALG: dict[str, Entry] = {
     "lu": each("_lu"),
     "ldl": each("_ldl"),
     "qr": "np.linalg.qr({0})",
-    "svd": "np.linalg.svd({0}, full_matrices=False)",
-    "svdvals": "np.linalg.svd({0}, compute_uv=False)",
-    "eigh": "np.linalg.eigh({0})",
-    "eigvalsh": "np.linalg.eigvalsh({0})",
-    "eig": lambda site: f"{site.help('_eig')}({site.args[0].text})",
-    "eigvals": lambda site: fill("np.linalg.eigvals({0}).astype({dtype})", site.args[0].text, dtype=site.dtype),
+    "svd": of_finite("np.linalg.svd({0}, full_matrices=False)"),
+    "svdvals": of_finite("np.linalg.svd({0}, compute_uv=False)"),
+    "eigh": of_finite("np.linalg.eigh({0})"),
+    "eigvalsh": of_finite("np.linalg.eigvalsh({0})"),
+    "eig": lambda site: f"{site.help('_eig')}({finite(site)})",
+    "eigvals": of_finite("np.linalg.eigvals({0}).astype({dtype})"),
     "expm": each("_expm"),
     "logm": each("_logm"),
     "sqrtm": each("_sqrtm"),
     "matpow": _matpow,
-    "matrix_rank": "np.linalg.matrix_rank({0})",
-    "cond": lambda site: f"{site.help('_cond')}({site.args[0].text})",
+    "matrix_rank": of_finite("np.linalg.matrix_rank({0})"),
+    "cond": lambda site: f"{site.help('_cond')}({finite(site)}, {site.labels[0]!r})",
 }

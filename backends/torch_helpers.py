@@ -126,20 +126,35 @@ def _logdet(A):
     return torch.where(sign < 0, torch.nan, value)
 '''
     ),
+    "_found": Helper(
+        '''
+def _found(function, A, name, **options):
+    """A decomposition of A, which errors call by its name."""
+    try:
+        return function(A, **options)
+    except torch.linalg.LinAlgError:
+        finite = bool(torch.isfinite(A).all())
+    what = "a decomposition that is not found" if finite else "entries that are NaN or infinite"
+    raise ValueError(f"{name} has {what}")
+'''
+    ),
     "_cond": Helper(
         '''
-def _cond(A):
-    """The largest singular value over the smallest."""
-    values = torch.linalg.svdvals(A)
+def _cond(A, name):
+    """The largest singular value over the smallest; errors call A by its name."""
+    if 0 in A.shape[-2:]:
+        raise ValueError(f"{name} is empty, and has no condition number")
+    values = _found(torch.linalg.svdvals, A, name)
     return torch.where(values[..., -1] == 0, torch.inf, values[..., 0] / values[..., -1])
-'''
+''',
+        ("_found",),
     ),
     "_finite": Helper(
         '''
-def _finite(A):
-    """A, which LAPACK can only take if all of its entries are finite."""
+def _finite(A, name):
+    """A, which errors call by its name, and LAPACK can only take if all of its entries are finite."""
     if not bool(torch.isfinite(A).all()):
-        raise ValueError("a matrix has entries that are NaN or infinite")
+        raise ValueError(f"{name} has entries that are NaN or infinite")
     return A
 '''
     ),

@@ -27,11 +27,16 @@ def _trmm(site: Site) -> str:
     return f"torch.{'tril' if site['lower'] else 'triu'}({site.args[0].text}) @ {site.texts[1]}"
 
 
+def _add_diagonal(site: Site) -> str:
+    return f"{site.help('_add_diagonal')}({', '.join(a.text for a in site.args)})"
+
+
 def _lu_factor(site: Site) -> str:
     return _kernel("_symmetric_factor" if site["symmetric"] else "_lu_factor")(site)
 
 
 KERNELS: dict[str, Entry] = {
+    "add_diagonal": _add_diagonal,
     "trmm": _trmm,
     "tri_inv": _kernel("_tri_inv", "lower", named=True),
     "cho_solve": _kernel("_cho_solve", named=True),
@@ -55,6 +60,14 @@ def _invertible(A, name):
     if bool((torch.diagonal(A, dim1=-2, dim2=-1) == 0).any()):
         raise np.linalg.LinAlgError(f"{name} is singular")
     return A
+'''
+    ),
+    "_add_diagonal": Helper(
+        '''
+def _add_diagonal(A, d):
+    """A + diag(d); d may be a number."""
+    diagonal = torch.diagonal(A, dim1=-2, dim2=-1) + d
+    return torch.diagonal_scatter(A.to(diagonal.dtype), diagonal, dim1=-2, dim2=-1)
 '''
     ),
     "_tri_inv": Helper(

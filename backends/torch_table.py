@@ -236,7 +236,7 @@ def _solve(site: Site) -> str:
 
 
 def _lstsq(site: Site) -> str:
-    return f"torch.linalg.pinv({site.args[0].text}) @ {site.texts[1]}"
+    return f"{_found('pinv')(site)} @ {site.texts[1]}"
 
 
 def _matpow(site: Site) -> str:
@@ -252,13 +252,18 @@ def _logdet(site: Site) -> str:
     return f"{site.help('_logdet')}({site.args[0].text})"
 
 
-def _helped(helper: str) -> Callable[[Site], str]:
-    return lambda site: f"{site.help(helper)}({', '.join(a.text for a in site.args)})"
-
-
 def _of_finite(function: str) -> Callable[[Site], str]:
     """A function of torch.linalg that crashes on NaN."""
-    return lambda site: f"torch.linalg.{function}({site.help('_finite')}({site.args[0].text}))"
+    return lambda site: f"torch.linalg.{function}({site.help('_finite')}({site.args[0].text}, {site.labels[0]!r}))"
+
+
+def _found(function: str, options: str = "") -> Callable[[Site], str]:
+    """A function of torch.linalg that fails on NaN."""
+
+    def text(site: Site) -> str:
+        return f"{site.help('_found')}(torch.linalg.{function}, {site.args[0].text}, {site.labels[0]!r}{options})"
+
+    return text
 
 
 # ---- Fourier transforms
@@ -377,7 +382,7 @@ OPS: dict[str, Entry] = {
     "segment_sum": _segments,
     # linear algebra
     "inv": named_error("_inv"),
-    "pinv": "torch.linalg.pinv({0})",
+    "pinv": _found("pinv"),
     "solve": _solve,
     "solve_triangular": _solve_triangular,
     "lstsq": _lstsq,
@@ -388,18 +393,18 @@ OPS: dict[str, Entry] = {
     "lu": "torch.linalg.lu({0})",
     "ldl": each("_ldl"),
     "qr": "torch.linalg.qr({0})",
-    "svd": "torch.linalg.svd({0}, full_matrices=False)",
-    "svdvals": "torch.linalg.svdvals({0})",
-    "eigh": "torch.linalg.eigh({0})",
-    "eigvalsh": "torch.linalg.eigvalsh({0})",
+    "svd": _found("svd", ", full_matrices=False"),
+    "svdvals": _found("svdvals"),
+    "eigh": _found("eigh"),
+    "eigvalsh": _found("eigvalsh"),
     "eig": _of_finite("eig"),
     "eigvals": _of_finite("eigvals"),
     "expm": "torch.linalg.matrix_exp({0})",
     "logm": each("_logm"),
     "sqrtm": each("_sqrtm"),
     "matpow": _matpow,
-    "matrix_rank": "torch.linalg.matrix_rank({0})",
-    "cond": _helped("_cond"),
+    "matrix_rank": _found("matrix_rank"),
+    "cond": named_error("_cond"),
     **KERNELS,
     # Fourier transforms
     "fft": _fourier("fft", "axis"),

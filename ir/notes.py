@@ -37,6 +37,12 @@ def keeping(notes: Notes) -> Iterator[None]:
         _kept.reset(token)
 
 
+def place(node: Node) -> Span | None:
+    """Where a node comes from, if it is known."""
+    notes = _kept.get()
+    return None if notes is None else notes.spans.get(node)
+
+
 def follow(old: Node, new: Node) -> None:
     """The new node takes over what is known of the old one, unless it has a name of its own."""
     notes = _kept.get()

@@ -52,6 +52,7 @@ STEPS = {
     "triu": ("select",),
 }
 DETERMINANT = ("log", "abs", "sum", "ne", "sum", "select")  # of the diagonal of a factor
+INDEFINITE = 0.1  # of the symmetric matrices that are tried by Cholesky's method
 EXPM_PRODUCTS = 12  # of a usual matrix: a rational function of degree 13, and some squarings
 
 
@@ -189,18 +190,22 @@ def _passes(node: Node) -> DimLike:
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """A kernel of `passes.cost.families` at its sizes: `times` calls of it, with `batch` such matrices each."""
+    """A kernel of `passes.cost.families` at its sizes: `times` calls of it, with `batch` such matrices each.
+
+    `share` says how often it is expected to run at all.
+    """
 
     name: str
     sizes: tuple[DimLike, ...]
     dtype: DType = F64
     batch: DimLike = 1
     times: DimLike = 1
+    share: float = 1.0
 
     def seconds(self, prices: Prices, size: Callable[[DimLike], int]) -> float:
         """Predicted seconds, where `size` gives the sizes as numbers."""
         sizes = tuple([size(s) for s in self.sizes])
-        return size(self.times) * prices.seconds(self.name, sizes, self.dtype, batch=size(self.batch))
+        return self.share * size(self.times) * prices.seconds(self.name, sizes, self.dtype, batch=size(self.batch))
 
 
 def predicted(program: Program, prices: Prices, at: Mapping[str, int] | None = None) -> float:
@@ -258,7 +263,7 @@ def _substituted(kernel: Kernel, sizes: Mapping[str, DimLike]) -> Kernel:
 
 
 Found = Sequence[tuple[Any, ...]]
-"""Kernels as name, sizes, batch and times, of which the last two may be left out."""
+"""Kernels as name, sizes, batch, times and share, of which the last three may be left out."""
 
 
 def _of_product(node: Node, tensors: list[TensorType]) -> Found:
@@ -316,6 +321,8 @@ def _of_matrices(node: Node, tensors: list[TensorType]) -> Found:
     matrix = tensors[0]
     rows, n = matrix.dims[-2:]
     batch = product(matrix.dims[:-2])
+    if name == "lu_factor" and node["symmetric"]:  # tried by Cholesky's method, by those that expect it to end there
+        return ("potrf", (n,), batch), ("getrf", (n,), batch, 1, INDEFINITE)
     if name in SQUARE:
         return ((SQUARE[name], (n,), batch),)
     if name in TALL:
@@ -365,6 +372,8 @@ def _of_entries(node: Node, tensors: list[TensorType], result: TensorType) -> Fo
         return [_step(name, product(tensors[0].dims), entries) for name in STEPS[op.name]]
     if op.name in ("lu_det", "lu_logdet"):
         return [_step(name, product(tensors[1].dims), entries) for name in DETERMINANT]
+    if op.name == "add_diagonal":
+        return ("copy", (entries,)), ("elementwise", (product(result.dims[:-1]), 2, 1))
     if op.name in RESHAPES:
         return (("transpose_copy", (result.dims[0], product(result.dims[1:]))),)
     if op.group in ("shapes", "creation") or op.name == "diag":

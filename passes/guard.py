@@ -150,8 +150,8 @@ def _bounds(found: Optimised, step: Step) -> Iterator[int]:
         if called(condition) == BOUNDED and isinstance(condition, syntax.Call):
             whole: int | None = None
             for part in condition.arguments:
-                is_definite = graph.knows(instance.value(part), "psd") or graph.knows(instance.value(part), "nonnegative")
-                for factor in [part] if is_definite else _factors(part):
+                known = graph[instance.value(part)].known  # where nothing cancels, the norm tells all
+                for factor in [part] if known & {"psd", "positive", "nonnegative"} else _factors(part):
                     one = norm(factor)
                     whole = one if whole is None else applied("x * y", whole, one)
             if whole is not None:
@@ -195,10 +195,10 @@ def _leaves(outputs: Sequence[Node], before: set[Node]) -> Iterator[Node]:
     waiting, seen = list(outputs), set(outputs)
     while waiting:
         node = waiting.pop()
-        if node.op is INPUT or (node in before and node.args and (node.op is ITEM or not is_view(node))):
-            if isinstance(node.type, TensorType):
-                yield node
-                continue
+        is_computed = node in before and node.args and (node.op is ITEM or not is_view(node))
+        if (node.op is INPUT or is_computed) and isinstance(node.type, TensorType):
+            yield node
+            continue
         for operand in node.args:
             if operand not in seen:
                 seen.add(operand)

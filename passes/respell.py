@@ -47,7 +47,7 @@ def _unrepeated(node: Node) -> Node | None:
             args = [*node.args[:number], operand.args[0], *node.args[number + 1 :]]
             bare = make(node.op, args, **dict(node.attributes))
             if bare.type is node.type:
-                return _unrepeated(bare) or bare
+                return bare
     return None
 
 
@@ -65,7 +65,7 @@ def _simpler(node: Node) -> Node | None:
     if name in ("reshape", "broadcast_to") and args[0].type is node.type:
         return args[0]
     if node.op.group == "elementwise" and (met := _unrepeated(node)) is not None:
-        return met
+        return _simpler(met) or met
     if len(args) != 2:
         return None
     plain = [_uncast(a) for a in args] if node.op.group == "elementwise" else list(args)

@@ -5,8 +5,8 @@ with the pass as a further first axis. A result that can be lifted leaves the lo
 that carries state along, goes before it, and each pass reads its part.
 
 Memory: a lifted value may have twice as many entries as everything that is stored anyway, which is what the loop
-reads, what it computes once, and what it collects, or as a cache holds. Where one would have more, the loop computes its
-values one by one.
+reads, what it computes once, and what it collects, or as a cache holds. Where one would have more, the loop computes
+its values one by one.
 """
 
 from __future__ import annotations

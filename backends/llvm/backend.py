@@ -12,8 +12,9 @@ from typing import Any
 
 from tpc.backends import choice, emit
 from tpc.backends.contract import Backend, Emitted, Region
+from tpc.backends.llvm import sizes
 from tpc.backends.llvm.lower import refusal
-from tpc.backends.llvm.regions import Outliner
+from tpc.backends.llvm.regions import Outliner, sizes_of
 from tpc.backends.llvm.stages import Staged
 from tpc.backends.numpy import BACKEND as NUMPY
 from tpc.backends.numpy import DIALECT, namespace
@@ -54,7 +55,9 @@ def _with_natives(emitted: Emitted, module: emit.Module, outliner: Outliner) -> 
     natives = {}
     for body in outliner.bodies:
         function = module.functions[body]
-        natives[function.name] = Region(body, tuple(function.parameters), dict(function.keyword_sizes))
+        told = {*sizes.told(dim for node in body.inputs for dim in node.tensor.dims), *function.keyword_sizes}
+        if told.issuperset(sizes_of(body)):  # where all that there is is m*n, m is not known
+            natives[function.name] = Region(body, tuple(function.parameters), dict(function.keyword_sizes))
     return replace(emitted, natives=natives)
 
 

@@ -1,5 +1,9 @@
 """The routines of BLAS and LAPACK, by their names in Fortran (`dgemm_`), and how many threads they take.
 
+    void tpc_blas_begin(void)                     from here on BLAS takes one thread
+    void tpc_blas_end(void)                       until here; then it takes as many as before
+    void tpc_blas_threads(int32_t (*get)(void), void (*set)(int32_t))
+
 They are those that SciPy calls: 32-bit integers, all arguments by reference, no lengths of texts. SciPy's own modules
 are linked to them, so that the linker finds them; importing `scipy.linalg` would take long. Where the linker does not
 know them by a name that is known here, SciPy is asked itself.
@@ -14,7 +18,12 @@ from typing import Any
 
 MODULES = ("cython_blas", "cython_lapack")
 PREFIXES = ("scipy_", "")  # SciPy's wheels have their own OpenBLAS
-SETTERS = ("scipy_openblas_set_num_threads", "openblas_set_num_threads", "MKL_Set_Num_Threads")
+SETTINGS = (
+    ("scipy_openblas_get_num_threads", "scipy_openblas_set_num_threads"),
+    ("openblas_get_num_threads", "openblas_set_num_threads"),
+    ("MKL_Get_Max_Threads", "MKL_Set_Num_Threads"),
+)
+SYMBOLS = ("tpc_blas_begin", "tpc_blas_end", "tpc_blas_threads")
 
 _NAME = re.compile(r"[sdczi][a-z0-9]{2,7}_")
 
@@ -37,21 +46,79 @@ def address(name: str) -> int:
 
 def set_threads(count: int) -> bool:
     """Let the library take this number of threads from now on; False where there is no way to tell it."""
-    setter = _setter()
-    if setter is None:
-        return False
-    setter(count)
-    return True
+    places = threads()
+    if places is not None:
+        ctypes.CFUNCTYPE(None, ctypes.c_int)(places[1])(count)
+    return places is not None
 
 
 @cache
-def _setter() -> Any:
+def threads() -> tuple[int, int] | None:
+    """Where the functions are that tell and set how many threads the library takes; None where there are none."""
     for library in _libraries():
-        for name in SETTERS:
-            found = _symbol(library, name)
-            if found is not None:
-                return ctypes.CFUNCTYPE(None, ctypes.c_int)(found)
+        for names in SETTINGS:
+            get, set = (_symbol(library, name) for name in names)
+            if get is not None and set is not None:
+                return get, set
     return None
+
+
+def one_thread() -> str:
+    """The functions that have BLAS take one thread while native code runs, as LLVM IR.
+
+    The setting is that of the whole process. Each that begins notes it if it is more than one, and the last that ends
+    puts back what was noted: whatever the order in which threads come to that, the setting is the user's own again when
+    none is inside. A call that begins while another ends may run with more threads, which is slower and no less right.
+    """
+    return _ONE_THREAD
+
+
+_ONE_THREAD = """
+@tpc_blas_get = weak hidden global ptr null
+@tpc_blas_set = weak hidden global ptr null
+@tpc_blas_users = weak hidden global i32 0
+@tpc_blas_noted = weak hidden global i32 0
+
+define weak void @tpc_blas_threads(ptr %get, ptr %set) {
+  store ptr %set, ptr @tpc_blas_set
+  store atomic ptr %get, ptr @tpc_blas_get release, align 8
+  ret void
+}
+
+define weak void @tpc_blas_begin() {
+  %before = atomicrmw add ptr @tpc_blas_users, i32 1 seq_cst
+  %get = load atomic ptr, ptr @tpc_blas_get acquire, align 8
+  %is_unknown = icmp eq ptr %get, null
+  br i1 %is_unknown, label %out, label %ask
+ask:
+  %threads = call i32 %get()
+  %is_several = icmp sgt i32 %threads, 1
+  br i1 %is_several, label %note, label %out
+note:
+  %set = load ptr, ptr @tpc_blas_set
+  store atomic i32 %threads, ptr @tpc_blas_noted seq_cst, align 4
+  call void %set(i32 1)
+  br label %out
+out:
+  ret void
+}
+
+define weak void @tpc_blas_end() {
+  %users = atomicrmw sub ptr @tpc_blas_users, i32 1 seq_cst
+  %is_last = icmp eq i32 %users, 1
+  br i1 %is_last, label %look, label %out
+look:
+  %noted = atomicrmw xchg ptr @tpc_blas_noted, i32 0 seq_cst
+  %is_several = icmp sgt i32 %noted, 1
+  br i1 %is_several, label %restore, label %out
+restore:
+  %set = load ptr, ptr @tpc_blas_set
+  call void %set(i32 %noted)
+  br label %out
+out:
+  ret void
+}
+"""
 
 
 @cache

@@ -121,6 +121,7 @@ def _address(symbol: str) -> int | None:
     if symbol in runtime.SYMBOLS:
         return _runtime().address(symbol)
     if blas.is_routine(symbol):
+        _tell_blas_threads()
         try:
             return blas.address(symbol)
         except KeyError:
@@ -128,6 +129,15 @@ def _address(symbol: str) -> int | None:
     if symbol.startswith("_ZGV"):
         _vector_library()
     return None
+
+
+@cache
+def _tell_blas_threads() -> None:
+    """Tell the run-time library how BLAS is told its number of threads."""
+    places = blas.threads()
+    if places is not None:
+        setter = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(_runtime().address("tpc_blas_threads"))
+        setter(*places)
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,11 @@ class Host:
     vector_bits: int
     caches: tuple[int, ...]
     cores: int
+
+    @cached_property
+    def extensions(self) -> frozenset[str]:
+        """The names of the features that it has."""
+        return frozenset(f[1:] for f in self.features.split(",") if f.startswith("+"))
 
     def machine(self, level: int = 3) -> Any:
         """The target machine of LLVM, for code that may be loaded anywhere; at level 0 it takes least time."""

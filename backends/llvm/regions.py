@@ -2,7 +2,8 @@
 
 Every value that can be native has a level: one more than that of the Python values that it needs, which in turn come
 after the native values that they need. All native values of one level are one region, since no path between two of
-them leaves it. Views, numbers and sizes have no level; they are made anew wherever they are used.
+them leaves it. Views, numbers, sizes, and what is made of these alone have no level; they are made anew wherever
+they are used.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from tpc.ir.facts import analyse
 from tpc.ir.node import Fact, Node, Program
 from tpc.ir.ops.structure import CALL, INPUT, LITERAL, SIZE
 from tpc.ir.rewrite import map_programs, rebuilt, replace
+from tpc.ir.types import TensorType
 
 VIEWS = frozenset(["transpose", "permute", "reshape", "vec", "unvec", "squeeze", "unsqueeze", "item"])
 LIBRARY = frozenset(["matmul", "matvec", "vecmat", "dot", "adjoint", "outer"])  # no quicker in native code alone
@@ -57,7 +59,7 @@ class Outliner:
         made: dict[Node, Node] = {}
         for level in sorted(set(levels.values())):
             inside = {node for node, at in levels.items() if at == level}
-            if all(node.op.name in LIBRARY for node in inside):
+            if not _pays(inside):
                 continue
             wanted = [n for n in program.nodes if n in inside and self._leaves(n, inside, users, program.outputs)]
             body, operands = self._body(f"{program.name}_{next(self._numbers)}", wanted, inside, facts)
@@ -74,16 +76,16 @@ class Outliner:
 
     def _is_whole(self, program: Program, levels: Mapping[Node, int]) -> bool:
         """Whether all of a program can be one native function, and that is more than calls of a library."""
-        rest = [n for n in program.nodes if n not in levels and n.op is not INPUT]
-        if any(not _is_neutral(n) or self.refusal(n) is not None for n in rest):
+        if any(type.dtype.is_weak for type in program.result_types):
             return False
-        return set(levels.values()) == {0} and not all(n.op.name in LIBRARY for n in levels)
+        rest = [n for n in program.nodes if n not in levels and n.op is not INPUT]
+        if any(not self._is_neutral(n) or self.refusal(n) is not None for n in rest):
+            return False
+        return set(levels.values()) == {0} and _pays(levels)
 
     def _called(self, program: Program) -> Program:
         """The program as a call of a function that is all of it."""
-        body = Program(
-            f"{program.name}_{next(self._numbers)}", program.inputs, program.outputs, facts=program.facts
-        )
+        body = Program(f"{program.name}_{next(self._numbers)}", program.inputs, program.outputs, facts=program.facts)
         self.bodies.append(body)
         type = body.result_types[0] if len(body.outputs) == 1 else body.result_types
         call = Node(CALL, program.inputs, (("body", body), ("sizes", _own_sizes(body))), type)
@@ -102,14 +104,14 @@ class Outliner:
         levels: dict[Node, int] = {}  # of all values but views
         native: dict[Node, int] = {}
         for node in program.nodes:
-            if _is_neutral(node):
+            if self._is_neutral(node):
                 continue
             reason = "an argument" if node.op is INPUT else self.refusal(node)
             if reason is None:
-                below = [levels[s] + (s not in native and s.op is not INPUT) for s in _sources(node)]
+                below = [levels[s] + (s not in native and s.op is not INPUT) for s in self._sources(node)]
                 native[node] = levels[node] = max(below, default=0)
             else:
-                below = [levels[s] + (s in native) for s in _sources(node)]
+                below = [levels[s] + (s in native) for s in self._sources(node)]
                 levels[node] = max(below, default=0)
                 if node.op is not INPUT:
                     self.refused[node] = reason
@@ -124,7 +126,7 @@ class Outliner:
             if value in outputs:
                 return True
             for user in users.get(value, ()):
-                if _is_neutral(user):
+                if self._is_neutral(user):
                     waiting.append(user)
                 elif user not in inside:
                     return True
@@ -140,7 +142,7 @@ class Outliner:
         while waiting:
             node = waiting.pop()
             for operand in node.args:
-                if operand in inside or (_is_neutral(operand) and operand.op.name != "item"):
+                if operand in inside or (self._is_neutral(operand) and operand.op.name != "item"):
                     if operand not in seen:
                         seen.add(operand)
                         waiting.append(operand)
@@ -150,28 +152,40 @@ class Outliner:
         body = Program(name, tuple(operands.values()), replace(wanted, operands), facts=known)
         return body, list(operands)
 
+    def _is_neutral(self, node: Node) -> bool:
+        """Whether a value is made anew wherever it is used; those that no dtype was said of are made of sizes."""
+        if node.op in (LITERAL, SIZE) or node.op.name in VIEWS:
+            return True
+        is_weak = isinstance(node.type, TensorType) and node.type.dtype.is_weak
+        return is_weak and node.op is not INPUT and self.refusal(node) is None
 
-def _is_neutral(node: Node) -> bool:
-    return node.op in (LITERAL, SIZE) or node.op.name in VIEWS
+    def _sources(self, node: Node) -> list[Node]:
+        """The values that a node needs, by way of views."""
+        found: dict[Node, None] = {}
+        waiting = list(node.args)
+        while waiting:
+            value = waiting.pop()
+            if self._is_neutral(value):
+                waiting += value.args
+            else:
+                found[value] = None
+        return list(found)
 
 
-def _sources(node: Node) -> list[Node]:
-    """The values that a node needs, by way of views."""
-    found: dict[Node, None] = {}
-    waiting = list(node.args)
-    while waiting:
-        value = waiting.pop()
-        if _is_neutral(value):
-            waiting += value.args
-        else:
-            found[value] = None
-    return list(found)
+def _pays(nodes: Iterable[Node]) -> bool:
+    """Whether native code may gain anything: there is more than calls of a library, and than a few numbers."""
+    has_axes = any(d for n in nodes for m in (n, *n.args) for d in _dims(m))
+    return has_axes and not all(n.op.name in LIBRARY for n in nodes)
 
 
 def _own_sizes(body: Program) -> tuple[tuple[str, DimLike], ...]:
     """The sizes of a function, which are those of where it is called."""
-    names = {s for n in [*body.inputs, *body.walk()] for d in _dims(n) for s in names_of(d)}
-    return tuple((name, named(name)) for name in sorted(names))
+    return tuple((name, named(name)) for name in sorted(sizes_of(body)))
+
+
+def sizes_of(body: Program) -> set[str]:
+    """The names of sizes in a function."""
+    return {s for n in [*body.inputs, *body.walk()] for d in _dims(n) for s in names_of(d)}
 
 
 def _dims(node: Node) -> list[DimLike]:

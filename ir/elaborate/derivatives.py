@@ -9,7 +9,7 @@ from tpc.dsl import syntax
 from tpc.dsl.diagnostics import Label, fail
 from tpc.ir.build import cast, items, make
 from tpc.ir.elaborate.scope import Frame, FunctionValue, Value, placeholder, suggestion
-from tpc.ir.node import Node, Program
+from tpc.ir.node import Node, Program, topological
 from tpc.ir.types import TensorType
 
 KINDS = ("grad", "value_and_grad", "jacobian", "hessian", "hvp", "jvp", "vjp", "vmap", "laplacian")
@@ -74,12 +74,37 @@ def apply_transformed(frame: Frame, expression: syntax.Call, function: FunctionV
     types = typing.results(steps, operands)
     if types is None or typing.program is None:
         return None
+    _warn_of_zeros(frame, expression, steps[0], typing.program)
     wanted = [i.tensor.dtype for i in typing.program.inputs]
     given = [cast(node, dtype) for (node, _), dtype in zip(operands, wanted, strict=False)]
     given += [node for node, _ in operands[len(wanted) :]]
     written = tuple((s.kind, s.parameters) for s in steps)
     results = items(make("derivative", given, steps=written, body=typing.program, types=tuple(types)))
     return results[0] if len(results) == 1 else list(results)
+
+
+def _warn_of_zeros(frame: Frame, call: syntax.Call, step: FunctionValue, program: Program) -> None:
+    """Tell of parameters whose derivative is zero, since all paths from them lead through integers or comparisons."""
+    for name in step.parameters if step.kind != "vmap" else ():
+        (at,) = (i for i in program.inputs if i["name"] == name)
+        reached = {at}
+        cuts: dict[str, None] = {}
+        for node in topological(program.outputs):
+            if node is not at and any(a in reached for a in node.args):
+                if any(t.dtype.kind in "fc" for t in _types(node)):
+                    reached.add(node)
+                else:
+                    cuts[node.op.name] = None
+        if not reached & set(program.outputs):
+            function = step.definition.name
+            frame.diagnostics.add(
+                "W0402",
+                f"the derivative by `{name}` is zero",
+                Label(call.span, f"`{function.name}` does not change with `{name}`" + " little by little" * bool(cuts)),
+                Label(function.span, "defined here"),
+                notes=[f"from `{name}` all ways lead through {', '.join(f'`{c}`' for c in cuts)}"] if cuts else [],
+                help="differentiate by another parameter",
+            )
 
 
 def _operands(
@@ -229,6 +254,10 @@ def check_kind(
             *labels,
             help="differentiate what is computed before it is rounded or compared",
         )
+
+
+def _types(node: Node) -> tuple[TensorType, ...]:
+    return node.type if isinstance(node.type, tuple) else (node.type,)
 
 
 def _row(node: Node) -> Node:

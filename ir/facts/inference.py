@@ -12,7 +12,11 @@ from tpc.ir.facts.closing import Reason
 from tpc.ir.facts.lines import Known, Place, Statement, statements
 from tpc.ir.node import Fact
 from tpc.ir.op import Op
+from tpc.ir.ops.structure import At, Range
 from tpc.ir.types import TensorType
+
+OF_BLOCKS = ("lower", "upper", "symmetric", "psd", "spd", "unit_diagonal")
+"""What a matrix shares with its blocks on the diagonal; the first two, with those that are not square too."""
 
 COMMUTATIVE = frozenset({"add", "mul", "maximum", "minimum", "dot"})
 
@@ -47,6 +51,8 @@ def derive(
             yield from _of_parts(op, attributes, operands, type, nonnegative)
         case "subscript" | "split":
             yield from _of_entries(operands[0])
+            if op.name == "subscript":
+                yield from _of_block(attributes["items"], operands[0])
 
 
 @lru_cache(maxsize=4096)
@@ -86,6 +92,18 @@ def _of_entries(known: Known | None) -> Iterator[tuple[Fact, Reason]]:
     for fact in known.facts if known is not None else ():
         if fact.name in ("at_least", "at_most", "nonzero"):
             yield fact, Reason("its entries are entries of this", ((0, fact),))
+
+
+def _of_block(items: Sequence[At | Range], known: Known | None) -> Iterator[tuple[Fact, Reason]]:
+    """What stays true of a block on the diagonal of a matrix; of one that is not square, where its zeros are."""
+    rows, columns = items[-2:] if len(items) >= 2 else (None, None)
+    if known is None or not isinstance(rows, Range) or not isinstance(columns, Range):
+        return
+    if (rows.start, rows.step) == (columns.start, columns.step):
+        kept = OF_BLOCKS if rows.count == columns.count else OF_BLOCKS[:2]
+        for fact in known.facts:
+            if fact.name in kept:
+                yield fact, Reason("it is a block on the diagonal of this", ((0, fact),))
 
 
 def require(

@@ -93,6 +93,17 @@ def _cho_inv(linalg: Any, L: Any) -> Any:
     return _cho_solve(linalg, L, _identity(L))
 
 
+# ---- diagonals
+
+
+def _add_diagonal_line(operands: list[TensorType], attributes: Attributes) -> str:
+    matrix, added = operands
+    if matrix.rank >= 2 and matrix.dims[-1] != matrix.dims[-2]:
+        raise Misfit("E0203", "`add_diagonal` needs a square matrix", [(0, f"this is {matrix}")])
+    entry = "[i]" if added.rank else "[...]"
+    return f"add_diagonal(A[..., i, j], d{entry})[..., i, j] = A[..., i, j] + select(i == j, d{entry}, 0)"
+
+
 # ---- L and U
 
 
@@ -221,6 +232,21 @@ LU_DET = linalg_op(
 )
 
 KERNELS: list[Op] = [
+    linalg_op(
+        "add_diagonal",
+        "add_diagonal(A[..., i, j], d[i])[..., i, j]",
+        "A + diag(d), where only the diagonal of A is added to; d may be a number",
+        line_by=_add_diagonal_line,
+        flops="i",
+        facts="""
+            symmetric(A)           |- symmetric(this)
+            lower(A)               |- lower(this)
+            upper(A)               |- upper(this)
+            spd(A), nonnegative(d) |- spd(this)
+            psd(A), positive(d)    |- spd(this)
+            psd(A), nonnegative(d) |- psd(this)
+        """,
+    ),
     linalg_op(
         "trmm",
         "trmm(A[..., i, i], B[..., i, j])[..., i, j]",
@@ -362,7 +388,8 @@ KERNELS: list[Op] = [
     Op(
         name="harmless",
         line="harmless(loss[...], most[...])[...] = loss[...] <= most[...]",
-        about="whether a bound on what roundings count for is at most that large; a branch on it is expected to be taken",
+        about="whether a bound on what roundings count for is at most that large; a branch on it is expected to be "
+        "taken",
         group="linalg",
         kinds="bif",
     ),

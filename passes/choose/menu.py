@@ -4,41 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from fractions import Fraction
 
-from tpc.ir.build import cast, input_node, literal, literal_value, make
+from tpc.ir.build import cast, input_node, literal, make
 from tpc.ir.node import Node
-from tpc.ir.ops.structure import INPUT, LITERAL
+from tpc.ir.ops.structure import INPUT
 from tpc.ir.types import F64, DType, TensorType, promote_all
-from tpc.passes.choose.arrange import read, reshaped, shown, spread
+from tpc.passes.choose.arrange import read, reshaped, shown
 from tpc.passes.choose.order import Parts, TooMany, splits, steps, tree
 from tpc.passes.choose.pairs import pair_ways
 from tpc.passes.choose.prices import Prices, Sizes
 from tpc.passes.choose.solves import (
-    FACTORIZE,
     UNASKED,
     charge,
     factor_ways,
+    factored,
     inverse_ways,
     is_inverse,
     kinds,
     solve_ways,
 )
 from tpc.passes.choose.structured import structured_ways
+from tpc.passes.choose.sums import sum_ways
 from tpc.passes.choose.value import Build, Built, Factors, Part, Value, Way, Whole, seconds_of
 from tpc.passes.contraction import Contraction
-from tpc.passes.contraction.form import Axes, letters_of
+from tpc.passes.contraction.form import letters_of
 from tpc.passes.count import Kernel, kernels_of
 from tpc.passes.egraph.graph import EGraph
-from tpc.passes.egraph.terms import Applied, Contract, Leaf, Number, Sum, Term
+from tpc.passes.egraph.terms import Applied, Contract, Leaf, Sum, Term
 
 MOST_SPLITS = 2_000  # that are looked at in a menu; some 400 microseconds each
 
 Split = tuple[tuple[int, ...], tuple[int, ...]]
 """The operands of both sides of a step."""
-
-Place = tuple[Axes, dict[int, int]]
-"""The axes that a part is stretched to, and its letters in terms of theirs."""
 
 
 class Menu:
@@ -131,7 +128,7 @@ class Menu:
                 dtype = promote_all(self.graph.tensor(c).dtype for c in children) if children else F64
                 return Built(input_node(name, TensorType(dtype, [form.extents[n] for n in letters])), letters)
             case Factors(kind=kind, number=number):
-                return Built(make(FACTORIZE[kind], (self.stand_in(Whole(number)).node,)))
+                return Built(factored(kind, self.stand_in(Whole(number)).node))
 
     # ---- classes
 
@@ -144,7 +141,7 @@ class Menu:
                 case Applied():
                     yield from self._of_applied(number, term)
                 case Sum():
-                    yield self._of_sum(number, term)
+                    yield from sum_ways(self, number, term)
                 case Contract():
                     yield from self._of_contraction(number, term)
 
@@ -163,42 +160,9 @@ class Menu:
             kind = kinds(self, term.children[0])[0]  # what it will become
 
             def price_as(built: Sequence[Built]) -> Built:
-                return Built(make(FACTORIZE[kind], (built[0].node,)))
+                return Built(factored(kind, built[0].node))
 
         yield self.way(needs, build, term, name, charge(self, number, name), price_as)
-
-    # ---- sums
-
-    def _of_sum(self, number: int, term: Sum) -> Way:
-        graph = self.graph
-        type = graph.tensor(number)
-        needs: list[Value] = []
-        places: list[Place | None] = []  # of what is stretched to the others
-        numbers = [_is_ones(graph, child) for child in term.children]
-        for child, is_number in zip(term.children, numbers):
-            if not is_number:
-                need, place = self._summand(graph.find(child))
-                needs.append(need)
-                places.append(place)
-
-        def build(built: Sequence[Built]) -> Built:
-            nodes = [_placed(b, place) for b, place in zip(built, places)]
-            parts = [(c, None if n else nodes.pop(0)) for c, n in zip(term.coefficients, numbers)]
-            return Built(_summed(parts, type))
-
-        return self.way(tuple(needs), build, term, "sum")
-
-    def _summand(self, number: int) -> tuple[Value, Place | None]:
-        """A summand: one that is only stretched to the others is taken as it is before."""
-        term = self.graph[number].product
-        if term is None or not term.children or any(len(axis) > 1 for axis in term.form.output):
-            return Whole(number), None
-        letters = letters_of(term.form.output)
-        present = {n for axes in term.form.inputs for n in letters_of(axes)}
-        if len(set(letters)) != len(letters) or set(letters) <= present:
-            return Whole(number), None
-        value, back = self.part(term.form, term.children, range(len(term.children)))
-        return value, (term.form.output, back)
 
     # ---- contractions
 
@@ -319,20 +283,6 @@ def _kernels(node: Node, given: Collection[Node]) -> tuple[Kernel, ...]:
     return tuple(found)
 
 
-def _placed(built: Built, place: Place | None) -> Node:
-    if place is None:
-        return built.node
-    axes, back = place
-    return spread(Built(built.node, tuple(back[n] for n in built.letters)), axes)
-
-
-def _is_ones(graph: EGraph, number: int) -> bool:
-    term = graph[number].product
-    return (
-        term is not None and not term.children and len(set(term.form.output_letters)) == len(term.form.output_letters)
-    )
-
-
 def _filled(form: Contraction, dtype: DType) -> Node:
     """A contraction of no operands: ones, or the identity."""
     letters = form.output_letters
@@ -342,46 +292,3 @@ def _filled(form: Contraction, dtype: DType) -> Node:
         return make("eye", (), i=form.extents[0], j=None, dtype=dtype)
     one = make("ones", (), dims=tuple(form.extents), dtype=dtype)
     return shown(Built(one, tuple(range(len(form.extents)))), form)
-
-
-def _summed(parts: Sequence[tuple[Number, Node | None]], type: TensorType) -> Node:
-    """A sum of multiples; None stands for the number one. What multiplies all of them is multiplied once."""
-    first = parts[0][0] if parts else 1
-    common = -first if first < 0 else first
-    alike = all(c in (common, -common) for c, _ in parts)
-    if common not in (0, 1) and alike and sum(node is not None for _, node in parts) > 1:
-        return _multiple(common, _summed([(c / common, node) for c, node in parts], type), type)
-    ordered = sorted(parts, key=lambda p: (p[0] < 0, p[1] is None))
-    total: Node | None = None
-    for coefficient, node in ordered:
-        if total is None:
-            total = _multiple(coefficient, node, type)
-        elif coefficient < 0:
-            total = make("sub", (total, _multiple(-coefficient, node, type)))
-        else:
-            total = make("add", (total, _multiple(coefficient, node, type)))
-    if total is None or literal_value(total) == 0:
-        return make("zeros", (), dims=type.dims, dtype=type.dtype)
-    if total.op is LITERAL and type.dims:
-        return make("full", (total,), dims=type.dims, dtype=type.dtype)
-    if total.tensor.dims != type.dims:
-        total = make("broadcast_to", (total,), dims=type.dims)
-    return total if total.type is type else cast(total, type.dtype)
-
-
-def _multiple(coefficient: Number, node: Node | None, type: TensorType) -> Node:
-    if node is None:
-        return literal(_number(coefficient))
-    if coefficient == 1:
-        return node
-    if coefficient == -1:
-        return make("neg", (node,))
-    if isinstance(coefficient, Fraction) and coefficient.denominator != 1 and abs(coefficient.numerator) == 1:
-        return make("div", (node, literal(coefficient.denominator * coefficient.numerator)))
-    return make("mul", (literal(_number(coefficient)), node))
-
-
-def _number(value: Number) -> int | float:
-    if isinstance(value, Fraction):
-        return value.numerator if value.denominator == 1 else float(value)
-    return value

@@ -37,7 +37,7 @@ class Shortener:
         total: dict[DimLike, float] = {1: constant} if constant else {}
         for kernel, times in kernels.items():
             for monomial, seconds in self._of_kernel(kernel):
-                total[monomial] = total.get(monomial, 0.0) + times * seconds
+                total[monomial] = total.get(monomial, 0.0) + times * kernel.share * seconds
         return total
 
     def _of_kernel(self, kernel: Kernel) -> Iterator[tuple[DimLike, float]]:

@@ -4,11 +4,16 @@
     lower, upper        none             trsm
     spd                 cholesky         potrs
     symmetric           ldl              sytrs
+    symmetric           tried            getrs, of a matrix that is likely to be definite
     nonsingular         lu               getrs
     nonsingular         none             gesv
 
 An inverse next to a product is a solve with factors that all uses share, or, where there is but one use, a single
 call that factors and solves; one that is asked for entry by entry is computed from factors.
+
+A matrix is likely to be definite that has a positive semidefinite summand, and no negative one: Cholesky's method is
+tried, and LU only where it fails. Where `spd` rests on a promise, as in `inv(X' @ X)`, nothing is tried: that it fails
+shows that the promise is broken, and the error says so.
 """
 
 from __future__ import annotations
@@ -21,7 +26,7 @@ from tpc.ir.dims import DimLike
 from tpc.ir.node import Node
 from tpc.passes.choose.applied import Application, Apply, applications
 from tpc.passes.choose.value import Build, Built, Factors, Part, Value, Way, Whole
-from tpc.passes.egraph.terms import Applied, Contract
+from tpc.passes.egraph.terms import Applied, Contract, Sum
 
 if TYPE_CHECKING:
     from tpc.passes.choose.menu import Menu
@@ -29,7 +34,13 @@ if TYPE_CHECKING:
 UNASKED = 3
 
 FACTORIZE = {"cholesky": "cholesky", "ldl": "ldl_factor", "lu": "lu_factor"}
-"""The ops that make factors of each kind."""
+
+
+def factored(kind: str, matrix: Node) -> Node:
+    """The factors of one kind of a matrix."""
+    if kind == "tried":
+        return make("lu_factor", (matrix,), symmetric=True)
+    return make(FACTORIZE[kind], (matrix,))
 
 
 def factor_ways(menu: Menu, value: Factors) -> Iterator[Way]:
@@ -41,7 +52,7 @@ def factor_ways(menu: Menu, value: Factors) -> Iterator[Way]:
         if known is not None:  # it is a value of the program as well
             yield menu.way((Whole(graph.find(known)),), lambda built: built[0])
             return
-    yield menu.way((Whole(value.number),), lambda built: Built(make(FACTORIZE[value.kind], (built[0].node,))))
+    yield menu.way((Whole(value.number),), lambda built: Built(factored(value.kind, built[0].node)))
 
 
 def kinds(menu: Menu, number: int) -> list[str]:
@@ -51,7 +62,20 @@ def kinds(menu: Menu, number: int) -> list[str]:
         return ["lu"]
     if knows(number, "spd"):
         return ["cholesky"]
-    return ["ldl", "lu"] if knows(number, "symmetric") else ["lu"]
+    if not knows(number, "symmetric"):
+        return ["lu"]
+    return ["ldl", "lu", "tried"] if is_likely_definite(menu, number) else ["ldl", "lu"]
+
+
+def is_likely_definite(menu: Menu, number: int) -> bool:
+    """Whether a symmetric matrix is a sum with a part that is known to be semidefinite, and none known as negative."""
+    graph = menu.graph
+    for term in graph[number].terms:
+        if isinstance(term, Sum) and graph.knows(number, "symmetric"):
+            signs = {c > 0 for c, child in zip(term.coefficients, term.children) if graph.knows(child, "psd")}
+            if signs == {True}:
+                return True
+    return False
 
 
 def triangle(menu: Menu, number: int) -> str | None:
@@ -204,3 +228,5 @@ def inverse_ways(menu: Menu, number: int, term: Applied) -> Iterator[Way]:
         return Built(node if node.type is term.type else cast(node, type.dtype))
 
     yield way(Factors("lu", matrix), from_lu)
+    if is_likely_definite(menu, matrix):
+        yield way(Factors("tried", matrix), from_lu)

@@ -75,7 +75,7 @@ class Table:
             dims = (*kernel.sizes, kernel.batch, kernel.times)
             sides = [np.broadcast_to(values_of(d, self.columns), self.count).tolist() for d in dims]
             seconds = self.prices.seconds
-            found = self._known[kernel] = np.array(
+            found = self._known[kernel] = kernel.share * np.array(
                 [
                     times * seconds(kernel.name, tuple(map(int, sizes)), kernel.dtype, batch=max(1, int(batch)))
                     for *sizes, batch, times in zip(*sides)

@@ -29,7 +29,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Factors:
-    """A class in factored form: `cholesky`, `lu` or `ldl`."""
+    """A class in factored form: `cholesky`, `lu`, `ldl`, or `tried` (`cholesky` or else `lu`)."""
 
     kind: str
     number: int

@@ -25,6 +25,7 @@ from tpc.ir.formula import (
     Literal,
     Reduction,
     Scalar,
+    SizeValue,
     accesses,
     applied,
     free_letters,
@@ -299,7 +300,8 @@ class _Solved:
                 continue
             for letter, value in (guard.arguments, guard.arguments[::-1]):
                 name = letter.name if isinstance(letter, LetterValue) else ""
-                if name in self.free and (form := affine(value)) is not None and name not in form.slopes:
+                is_whole = affine(value) is not None or _is_position(value)
+                if name in self.free and is_whole and name not in free_letters(value):
                     self.guards.remove(guard)
                     self._put(name, value)
                     self.is_bounded = False
@@ -350,6 +352,16 @@ def plain(scalar: Scalar) -> Scalar:
 
 
 _COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+
+
+def _is_position(scalar: Scalar) -> bool:
+    """Whether a scalar is one of integers: a number that is read, or what is made of some."""
+    match scalar:
+        case Access(indices=()) | Literal() | LetterValue() | SizeValue():
+            return True
+        case Apply(function="add" | "sub" | "neg", arguments=arguments):
+            return all(map(_is_position, arguments))
+    return False
 
 
 def _holds(guard: Scalar, extents: dict[str, DimLike]) -> bool:

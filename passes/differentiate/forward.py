@@ -17,6 +17,11 @@ from tpc.passes.differentiate.reverse import adjoints, carries, is_differentiabl
 from tpc.passes.differentiate.rules import fitted, zeros
 
 _NUMBERS = (LITERAL, SIZE)
+# Linear in the first operand, and in no other: they do with a tangent what they do with a value.
+_LINEAR = frozenset(
+    ["subscript", "reshape", "squeeze", "unsqueeze", "vec", "unvec", "broadcast_to", "transpose", "permute", "flip"]
+    + ["tril", "triu", "sum", "mean", "neg", "cast", "cumsum", "take"]
+)
 
 
 def tangents(
@@ -77,6 +82,9 @@ class Apart:
 
     def tangent(self, number: int) -> Node | None:
         """How a result changes as the operands go their ways."""
+        if self.node.op.name in _LINEAR:
+            node = self.node
+            return rebuilt(node.op, [self.ways[node.args[0]], *node.args[1:]], node.attributes, node.type)
         values = items(self.node)
         bars = [input_node(f"bar {k}", v.tensor) if is_differentiable(v.type) else None for k, v in enumerate(values)]
         bar = bars[number]

@@ -9,9 +9,11 @@ A loop is run again with the state of every pass collected, and then backwards o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from tpc.dsl.diagnostics import fail
 from tpc.ir.build import input_node, items, make, size
+from tpc.ir.dims import DimLike
 from tpc.ir.node import Node, Program, topological
 from tpc.ir.ops.structure import IF, REPEAT, SCAN, SUBSCRIPT, At, Range
 from tpc.ir.rewrite import replace
@@ -132,46 +134,77 @@ class _Scan:
         collected = self._collected()
         moving = [k for k in range(states) if _floats(kept[k].tensor)]
         asked = [k for k in range(len(fixed)) if self.active[states + k] and _floats(fixed[k].tensor)]
+        parts_read = {k: self._row_of(fixed[k]) for k in asked}
+        rows = {k: row for k, row in parts_read.items() if row is not None}
+        whole_asked = [k for k in asked if k not in rows]
         stacked = [k for k in range(states, len(body.outputs)) if self.bars[k] is not None]
 
         # the body of the backward loop: its counter, what it carries, and what it reads
         fresh = Fresh(body)
         turn = fresh("turn", TensorType(INT))
         carried = [fresh(f"bar{k}", kept[k].tensor) for k in moving]
-        totals = [fresh(f"total{k}", fixed[k].tensor) for k in asked]
+        totals = [fresh(f"total{k}", fixed[k].tensor) for k in whole_asked]
         whole = [fresh(f"seen{k}", c.tensor) for k, c in enumerate(collected)]
         given = [fresh(f"given{k}", _of(self.bars[k]).tensor) for k in stacked]
         here = make("sub", (size(self.extent - 1), turn))
         now = {counter: here, **{s: _row(w, here) for s, w in zip(kept, whole, strict=True)}}
-        outputs = replace(body.outputs, now)
-        wanted = [*(now[kept[k]] for k in moving), *(fixed[k] for k in asked)]
+        outputs = replace([*body.outputs, *(row for row, _ in rows.values())], now)
+        wanted = [*(now[kept[k]] for k in moving), *(fixed[k] for k in whole_asked), *outputs[len(body.outputs) :]]
+        outputs = outputs[: len(body.outputs)]
         cotangents: list[Node | None] = [None] * len(outputs)
         for k, bar in zip(moving, carried, strict=True):
             cotangents[k] = bar
         for k, array in zip(stacked, given, strict=True):
             cotangents[k] = _row(array, here)
         found = self.inner(outputs, cotangents, wanted)
-        back = [
-            fitted(f, s.tensor) if f is not None else zeros(s.tensor)
-            for f, s in zip(found[: len(moving)], carried, strict=True)
-        ]
-        sums = [
-            make("add", (t, fitted(f, t.tensor))) if f is not None else t
-            for f, t in zip(found[len(moving) :], totals, strict=True)
-        ]
+        middle = len(moving) + len(totals)
+        shares = [_Share.of(f) for f in found[len(moving) : middle]]
+        back = [_or_zeros(f, s.tensor) for f, s in zip(found[: len(moving)], carried, strict=True)]
+        added = [(n, s.rest) for n, s in enumerate(shares) if s.rest is not None]
+        sums = [make("add", (totals[n], fitted(rest, totals[n].tensor))) for n, rest in added]
+        factors = [factor for s in shares for pair in s.outers for factor in pair]
+        parts = [_or_zeros(f, w.tensor) for f, w in zip(found[middle:], wanted[middle:], strict=True)]
         backward = Program(
-            f"{body.name}_adjoint", (turn, *carried, *totals, *whole, *given, *fixed), (*back, *sums), facts=body.facts
+            f"{body.name}_adjoint",
+            (turn, *carried, *(totals[n] for n, _ in added), *whole, *given, *fixed),
+            (*back, *sums, *parts, *factors),
+            facts=body.facts,
         )
-        start = [*(_of(self.bars[k]) for k in moving), *(zeros(fixed[k].tensor) for k in asked)]
+        start = [*(_of(self.bars[k]) for k in moving), *(zeros(totals[n].tensor) for n, _ in added)]
         rest = [*collected, *(_of(self.bars[k]) for k in stacked), *node.args[states : states + len(fixed)]]
         result: list[Node | None] = [None] * len(node.args)
-        if not start:
+        if not backward.outputs:
             return result
         loop = make(SCAN, (*start, *rest), body=declared(backward), state=len(start), extent=self.extent)
-        values = items(loop)
-        for k, value in zip([*moving, *(states + k for k in asked)], values, strict=True):
-            result[k] = value
+        values = iter(items(loop))
+        for k in moving:
+            result[k] = next(values)
+        summed = {n: next(values) for n, _ in added}
+        for k, (_, is_backwards) in rows.items():
+            value = next(values)
+            result[states + k] = value if is_backwards else make("flip", (value,), axis=0)
+        for n, (k, share) in enumerate(zip(whole_asked, shares, strict=True)):
+            total = summed.get(n)
+            for _ in share.outers:
+                product = make("matmul", (make("transpose", (next(values),)), next(values)))
+                total = product if total is None else make("add", (total, product))
+            result[states + k] = total
         return result
+
+    def _row_of(self, array: Node) -> tuple[Node, bool] | None:
+        """The part that a pass reads of an array of which each reads another, and whether they go backwards."""
+        counter = self.body.inputs[0]
+        users = {n for n in self.body.nodes if array in n.args}
+        if len(users) != 1 or array in self.body.outputs or array.tensor.dims[:1] != (self.extent,):
+            return None
+        (row,) = users
+        if row.op is not SUBSCRIPT or row.args[0] is not array or len(row.args) != 2 or row["items"][0] != At(None):
+            return None
+        if any(not isinstance(item, Range) or item != Range(0, d, 1) for item, d in _further(row)):
+            return None
+        if row.args[1] is counter:
+            return row, False
+        return (row, True) if row.args[1] is make("sub", (size(self.extent - 1), counter)) else None
 
     def _collected(self) -> list[Node]:
         """The state before every pass, stacked."""
@@ -191,6 +224,49 @@ def declared(program: Program) -> Program:
     """A body with the facts of what is still there."""
     there = set(program.nodes) | set(program.inputs)
     return program.replace(facts=[(n, f) for n, f in program.facts if n in there])
+
+
+@dataclass
+class _Share:
+    """What a pass adds to the adjoint of a value that all read.
+
+    The outer products among it are one product of matrices for all passes.
+    """
+
+    outers: list[tuple[Node, Node]]
+    rest: Node | None = None
+
+    @staticmethod
+    def of(node: Node | None) -> _Share:
+        if node is None:
+            return _Share([])
+        match node.op.name:
+            case "outer":
+                return _Share([(node.args[0], node.args[1])])
+            case "transpose" | "neg":
+                inner = _Share.of(node.args[0])
+                if inner.rest is None:
+                    return _Share([_changed(node, *pair) for pair in inner.outers])
+            case "add":
+                first, second = map(_Share.of, node.args)
+                rest = [r for r in (first.rest, second.rest) if r is not None]
+                both = make("add", rest) if len(rest) == 2 else next(iter(rest), None)
+                return _Share([*first.outers, *second.outers], both)
+        return _Share([], node)
+
+
+def _changed(node: Node, left: Node, right: Node) -> tuple[Node, Node]:
+    """The factors of the transpose, or of the negative, of an outer product."""
+    return (right, left) if node.op.name == "transpose" else (make("neg", (left,)), right)
+
+
+def _further(row: Node) -> list[tuple[object, DimLike]]:
+    """What is taken of the axes behind the first, with their sizes."""
+    return list(zip(row["items"][1:], row.args[0].tensor.dims[1:], strict=True))
+
+
+def _or_zeros(bar: Node | None, type: TensorType) -> Node:
+    return zeros(type) if bar is None else fitted(bar, type)
 
 
 def _of(bar: Node | None) -> Node:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 
+from tpc.dsl.diagnostics import Label, TpcError
 from tpc.ir.build import cast, items, literal, literal_value, make
 from tpc.ir.dims import is_nonnegative
 from tpc.ir.formula import Access, Apply, Literal, Scalar
 from tpc.ir.node import Node, topological
+from tpc.ir.notes import place
 from tpc.ir.ops.structure import IF, ITEM, REPEAT, SCAN, SUBSCRIPT, At
 from tpc.ir.scalar import SCALARS
 from tpc.ir.types import TensorType
 from tpc.passes.differentiate import library
 from tpc.passes.differentiate.formulas import adjoint, no_derivative
 from tpc.passes.differentiate.rules import CUT, RULES, fitted, part, zeros
-from tpc.passes.differentiate.scalars import derivatives, is_one, is_zero, put
+from tpc.passes.differentiate.scalars import NOT_HOLOMORPHIC, derivatives, is_one, is_zero, put
 
 _MATRIX_FUNCTIONS = frozenset(["expm", "logm", "sqrtm", "matpow"])
 
@@ -47,6 +50,14 @@ def adjoints(
         If a value on the way has no derivative (E0608).
     """
     return _Reverse(outputs, wanted, symmetric).run(outputs, bars)
+
+
+def _placed(error: TpcError, node: Node) -> TpcError:
+    """The error with the place of a node, unless it has one."""
+    span = place(node)
+    if span is None:
+        return error
+    return TpcError([d if d.labels else dataclasses.replace(d, labels=(Label(span),)) for d in error.diagnostics])
 
 
 def node_adjoints(
@@ -91,7 +102,11 @@ class _Reverse:
                 entries = self.entries.setdefault(node.args[0], {})
                 entries[place] = found[0] if place not in entries else make("add", (entries[place], found[0]))
                 continue
-            for operand, bar in zip(node.args, self.of_node(node, found), strict=True):
+            try:
+                given = self.of_node(node, found)
+            except TpcError as error:
+                raise _placed(error, node) from None
+            for operand, bar in zip(node.args, given, strict=True):
                 if bar is not None:
                     self._add(operand, bar)
         return [self.bars.get(node) for node in self.wanted]
@@ -161,6 +176,8 @@ class _Reverse:
             return [None, None]
         if lines is None:
             raise no_derivative(node.op.name)
+        if node.op.name in NOT_HOLOMORPHIC and node.args[0].tensor.dtype.kind == "c":
+            raise no_derivative(f"{node.op.name} of complex numbers", "it is no holomorphic function")
         operands: tuple[Scalar, ...] = tuple(Access(n, ()) for n in range(len(node.args) + 1))
         values = [*node.args, node]
         if node.tensor.dtype.kind == "c":  # of holomorphic functions: conjugate derivatives

@@ -422,7 +422,11 @@ def _conj(node: Node, bars: Sequence[Node]) -> list[Node | None]:
 
 @rule("abs")
 def _abs(node: Node, bars: Sequence[Node]) -> list[Node | None]:
-    return [make("mul", (bars[0], make("sign", (node.args[0],))))]
+    (x,) = node.args
+    if x.tensor.dtype.kind != "c":
+        return [make("mul", (bars[0], make("sign", (x,))))]
+    safe = make("select", (make("eq", (node, literal(0))), literal(1.0), node))
+    return [make("mul", (make("div", (bars[0], safe)), x))]
 
 
 CUT = frozenset(["argmax", "argmin", "argsort", "searchsorted", "one_hot", "any", "all", "matrix_rank"])

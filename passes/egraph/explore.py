@@ -227,6 +227,8 @@ class Search:
             for reading in fitting:
                 pattern = reading.pattern
                 assert isinstance(pattern, p.Row)
+                if len(pattern.factors) > len(factors):
+                    continue
                 first, last = (self._places(pattern.factors[k], factors) for k in (0, -1))
                 if reading.result is None:  # a fact, of the whole
                     first, last = [k for k in first if k == 0], [k for k in last if k == len(factors) - 1]

@@ -110,8 +110,6 @@ def _of_applied(graph: EGraph, term: Applied, type: TensorType) -> Iterable[Fact
             return
         op, about = source.op, f"this{attributes['position']}"
         children, attributes = source.children, dict(source.attributes)
-    if not op.facts:
-        return
     operands = [known(graph, c) if isinstance(graph[c].type, TensorType) else None for c in children]
     for fact, _ in derive(op, attributes, operands, type, about, graph.nonnegative):
         yield fact
@@ -268,7 +266,7 @@ def _of_chain(graph: EGraph, chain: Chain, type: TensorType) -> Iterable[Fact]:
     if "psd" in facts:
         yield Fact("psd")
     run = run_facts(graph, left)
-    wide = _at_least(graph, run.type.dims[1], run.type.dims[0])
+    wide = at_least(graph, run.type.dims[1], run.type.dims[0])
     if "spd" in facts and wide and any(f.name == "full_rank" for f in run.facts):
         yield Fact("spd")
 
@@ -286,6 +284,6 @@ def _mirrored(graph: EGraph, left: Sequence[Factor], right: Sequence[Factor]) ->
     )
 
 
-def _at_least(graph: EGraph, large: DimLike, small: DimLike) -> bool:
+def at_least(graph: EGraph, large: DimLike, small: DimLike) -> bool:
     over = large - small
     return is_nonnegative(over) or any(is_nonnegative(over - given) for given in graph.nonnegative)

@@ -455,7 +455,7 @@ class Matcher:
             return
         if pattern.turned:
             factors = self.turn(factors)
-        yield from extended(bound, pattern.name, Run(tuple(self.normal(f) for f in factors)))
+        yield from extended(bound, pattern.name, Run(factors))
 
     def _factor(self, pattern: p.Pattern, factor: Factor, bound: Bindings) -> Iterator[Bindings]:
         if factor.kind == MATRIX:

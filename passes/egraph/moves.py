@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from tpc.ir.dims import DimLike
 from tpc.ir.ops.structure import SUBSCRIPT, At, Range
 from tpc.ir.types import TensorType
 from tpc.passes.contraction import Contraction, compose, diagonal, tidy
 from tpc.passes.contraction.form import Axes, letters_of
+from tpc.passes.egraph.facts import at_least
 from tpc.passes.egraph.graph import EGraph
 from tpc.passes.egraph.terms import Applied, Contract, Leaf, Number, Sum, Term
 
@@ -16,6 +18,7 @@ MOVES = {
     "factor": "a sum of products with a common factor is a product with a sum",
     "flatten": "a product of products is one product",
     "diagonal": "a diagonal matrix is the matrix with its diagonal",
+    "zeros_of_triangle": "what meets only zeros of a triangular matrix is left out",
     "part_of_sum": "a part of a sum is the sum of the parts",
     "part_of_product": "a part of a product is the product of parts of its factors",
     "part_of_entries": "a part of what is computed entry by entry is computed from parts",
@@ -35,6 +38,7 @@ def moves(graph: EGraph, number: int, term: Term, mode: str = "stable") -> Found
         case Contract():
             yield from _distributed(graph, number, term, mode)
             yield from _flattened(graph, number, term)
+            yield from _without_zeros(graph, number, term)
         case Sum():
             yield from _factored(graph, number, term)
         case Applied(op=op) if op is SUBSCRIPT:
@@ -230,9 +234,21 @@ def _part_of_contraction(graph: EGraph, term: Contract, selectors: Sequence[Sele
             extents[axis[0]] = item.count
     if not any(n in taken for axes in form.inputs for axis in axes for n in axis):
         return None
+    return _along(graph, term, taken, tuple(output), extents, type)
+
+
+def _along(
+    graph: EGraph,
+    term: Contract,
+    taken: Mapping[int, Selector],
+    output: Axes,
+    extents: Sequence[DimLike],
+    type: TensorType,
+) -> int | None:
+    """A product of the parts of its operands along some letters; None where a letter is joined with others."""
     inputs: list[Axes] = []
     children: list[int] = []
-    for axes, child in zip(form.inputs, term.children):
+    for axes, child in zip(term.form.inputs, term.children):
         if any(n in taken for axis in axes for n in axis):
             if any(len(axis) > 1 and any(n in taken for n in axis) for axis in axes):
                 return None
@@ -245,5 +261,24 @@ def _part_of_contraction(graph: EGraph, term: Contract, selectors: Sequence[Sele
             axes = tuple(axis for axis, (item, _) in zip(axes, own) if isinstance(item, Range))
         inputs.append(axes)
         children.append(child)
-    part = tidy(Contraction(tuple(inputs), tuple(output), tuple(extents)))
+    part = tidy(Contraction(tuple(inputs), output, tuple(extents)))
     return graph.contract(part, children, type.dtype)
+
+
+def _without_zeros(graph: EGraph, number: int, term: Contract) -> Found:
+    """The rows of an upper matrix below its triangle are zero, and so are the columns of a lower one beside it: what
+    they meet is left out."""
+    form = term.form
+    summed = {n for axes in form.inputs for n in letters_of(axes)} - set(form.output_letters)
+    for axes, child in zip(form.inputs, term.children):
+        if len(axes) != 2 or any(len(axis) != 1 for axis in axes):
+            continue
+        for fact, long, short in (("upper", 0, 1), ("lower", 1, 0)):
+            ((letter,), (other,)) = axes[long], axes[short]
+            size, count = form.extents[letter], form.extents[other]
+            if letter in summed and size != count and graph.knows(child, fact) and at_least(graph, size, count):
+                extents = [count if n == letter else extent for n, extent in enumerate(form.extents)]
+                taken = {letter: (Range(0, count, 1), None)}
+                made = _along(graph, term, taken, form.output, extents, graph.tensor(number))
+                if made is not None:
+                    yield "zeros_of_triangle", made, ()

@@ -112,7 +112,7 @@ class _Call(torch.autograd.Function):
     """A call of a routine, for a mapping of sizes and its arguments."""
 
     @staticmethod
-    def forward(routine: Routine, sizes: Mapping[str, int], *arrays: Any) -> tuple[Any, ...]:  # type: ignore[override]
+    def forward(routine: Routine, sizes: Mapping[str, int], *arrays: Any) -> tuple[Any, ...]:
         return routine.run(sizes, [a.detach() if _is_tensor(a) else a for a in arrays])
 
     @staticmethod
@@ -126,7 +126,7 @@ class _Call(torch.autograd.Function):
         ctx.mark_non_differentiable(*(o for o in output if not _is_float(o)))
 
     @staticmethod
-    def backward(ctx: Any, *bars: Any) -> tuple[Any, ...]:  # type: ignore[override]
+    def backward(ctx: Any, *bars: Any) -> tuple[Any, ...]:
         arrays = _arrays(ctx)
         wanted = tuple(k for k, a in enumerate(arrays) if ctx.needs_input_grad[2 + k] and _is_float(a))
         given = [b for b, is_float in zip(bars, ctx.is_float, strict=True) if is_float]
@@ -143,7 +143,7 @@ class _Call(torch.autograd.Function):
         return tuple(f if is_float else None for f, is_float in zip(found, ctx.is_float, strict=True))
 
     @staticmethod
-    def vmap(  # type: ignore[override]
+    def vmap(
         info: Any, in_dims: tuple[int | None, ...], routine: Routine, sizes: Mapping[str, int], *arrays: Any
     ) -> tuple[tuple[Any, ...], tuple[int, ...]]:
         where = in_dims[2:]

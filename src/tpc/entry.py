@@ -11,7 +11,6 @@ from tpc.code import Code
 from tpc.ir.dims import DimLike
 from tpc.ir.node import Program
 from tpc.ir.ops.structure import CONSTANT
-from tpc.ir.text import program_of
 
 
 def as_json(code: Code, program: Program) -> dict[str, Any] | None:
@@ -73,7 +72,7 @@ def code(body: Any, program: Program, backend: str) -> Code:
 def _is_told(region: Region) -> bool:
     """Whether the text of a region is read as the very same program."""
     try:
-        return program_of(region.text) is region.program
+        return Region(region.text, region.parameters, region.sizes).program is region.program
     except ValueError:
         return False
 

@@ -75,8 +75,13 @@ def _sync_folder(folder: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically. Raises TpcError (E0712)."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically. Raises TpcError (E0712)."""
     with replacing(path) as file:
-        file.write(text.encode("utf-8"))
+        file.write(content)
 
 
 def write_beside(folder: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:

@@ -290,6 +290,8 @@ n, m, w = named("n"), named("m"), named("w")
 @pytest.mark.parametrize(
     ("name", "dims", "attributes", "flops"),
     [
+        ("add_diagonal", [(n, n), (n,)], {}, n),
+        ("add_diagonal", [(n, n), ()], {}, n),
         ("trmm", [(n, n), (n, m)], {}, n * n * m),
         ("trmm", [(n, n), (n,)], {}, n * n),
         ("cho_solve", [(n, n), (n, m)], {}, 2 * n * n * m),

@@ -298,6 +298,10 @@ blocks = np.array([[1.0, 2, 9], [0, -1, 0], [0.5, -3, 2]])  # blocks of 2 and of
 turned = np.array([2, 0, 1])
 tridiagonal = np.tril(np.triu(S, -1), 1) + 3 * eye
 CASES += [
+    ("add_diagonal", (M, x[:3]), {}, M + np.diag(x[:3])),
+    ("add_diagonal", (stack, np.array(2.0)), {}, stack + 2 * eye),
+    ("add_diagonal", (M, np.array(1j)), {}, M + 1j * eye),
+    ("add_diagonal", (nothing, none * 1.0), {}, nothing),
     *[
         (n, (matrix, right), {"lower": lower}, None)
         for n in ("trmm", "solve_triangular")

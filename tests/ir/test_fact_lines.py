@@ -58,6 +58,7 @@ OPERANDS = {
     "conv2d": [((4, 4), (2, 2))],
     "select": [((3, 3), (3, 3), (3, 3))],
     "clip": [((3, 3), (), ()), ((3,), (3,), (3,))],
+    "add_diagonal": [((3, 3), (3,)), ((3, 3), ()), ((1, 1), (1,))],
     "solve": RIGHT,
     "solve_triangular": RIGHT,
     **dict.fromkeys(("trmm", "cho_solve", "band_solve", "spd_band_solve"), RIGHT),

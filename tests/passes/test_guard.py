@@ -13,8 +13,8 @@ from tpc.ir.elaborate.module import check
 from tpc.ir.node import Node, Program
 from tpc.ir.reference import evaluate
 from tpc.ir.rewrite import everywhere
-from tpc.passes.count import predicted
 from tpc.passes.cost import profile
+from tpc.passes.count import predicted
 from tpc.passes.egraph.explore import Bounds
 from tpc.passes.guard import settled
 from tpc.passes.optimise import Optimised, Request, search
@@ -29,7 +29,7 @@ WEIGHTED = (
     "def f(d: f64[n] is positive, U: f64[n, k], C: f64[k, k] is spd, b: f64[n]) -> f64[n]"
     " = inv(diag(d) + U @ C @ U') @ b\n"
 )
-DOWNDATE = "def f(d: f64[n] is positive, u: f64[n], b: f64[n]) -> f64[n] = inv(diag(d) - outer(u, u)) @ b\n"
+DOWNDATE = "def f(d: f64[n] is positive, U: f64[n, k], V: f64[k, n], b: f64[n]) -> f64[n] = inv(diag(d) - U @ V) @ b\n"
 DENSE = "def f(D: f64[n, n] is spd, U: f64[n, k], b: f64[n]) -> (f64[n], f64[n]) = inv(D) @ b, inv(D + U @ U') @ b\n"
 SIZES = {"n": 500, "k": 3}
 
@@ -69,7 +69,7 @@ def test_digits_are_kept_where_the_shift_is_tiny(text: str, backend: str) -> Non
     U = rng.standard_normal((n, k))
     b = U @ np.ones(k)  # in the range of U the shift cancels
     for a, holds in ((1.0, True), (1e-12, False)):
-        shift = np.full(n, a) if text is DIAGONAL else a
+        shift = np.full(n, a) if text is DIAGONAL else np.array(a)
         assert taken(plan, shift, U, b) == holds
         S = a * np.eye(n) + U @ U.T
         (x,) = run_on(backend, plan, [shift, U, b])
@@ -114,9 +114,8 @@ def test_the_direct_form_is_taken_where_the_bound_is_no_number() -> None:
 
 
 def test_mode_fast_does_not_ask() -> None:
-    plan = found(DIAGONAL, "fast").program
-    assert not guards(plan) and "cholesky" not in {n.op.name for n in plan.nodes if n.tensor.dims[0] is plan.inputs[0]}
-    assert max(len(str(n.type)) for n in plan.nodes)
+    result = found(DIAGONAL, "fast")
+    assert not guards(result.program) and result.selection.seconds < found(DIAGONAL).selection.seconds
 
 
 def test_a_matrix_of_which_the_inverse_may_lose_digits_is_not_updated() -> None:

@@ -99,7 +99,8 @@ def test_plans_mean_what_was_written(mode: str, backend: str) -> None:
             assert [str(t) for t in found.result_types] == [str(t) for t in written.result_types]
             assert found.output_names == written.output_names
             assert check_plan(written, found, seed).method != "none"
-            compared += compare(written, found, backend, seed, mode == "bitwise")
+            # native code fuses what stands together, and sums of other loops may round otherwise
+            compared += compare(written, found, backend, seed, mode == "bitwise" and backend != "llvm")
         except TpcError as error:
             raise AssertionError(f"seed {seed}\n{text}\n{found}") from error
         except Exception as error:

@@ -23,7 +23,8 @@ from tpc.ir.dims import DimLike, product
 from tpc.ir.types import F32
 
 FEW = 24**3  # products of fewer entries are not worth the call
-ROWS = 32  # that BLAS takes at a time
+THREADED = 1 << 18  # products of more entries are shared by the threads of BLAS, unless it is told otherwise
+ROWS = 128  # that BLAS takes at a time: it packs the other matrix anew for each part
 STEP = 7  # hundredths of a nanosecond for a product that is added
 
 
@@ -76,7 +77,7 @@ def _lines(load: Term, row: str, column: str) -> tuple[bool, DimLike] | None:
 def write(module: ir.Module, name: str, made: Product, sizes: Sequence[str], errors: Errors) -> Kernel:
     """Write the kernel of a product into a module: a call of BLAS for each part of the rows.
 
-    Threads share the parts, so BLAS itself should take one: its own threads wait for each other, which costs dearly
+    Threads share the parts, so BLAS itself must take one: its own threads wait for each other, which costs dearly
     beside other work.
     """
     function = opened(module, name, made.statement, sizes, errors)

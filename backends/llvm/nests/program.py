@@ -132,14 +132,24 @@ class _Main:
             self.kernel(name, statement, within)
             return
         if isinstance(made.size, int):
-            self.run(products.write(writer.module, name, made, self.names, self.errors), within)
+            self.product(name, made, within)
             return
         b = writer.builder
         few = b.icmp_signed("<", writer.dim(made.size), writer.integer(products.FEW))
         with writer.when(few, "few"):
             self.kernel(name, statement, within)
         with writer.when(b.not_(few), "many"):
-            self.run(products.write(writer.module, f"{name}.product", made, self.names, self.errors), within)
+            self.product(f"{name}.product", made, within)
+
+    def product(self, name: str, made: products.Product, within: Range | None) -> None:
+        """Run a product by BLAS, whose own threads would wait for each other: threads share the rows instead."""
+        writer = self.writer
+        threaded = writer.builder.icmp_signed(">", writer.dim(made.size), writer.integer(products.THREADED))
+        with writer.when(threaded, "begin"):
+            writer.call("tpc_blas_begin", ir.VoidType(), [])
+        self.run(products.write(writer.module, name, made, self.names, self.errors), within)
+        with writer.when(threaded, "end"):
+            writer.call("tpc_blas_end", ir.VoidType(), [])
 
     def kernel(self, name: str, statement: Statement, within: Range | None) -> None:
         made = kernel.write(self.writer.module, name, statement, self.names, self.errors, within is not None)

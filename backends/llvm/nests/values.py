@@ -14,6 +14,7 @@ from llvmlite import ir
 from tpc.backends.llvm.fusion import places
 from tpc.backends.llvm.fusion.statement import Buffer
 from tpc.backends.llvm.fusion.terms import CHECKED, INSIDE, Term, number_of
+from tpc.backends.llvm.host import host
 from tpc.backends.llvm.mathematics import emit
 from tpc.backends.llvm.nests.errors import Errors
 from tpc.backends.llvm.nests.formats import convert
@@ -122,7 +123,7 @@ class Values:
     def apply(self, function: str, values: list[ir.Value]) -> ir.Value:
         """A scalar function of values, of which some may be vectors."""
         lanes = max(lanes_of(v) for v in values)
-        return emit(self.builder, function, [self.writer.spread(v, lanes) for v in values])
+        return emit(self.builder, function, [self.writer.spread(v, lanes) for v in values], host().extensions)
 
     def _fused(self, term: Term) -> ir.Value | None:
         """A product and a sum in one step."""

@@ -24,12 +24,16 @@ if TYPE_CHECKING:
     from tpc.passes.pipeline import Options
 
 BACKENDS = {"python": "numpy", "torch": "torch", "ir": "numpy"}
+BACKENDS |= dict.fromkeys(["llvm", "asm", "object", "shared", "header"], "llvm")
+SUFFIXES = {".tp": "ir", ".ll": "llvm", ".s": "asm", ".o": "object", ".so": "shared", ".h": "header"}
+BINARY = ("object", "shared")
 
 
 @click.command("compile")
 @click.argument("file", type=click.Path())
 @function_option
 @click.option("--emit", type=click.Choice(list(BACKENDS)), help="What to write (else by the suffix of -o, or python).")
+@click.option("--backend", type=click.Choice(["numpy", "torch", "llvm"]), help="What it is compiled for.")
 @click.option("--stop-after", metavar="PASS", help="Stop after this pass and write the program there, as text.")
 @dims_option
 @mode_option
@@ -40,6 +44,7 @@ def command(
     file: str,
     function: str | None,
     emit: str | None,
+    backend: str | None,
     stop_after: str | None,
     dims: dict[str, int],
     mode: str,
@@ -52,22 +57,36 @@ def command(
     `--emit python` gives a module that needs numpy and scipy only, and can be imported without tpc. Where sizes are
     open it may hold several plans, and takes the fastest at each call. `--emit ir` gives the program as typed text in
     the language itself, for sizes as given with `--dim` and else for usual ones, which `tpc run` takes again.
+
+    `--emit llvm`, `asm`, `object`, `shared` and `header` give native code for this machine, of programs that have it as
+    a whole. Beside a shared library a module is written by which Python calls it without tpc.
     """
     from tpc.passes.pipeline import Options
 
-    if emit is None:
-        emit = "ir" if stop_after is not None or (output or "").endswith(".tp") else "python"
+    emit = emit or _usual(backend, stop_after, output)
     if stop_after is not None and emit != "ir":
         raise click.UsageError("--stop-after gives the program as text; use it with --emit ir")
+    if backend is not None and emit != "ir" and BACKENDS[emit] != backend:
+        raise click.UsageError(f"--emit {emit} is for the backend {BACKENDS[emit]}, not for {backend}")
+    if emit in BINARY and output is None:
+        raise click.UsageError(f"--emit {emit} gives no text; name the file to write with -o")
     with progress("compiling"):
         chosen = chosen_function(file, function, dims, as_json)
-        options = Options(dims, mode=mode, backend=BACKENDS[emit], threads=threads)
-        text, constants = _ir(chosen, options, stop_after) if emit == "ir" else _module(chosen, options)
+        options = Options(dims, mode=mode, backend=backend or BACKENDS[emit], threads=threads)
+        text: str | None
+        constants: Constants = {}
+        if emit == "ir":
+            text = _ir(chosen, options, stop_after)
+        elif BACKENDS[emit] == "llvm":
+            text = _native(chosen, options, emit, output)
+        else:
+            text, constants = _module(chosen, options)
     if output is not None:
         from tpc.results import write_beside, write_text
 
         write_beside(Path(output).parent, constants)
-        write_text(Path(output), text)
+        if text is not None:
+            write_text(Path(output), text)
     if as_json:
         print_json(True, function=chosen.name, emit=emit, file=output, text=text)
     elif output is not None:
@@ -80,13 +99,45 @@ def command(
 Constants = dict[str, "np.ndarray[Any, Any]"]
 
 
-def _ir(function: Function, options: Options, stop_after: str | None) -> tuple[str, Constants]:
+def _usual(backend: str | None, stop_after: str | None, output: str | None) -> str:
+    """What to write where it is not said: by the suffix of the file, or else by the backend."""
+    if stop_after is not None:
+        return "ir"
+    return SUFFIXES.get(Path(output or "").suffix) or {"llvm": "llvm", "torch": "torch"}.get(backend or "", "python")
+
+
+def _ir(function: Function, options: Options, stop_after: str | None) -> str:
     """The program as text; its constants are those of the program that was read."""
     from tpc.ir.text import program_text
     from tpc.passes.pipeline import run
 
     plan = run(function.generic(), options, stop_after, function.module.notes)
-    return program_text(plan.program, plan.notes.names), {}
+    return program_text(plan.program, plan.notes.names)
+
+
+def _native(function: Function, options: Options, kind: Any, output: str | None) -> str | None:
+    """Native code as text; what is none is written, and beside a shared library the module that calls it."""
+    from tpc.settings import Settings
+
+    Settings(backend="llvm")  # refuses it where llvmlite is not installed
+    from tpc.ahead import native
+    from tpc.backends.llvm.ahead import emit
+    from tpc.backends.llvm.ahead.loader import loader
+    from tpc.results import write_bytes, write_text
+
+    module = None if output is None else Path(output).with_name(f"{function.name}.py")
+    if kind == "shared" and Path(output or "").stem == function.name:
+        raise click.UsageError(f"{module} would be hidden by {output}; call the library lib{function.name}.so")
+    made = native(function, options)
+    content = emit([made], kind)
+    if isinstance(content, str):
+        return content
+    assert output is not None and module is not None
+    write_bytes(Path(output), content)
+    if kind == "shared":
+        write_text(module, loader([made.signature], Path(output).name))
+        talk(f"wrote {module}")
+    return None
 
 
 def _module(function: Function, options: Options) -> tuple[str, Constants]:
