@@ -236,7 +236,7 @@ def _solve(site: Site) -> str:
 
 
 def _lstsq(site: Site) -> str:
-    return f"{_found('pinv')(site)} @ {site.texts[1]}"
+    return f"{_of_finite('pinv')(site)} @ {site.texts[1]}"
 
 
 def _matpow(site: Site) -> str:
@@ -253,7 +253,7 @@ def _logdet(site: Site) -> str:
 
 
 def _of_finite(function: str) -> Callable[[Site], str]:
-    """A function of torch.linalg that crashes on NaN."""
+    """A function of torch.linalg that crashes on NaN, or gives a number."""
     return lambda site: f"torch.linalg.{function}({site.help('_finite')}({site.args[0].text}, {site.labels[0]!r}))"
 
 
@@ -382,7 +382,7 @@ OPS: dict[str, Entry] = {
     "segment_sum": _segments,
     # linear algebra
     "inv": named_error("_inv"),
-    "pinv": _found("pinv"),
+    "pinv": _of_finite("pinv"),
     "solve": _solve,
     "solve_triangular": _solve_triangular,
     "lstsq": _lstsq,
@@ -403,7 +403,7 @@ OPS: dict[str, Entry] = {
     "logm": each("_logm"),
     "sqrtm": each("_sqrtm"),
     "matpow": _matpow,
-    "matrix_rank": _found("matrix_rank"),
+    "matrix_rank": _of_finite("matrix_rank"),
     "cond": named_error("_cond"),
     **KERNELS,
     # Fourier transforms

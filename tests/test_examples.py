@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -22,6 +23,7 @@ import numpy as np
 import pytest
 
 import tpc
+from tests.backends.contract import BACKENDS, settle
 from tpc import data
 from tpc.dsl.diagnostics import Diagnostics
 from tpc.dsl.format import format_module
@@ -30,6 +32,7 @@ from tpc.files import FolderFiles, read_program
 from tpc.ir.build import literal_value
 from tpc.ir.elaborate.module import Checked, check
 from tpc.ir.reference import evaluate
+from tpc.passes.differentiate import differentiate
 
 FOLDER = Path(__file__).parents[1] / "examples"
 NAMES = sorted(path.parent.name for path in FOLDER.glob("*/example.toml"))
@@ -76,7 +79,7 @@ class Example:
         """The results by the reference interpreter."""
         defaults = {name: literal_value(value) for name, value in self.program.defaults}
         arguments = [self.inputs.get(n["name"], defaults.get(n["name"])) for n in self.program.inputs]
-        results = evaluate(self.program, arguments)
+        results = evaluate(differentiate(self.program), arguments)
         return dict(zip(self.program.output_names, results, strict=True))
 
 
@@ -159,10 +162,13 @@ def test_reference_interpreter_agrees(example: Example) -> None:
     assert_agrees(example.interpreted(), example.expected, example.tolerance)
 
 
-@pytest.mark.parametrize("backend", ["numpy", "torch"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_backend_agrees(example: Example, backend: str) -> None:
     function = getattr(tpc.load(example.path, backend=backend), example.function)
     results = function(**example.inputs)
+    if backend == "llvm":  # what ran until now was NumPy
+        settle(function._latest().run)
+        results = function(**example.inputs)
     names = example.program.output_names
     by_name = dict(zip(names, [results] if len(names) == 1 else results, strict=True))
     assert_agrees(by_name, example.expected, example.tolerance)
@@ -188,3 +194,20 @@ def test_command_in_readme_runs(example: Example, tmp_path: Path) -> None:
     with np.load(out) as written:
         results = {name: written[name] for name in example.program.output_names}
     assert_agrees(results, example.expected, example.tolerance)
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+def test_native_code_is_called_from_c(tmp_path: Path) -> None:
+    """The commands in its README, and what they print."""
+    pytest.importorskip("llvmlite")
+    shutil.copytree(FOLDER / "native_c", tmp_path, dirs_exist_ok=True)
+    text = (FOLDER / "native_c" / "README.md").read_text("utf-8")
+    printed = []
+    for command in "".join(re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)).splitlines():
+        program, *arguments = shlex.split(command)
+        start = {"tpc": [sys.executable, "-m", "tpc"], "python": [sys.executable]}.get(program, [program])
+        done = subprocess.run([*start, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        printed.append(done.stdout)
+    (shown,) = re.findall(r"^```text\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert "".join(printed) == f"{shown}[5. 5. 5. 5.]\n"

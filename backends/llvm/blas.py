@@ -14,7 +14,6 @@ from __future__ import annotations
 import ctypes
 import re
 from functools import cache
-from typing import Any
 
 MODULES = ("cython_blas", "cython_lapack")
 PREFIXES = ("scipy_", "")  # SciPy's wheels have their own OpenBLAS

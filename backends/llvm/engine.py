@@ -22,7 +22,7 @@ from tpc.backends.llvm.host import host
 from tpc.backends.llvm.objects import LEVEL, compiled, digest
 from tpc.backends.llvm.signature import Native
 
-_lock = RLock()  # LLVM is for one thread at a time
+lock = RLock()  # LLVM is for one thread at a time; a fork waits until nobody has it
 _runtimes: list[Loaded] = []
 _numbers = count()
 _loaded: WeakValueDictionary[object, Loaded] = WeakValueDictionary()
@@ -30,22 +30,22 @@ _loaded: WeakValueDictionary[object, Loaded] = WeakValueDictionary()
 
 def _before_fork() -> None:
     """Wait until no thread is in LLVM: a child process has but one thread, and would wait for the others forever."""
-    _lock.acquire()
-    for lock in _llvm_locks():
-        lock.__enter__()
+    lock.acquire()
+    for other in _llvm_locks():
+        other.__enter__()
 
 
 def _after_fork() -> None:
-    for lock in _llvm_locks():
-        lock.__exit__(None, None, None)
-    _lock.release()
+    for other in _llvm_locks():
+        other.__exit__(None, None, None)
+    lock.release()
 
 
 def _llvm_locks() -> list[Any]:
     """The lock that llvmlite takes for each call, once it is imported; it has no public name."""
     module = sys.modules.get("llvmlite.binding.ffi")
-    lock = None if module is None else getattr(module.lib, "_lock", None)
-    return [] if lock is None else [lock]
+    found = None if module is None else getattr(module.lib, "_lock", None)
+    return [] if found is None else [found]
 
 
 if hasattr(os, "register_at_fork"):
@@ -84,7 +84,7 @@ def load(natives: Native | Sequence[Native], level: int = LEVEL, known: Mapping[
     natives = [natives] if isinstance(natives, Native) else list(natives)
     known = known or {}
     key = tuple(digest(native.ir, level) for native in natives), frozenset(known.items())
-    with _lock:
+    with lock:
         found = _loaded.get(key)
         if found is None:
             made = [compiled(native.ir, level) for native in natives]
@@ -153,7 +153,7 @@ def _vector_library() -> ctypes.CDLL:
 
 
 def _runtime() -> Loaded:
-    with _lock:
+    with lock:
         if not _runtimes:
             text = runtime.library(host().triple, hasattr(_process(), "pthread_atfork"))
             tracker = _linked([compiled(text)], runtime.SYMBOLS, {})

@@ -13,8 +13,8 @@ from tpc.ir.ops.structure import INPUT
 from tpc.ir.types import BOOL, F32, F64, I8, I32, I64, STRONG, DType, TensorType
 
 if TYPE_CHECKING:
-    from tpc.backends.llvm.fusion.blocks import Block
     from tpc.backends.llvm.fusion.statement import Statement
+    from tpc.backends.llvm.fusion.together import Step
 
 FORMATS = (F64, F32, I64, I32, I8, BOOL)
 ALIGNMENT = 64
@@ -38,25 +38,12 @@ def lower(program: Program, name: str | None = None, *, fast: bool = False) -> N
     InternalError
         If a node has no native code.
     """
-    from tpc.backends.llvm.fusion.blocks import blocked
-    from tpc.backends.llvm.fusion.plan import statements
-    from tpc.backends.llvm.fusion.together import together
-    from tpc.backends.llvm.fusion.translation import Untranslatable
     from tpc.backends.llvm.nests.program import write
 
-    for node in program.nodes:
-        reason = refusal(node)
-        if reason is not None:
-            raise InternalError("lower", reason)
     name = name or program.name
-    try:
-        planned = statements(program, fast)
-    except Untranslatable as problem:
-        raise InternalError("lower", str(problem)) from problem
+    results, steps = _steps(program, fast)
     sizes = tuple(sorted({s for node in (*program.inputs, *program.nodes) for d in _dims(node) for s in names_of(d)}))
-    results, copies = _results(program)
     operands = [Array(str(n["name"]), _held(n.tensor), n.tensor.dims) for n in program.inputs]
-    steps = together(blocked([*planned, *copies], results), results)
     offsets, workspace = _workspace(steps, results)
     outputs = [
         Array(text, _held(n.tensor), n.tensor.dims)
@@ -65,6 +52,32 @@ def lower(program: Program, name: str | None = None, *, fast: bool = False) -> N
     written = write(name, sizes, program.inputs, results, offsets, steps)
     signature = Signature(name, sizes, tuple(operands), tuple(outputs), workspace, tuple(written.failures))
     return Native(signature, written.ir, written.symbols)
+
+
+def stored(program: Program) -> set[Node]:
+    """The values of a program that are written to memory; what is fused into these is not. Raises as `lower`."""
+    results, steps = _steps(program, False)
+    offsets, _ = _workspace(steps, results)
+    return {place for place in (*offsets, *results) if isinstance(place, Node)}
+
+
+def _steps(program: Program, fast: bool) -> tuple[list[Any], list[Step]]:
+    """The buffers of the results, and what is done one after the other."""
+    from tpc.backends.llvm.fusion.blocks import blocked
+    from tpc.backends.llvm.fusion.plan import statements
+    from tpc.backends.llvm.fusion.together import together
+    from tpc.backends.llvm.fusion.translation import Untranslatable
+
+    for node in program.nodes:
+        reason = refusal(node)
+        if reason is not None:
+            raise InternalError("lower", reason)
+    try:
+        planned = statements(program, fast)
+    except Untranslatable as problem:
+        raise InternalError("lower", str(problem)) from problem
+    results, copies = _results(program)
+    return results, together(blocked([*planned, *copies], results), results)
 
 
 def refusal(node: Node) -> str | None:
@@ -140,10 +153,12 @@ def _results(program: Program) -> tuple[list[Any], list[Statement]]:
     return buffers, copies
 
 
-def _workspace(steps: list[Statement | Block], results: list[Any]) -> tuple[dict[Any, DimLike], DimLike]:
+def _workspace(steps: list[Step], results: list[Any]) -> tuple[dict[Any, DimLike], DimLike]:
     """Where in the workspace each block and each stored value lies that is no result, and how large it is."""
     from tpc.backends.llvm.fusion.blocks import Block
+    from tpc.backends.llvm.fusion.stream import Stream
     from tpc.backends.llvm.nests.program import BLOCK, ROWS
+    from tpc.backends.llvm.nests.stream import scratch
 
     offsets: dict[Any, DimLike] = {}
     total: DimLike = 0
@@ -152,6 +167,9 @@ def _workspace(steps: list[Statement | Block], results: list[Any]) -> tuple[dict
         if isinstance(step, Block):
             needed[step] = maximum(BLOCK, ROWS * step.row_bytes)
             step = step.statements[-1]
+        if isinstance(step, Stream):
+            needed[step] = scratch(step).tensor.bytes
+            step = step.whole
         for statement in step.together:
             if statement.target not in results:
                 needed[statement.target] = statement.target.tensor.bytes

@@ -24,7 +24,9 @@ LIBRARY = frozenset(["matmul", "matvec", "vecmat", "dot", "adjoint", "outer"])  
 
 
 class Outliner:
-    """Outlines regions of programs; `bodies` are the native functions so far.
+    """Outlines regions of programs.
+
+    `bodies` are the native functions so far, and `origins` has for each what its values are in the program.
 
     Parameters
     ----------
@@ -35,6 +37,7 @@ class Outliner:
     def __init__(self, refusal: Callable[[Node], str | None]) -> None:
         self.refusal = refusal
         self.bodies: list[Program] = []
+        self.origins: dict[Program, dict[Node, Node]] = {}
         self.refused: dict[Node, str] = {}
         self._numbers = count(1)
         self._done: dict[Program, Program] = {}
@@ -87,6 +90,7 @@ class Outliner:
         """The program as a call of a function that is all of it."""
         body = Program(f"{program.name}_{next(self._numbers)}", program.inputs, program.outputs, facts=program.facts)
         self.bodies.append(body)
+        self.origins[body] = {node: node for node in body.nodes}
         type = body.result_types[0] if len(body.outputs) == 1 else body.result_types
         call = Node(CALL, program.inputs, (("body", body), ("sizes", _own_sizes(body))), type)
         return program.replace(outputs=items(call), facts=[(n, f) for n, f in program.facts if n.op is INPUT])
@@ -150,6 +154,8 @@ class Outliner:
                     operands[operand] = input_node(f"x{len(operands) + 1}", operand.tensor)
         known = [(x, tuple(sorted(facts[n], key=str))) for n, x in operands.items() if facts.get(n)]
         body = Program(name, tuple(operands.values()), replace(wanted, operands), facts=known)
+        values = [*wanted, *seen]
+        self.origins[body] = dict(zip(replace(values, operands), values, strict=True))
         return body, list(operands)
 
     def _is_neutral(self, node: Node) -> bool:

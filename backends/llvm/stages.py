@@ -1,8 +1,8 @@
 """A program that runs at once, and natively as soon as that is ready.
 
 The functions of a module that have native code are written in NumPy as well. Until native code is there, they run; a
-thread compiles meanwhile, once the calls so far have taken long enough for that to pay. What is in the cache of
-objects is loaded at the first call.
+thread compiles meanwhile, or loads what the cache has, once the calls so far have taken long enough for that to pay.
+A fork waits until that is done; a child process that has lost the thread begins again.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ PATIENCE = 0.02  # seconds of calls after which native code is compiled; about a
 class Staged:
     """The function of an emitted module.
 
-    `finish` waits for native code, or makes it, and `when_ready` is called once it is there. `failure` says why there is
-    none, should that go wrong.
+    `finish` waits for native code, or makes it, and `when_ready` is called once it is there. `failure` says why there
+    is none, should that go wrong.
     """
 
     def __init__(self, emitted: Emitted, namespace: dict[str, Any]) -> None:
@@ -33,7 +33,6 @@ class Staged:
         self.when_ready: Callable[[], None] = lambda: None
         self.failure: Exception | None = None
         self._spent = 0.0
-        self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._is_settled = not emitted.natives
 
@@ -47,35 +46,44 @@ class Staged:
             began = perf_counter()
             result = self.function(*arguments, **sizes)
         self._spent += perf_counter() - began
-        if self._spent > PATIENCE and self._thread is None:
-            self._start()
+        if self._spent > PATIENCE:
+            self._started()
         return result
 
     def finish(self) -> None:
         """Have native code before returning."""
         if not self._is_settled:
-            self._start()
-            assert self._thread is not None
-            self._thread.join()
+            self._started().join()
 
-    def _start(self) -> None:
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._compile, name="tpc-compile", daemon=True)
-                self._thread.start()
+    def _started(self) -> threading.Thread:
+        """The thread that compiles. Where two begin at once, the second finds it done."""
+        thread = self._thread
+        if thread is None or not thread.is_alive():
+            thread = threading.Thread(target=self._compile, name="tpc-compile", daemon=True)
+            thread.start()
+            self._thread = thread
+        return thread
 
     def _compile(self) -> None:
+        from tpc.backends.llvm.engine import lock
+
+        with lock:
+            if self._is_settled:
+                return
+            try:
+                self._replace()
+            except Exception as error:  # the module runs without it; `failure` tells, and tests look at it
+                self.failure = error
+            self._is_settled = True
+
+    def _replace(self) -> None:
         """Put native functions in the places of those of the module, all at once."""
         from tpc.backends.llvm.entry import entry
         from tpc.backends.llvm.lowered import lowered
 
-        try:
-            for name, region in self.emitted.natives.items():
-                self.lowered[name] = lowered(region, name)
-                slow = self.namespace[name]
-                self.natives[name] = entry(self.lowered[name], slow, region.parameters, region.sizes)
-            self.namespace.update(self.natives)
-            self.when_ready()
-        except Exception as error:  # the module runs without it; `failure` tells, and tests look at it
-            self.failure = error
-        self._is_settled = True
+        for name, region in self.emitted.natives.items():
+            self.lowered[name] = lowered(region, name)
+            slow = self.namespace[name]
+            self.natives[name] = entry(self.lowered[name], slow, region.parameters, region.sizes)
+        self.namespace.update(self.natives)
+        self.when_ready()

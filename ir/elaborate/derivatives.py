@@ -156,9 +156,11 @@ class _Typing:
         end = len(operands) - count
         directions = operands[end:]
         results = self.results(inner, operands[:end])
-        if results is None:
+        if results is None or self.program is None:
             return None
-        types = [node.tensor for node, _ in at]
+        # in the formats that the function takes: numbers and `zeros(n)` have none by themselves
+        formats = [self.program.inputs[names.index(n)].tensor.dtype for n in step.parameters]
+        types = [TensorType(dtype, node.tensor.dims) for dtype, (node, _) in zip(formats, at, strict=True)]
         labels = [Label(self.call.span), Label(self.definition.name.span, "defined here")]
         by = dict(zip(step.parameters, types, strict=True))
         check_kind(step.kind, self.definition.name.name, by, results, labels)
@@ -215,7 +217,7 @@ class _Typing:
                 help="one for each result" if kind == "vjp" else "one for each parameter that it names",
             )
         for (node, part), type in zip(directions, wanted, strict=True):
-            if node.tensor.dims != type.dims:
+            if node.tensor.dims != type.dims or not (node.tensor.dtype.is_weak or node.tensor.dtype is type.dtype):
                 raise fail("E0203", f"the direction of `{kind}` is {node.tensor}, but must be {type}", part.span)
 
 

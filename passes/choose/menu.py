@@ -13,6 +13,7 @@ from tpc.passes.choose.arrange import read, reshaped, shown
 from tpc.passes.choose.order import Parts, TooMany, splits, steps, tree
 from tpc.passes.choose.pairs import pair_ways
 from tpc.passes.choose.prices import Prices, Sizes
+from tpc.passes.choose.roots import root_ways
 from tpc.passes.choose.solves import (
     UNASKED,
     charge,
@@ -193,6 +194,8 @@ class Menu:
         if len(children) == 1:
             yield self._single(value)
             return
+        if self.kernels and value not in self.ordered:
+            yield from root_ways(self, value)
         inverses = all(map(self._is_inverse, children)) and not self._is_asked(value) and value not in self.ordered
         for first, second in self._splits(value):
             for way in self._of_split(value, first, second):

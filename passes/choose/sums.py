@@ -40,14 +40,14 @@ def sum_ways(menu: Menu, number: int, term: Sum) -> Iterator[Way]:
         return
     diagonal = [s for s in summands if _diagonal(menu.graph, s[1]) is not None]
     if 0 < len(diagonal) < len(summands):
-        needs, total = _total(menu, [s for s in summands if s not in diagonal], type)
+        others, rest = _total(menu, [s for s in summands if s not in diagonal], type)
         more, added = _added(menu, diagonal, type)
 
         def build(built: Sequence[Built]) -> Built:
-            node = make("add_diagonal", (total(built[: len(needs)]), added(built[len(needs) :])))
+            node = make("add_diagonal", (rest(built[: len(others)]), added(built[len(others) :])))
             return Built(node if node.type is type else cast(node, type.dtype))
 
-        yield menu.way((*needs, *more), build, term, "sum")
+        yield menu.way((*others, *more), build, term, "sum")
 
 
 def _total(menu: Menu, summands: Sequence[Summand], type: TensorType) -> tuple[tuple[Value, ...], Total]:

@@ -2,6 +2,8 @@
 
 scalars     derivatives of functions of scalars, one line each
 formulas    adjoints of what index notation says
+positions   index positions, and letters put in the places of others
+rules       adjoints of ops that take options
 linalg.tp   adjoints of factorizations, solves and matrix functions, in the language
 reverse     adjoints of programs, from the results back to the operands
 loops       adjoints of scans, loops and branches

@@ -9,13 +9,13 @@ i = p - s. What cannot be solved, as a position that is a value, stays a guard o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from tpc.dsl.diagnostics import TpcError, fail
-from tpc.ir.affine import Affine, affine, bounds
+from tpc.ir.affine import Affine, affine
 from tpc.ir.build import index
-from tpc.ir.dims import DimLike, is_nonnegative, names_of, product
+from tpc.ir.dims import DimLike, product
 from tpc.ir.formula import (
     Access,
     Apply,
@@ -25,18 +25,28 @@ from tpc.ir.formula import (
     Literal,
     Reduction,
     Scalar,
-    SizeValue,
     accesses,
-    applied,
     free_letters,
     mapped,
     size_scalar,
 )
 from tpc.ir.node import Node
 from tpc.ir.types import TensorType
+from tpc.passes.differentiate.positions import (
+    ZERO,
+    arithmetic,
+    as_scalar,
+    bound_letters,
+    holds,
+    is_position,
+    padded,
+    plain,
+    unused,
+    with_letter,
+)
 from tpc.passes.differentiate.scalars import NOT_HOLOMORPHIC, derivatives, is_one, is_zero, put
 
-ZERO, ONE = Literal("0.0"), Literal("1.0")
+ONE = Literal("1.0")
 
 
 def adjoint(formula: Formula, operands: Sequence[Node], number: int, value: Node, bar: Node) -> list[Node]:
@@ -190,18 +200,12 @@ class _Gather:
                 for letter in letters:
                     name = next(unused(letter, self.extents))
                     self.extents[name] = self.extents[letter]
-                    body = _with(body, letter, LetterValue(name), self.extents)
-                    guard = None if guard is None else _with(guard, letter, LetterValue(name), self.extents)
+                    body = with_letter(body, letter, LetterValue(name), self.extents)
+                    guard = None if guard is None else with_letter(guard, letter, LetterValue(name), self.extents)
                     names.append(name)
                 inner = self._fresh(body)
                 return Reduction(operator, tuple(names), None if guard is None else self._fresh(guard), inner)
         return scalar
-
-
-def unused(stem: str, extents: Mapping[str, DimLike], dims: Iterable[DimLike] = ()) -> Iterator[str]:
-    """Names for letters that are neither those of others nor of sizes."""
-    taken = {*extents, *(name for dim in (*extents.values(), *dims) for name in names_of(dim))}
-    return (name for name in (f"{stem}{k}" for k in range(1, 10_000)) if name not in taken)
 
 
 def _differentiable(scalar: Scalar) -> Iterator[Access]:
@@ -252,20 +256,20 @@ class _Solved:
             self.axes.append(self._axis(self.places[number], dim, next(fresh)))
         self._fix()
         body = plain(self.body)
-        self.guards = [g for g in (plain(g) for g in self.guards) if not _holds(g, self.extents)]
+        self.guards = [g for g in (plain(g) for g in self.guards) if not holds(g, self.extents)]
         if self.free:
             guard = self.guards[0] if self.guards else None
             for more in self.guards[1:]:
                 guard = Apply("logical_and", (guard, more)) if guard is not None else more
             body = Reduction("sum", tuple(self.free), guard, body)
         elif self.guards:
-            body = _padded(body)
+            body = padded(body)
             if not (self.is_bounded and isinstance(body, Access)):  # which is zero outside by itself
                 whole = self.guards[0]
                 for more in self.guards[1:]:
                     whole = Apply("logical_and", (whole, more))
                 body = Apply("select", (whole, body, ZERO))
-        used = free_letters(body) | {n for axis in self.axes for n in axis} | _bound(body)
+        used = free_letters(body) | {n for axis in self.axes for n in axis} | bound_letters(body)
         return Formula(tuple(self.axes), tuple((n, d) for n, d in self.extents.items() if n in used), body)
 
     def _axis(self, place: Scalar | Composed, dim: DimLike, fresh: str) -> tuple[str, ...]:
@@ -279,7 +283,7 @@ class _Solved:
         if isinstance(place, LetterValue) and place.name in self.free and self.extents[place.name] == dim:
             del self.free[place.name]
             return (place.name,)
-        position = _arithmetic(place, self.extents)
+        position = arithmetic(place, self.extents)
         if dim == 1 and isinstance(position, Literal):
             return ()
         self.extents[fresh] = dim
@@ -300,7 +304,7 @@ class _Solved:
                 continue
             for letter, value in (guard.arguments, guard.arguments[::-1]):
                 name = letter.name if isinstance(letter, LetterValue) else ""
-                is_whole = affine(value) is not None or _is_position(value)
+                is_whole = affine(value) is not None or is_position(value)
                 if name in self.free and is_whole and name not in free_letters(value):
                     self.guards.remove(guard)
                     self._put(name, value)
@@ -313,7 +317,7 @@ class _Solved:
         form = affine(position)
         assert form is not None
         rest = Affine(form.constant, {n: s for n, s in form.slopes.items() if n != name})
-        value = _scalar(rest, -1, here) if slope > 0 else _scalar(rest, 1, here, -1)
+        value = as_scalar(rest, -1, here) if slope > 0 else as_scalar(rest, 1, here, -1)
         if abs(slope) != 1:
             step = Literal(str(abs(slope)))
             self.guards.append(Apply("eq", (Apply("mod", (value, step)), Literal("0"))))
@@ -322,148 +326,12 @@ class _Solved:
 
     def _put(self, name: str, value: Scalar) -> None:
         """Put a value in the place of a letter of the sum, within its bounds."""
-        self.guards = [_with(g, name, value, self.extents) for g in self.guards]
+        self.guards = [with_letter(g, name, value, self.extents) for g in self.guards]
         self.guards.append(Apply("ge", (value, Literal("0"))))
         self.guards.append(Apply("lt", (value, size_scalar(self.extents[name]))))
         del self.free[name]
-        self.body = _with(self.body, name, value, self.extents)
-        self.guards = [_with(g, name, value, self.extents) for g in self.guards]
+        self.body = with_letter(self.body, name, value, self.extents)
         self.places = [
-            _with(_arithmetic(p, self.extents), name, value, self.extents) if name in free_letters(p) else p
+            with_letter(arithmetic(p, self.extents), name, value, self.extents) if name in free_letters(p) else p
             for p in self.places
         ]
-
-
-def plain(scalar: Scalar) -> Scalar:
-    """The scalar with positions, and what is compared with them, in as few words as possible."""
-
-    def shortest(item: Scalar) -> Scalar:
-        form = affine(item) if isinstance(item, Apply) else None
-        return item if form is None else _scalar(form, 1, None)
-
-    def change(item: Scalar) -> Scalar:
-        if isinstance(item, Access):
-            return replace(item, indices=tuple(i if isinstance(i, Composed) else shortest(i) for i in item.indices))
-        if isinstance(item, Apply) and item.function in _COMPARISONS:
-            return replace(item, arguments=tuple(map(shortest, item.arguments)))
-        return item
-
-    return mapped(scalar, change)
-
-
-_COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
-
-
-def _is_position(scalar: Scalar) -> bool:
-    """Whether a scalar is one of integers: a number that is read, or what is made of some."""
-    match scalar:
-        case Access(indices=()) | Literal() | LetterValue() | SizeValue():
-            return True
-        case Apply(function="add" | "sub" | "neg", arguments=arguments):
-            return all(map(_is_position, arguments))
-    return False
-
-
-def _holds(guard: Scalar, extents: dict[str, DimLike]) -> bool:
-    """Whether a guard is known to hold wherever its letters are."""
-    match guard:
-        case Apply(function="logical_and", arguments=arguments):
-            return all(_holds(a, extents) for a in arguments)
-        case Apply(function="ge" | "lt" as relation, arguments=(left, right)):
-            forms = affine(left), affine(right)
-            if None in forms:
-                return False
-            below, above = (f for f in forms if f is not None)
-            limits = bounds(below, extents), bounds(above, extents)
-            if limits[0] is None or limits[1] is None:
-                return False
-            if relation == "ge":
-                return is_nonnegative(limits[0][0] - limits[1][1])
-            return is_nonnegative(limits[1][0] - limits[0][1] - 1)
-    return False
-
-
-def _scalar(form: Affine, sign: int, here: Scalar | None, first: int = 1) -> Scalar:
-    """`first * here + sign * form`, in as few words as possible."""
-    result: Scalar | None = here if first > 0 else None
-    parts: list[tuple[Scalar, DimLike]] = [(LetterValue(n), sign * s) for n, s in form.slopes.items()]
-    if here is not None and first < 0:
-        parts.append((here, first))
-    for letter, slope in sorted(parts, key=lambda part: isinstance(part[1], int) and part[1] < 0):
-        size = abs(slope) if isinstance(slope, int) else slope
-        term = letter if size == 1 else applied("mul", (size_scalar(size), letter))
-        is_less = isinstance(slope, int) and slope < 0
-        if result is None:
-            result = applied("neg", (term,)) if is_less else term
-        else:
-            result = applied("sub" if is_less else "add", (result, term))
-    constant = sign * form.constant
-    if constant == 0 and result is not None:
-        return result
-    if result is None:
-        return size_scalar(constant)
-    if isinstance(constant, int) and constant < 0:
-        return applied("sub", (result, Literal(str(-constant))))
-    return applied("add", (result, size_scalar(constant)))
-
-
-def _arithmetic(place: Scalar | Composed, extents: dict[str, DimLike]) -> Scalar:
-    """A composed position as a sum of multiples of letters."""
-    if not isinstance(place, Composed):
-        return place
-    position: Scalar = Literal("0")
-    for name in place.letters:
-        scaled = position if position == Literal("0") else applied("mul", (position, size_scalar(extents[name])))
-        letter = LetterValue(name)
-        position = letter if scaled == Literal("0") else applied("add", (scaled, letter))
-    return position
-
-
-def _with(scalar: Scalar, name: str, value: Scalar, extents: dict[str, DimLike] | None = None) -> Scalar:
-    """The scalar with a letter replaced."""
-
-    def change(item: Scalar) -> Scalar:
-        if isinstance(item, LetterValue) and item.name == name:
-            return value
-        if isinstance(item, Access) and any(isinstance(p, Composed) and name in p.letters for p in item.indices):
-            assert extents is not None
-            if isinstance(value, LetterValue):
-                return replace(item, indices=tuple(_renamed(p, name, value.name) for p in item.indices))
-            places = [
-                _with(_arithmetic(p, extents), name, value) if isinstance(p, Composed) and name in p.letters else p
-                for p in item.indices
-            ]
-            return replace(item, indices=tuple(places))
-        return item
-
-    return mapped(scalar, change)
-
-
-def _renamed(place: Scalar | Composed, name: str, other: str) -> Scalar | Composed:
-    if not isinstance(place, Composed):
-        return place
-    return Composed(tuple(other if n == name else n for n in place.letters))
-
-
-def _padded(scalar: Scalar) -> Scalar:
-    """The scalar with zeros outside of its operands, for where a condition leaves it out."""
-
-    def change(item: Scalar) -> Scalar:
-        if isinstance(item, Access) and item.pad is None and item.indices:
-            return replace(item, pad=ZERO)
-        return item
-
-    return mapped(scalar, change)
-
-
-def _bound(scalar: Scalar) -> set[str]:
-    """The letters of reductions in a scalar."""
-    found: set[str] = set()
-
-    def visit(item: Scalar) -> Scalar:
-        if isinstance(item, Reduction):
-            found.update(item.letters)
-        return item
-
-    mapped(scalar, visit)
-    return found

@@ -21,6 +21,8 @@ from tpc.passes.differentiate.loops import Fresh, declared, share_loops
 from tpc.passes.differentiate.reverse import adjoints
 from tpc.passes.differentiate.rules import fitted, is_euclidean, zeros
 from tpc.passes.inline import inline
+from tpc.passes.respell import respell
+from tpc.passes.vectorise import vectorise
 
 
 def differentiate(program: Program) -> Program:
@@ -72,14 +74,18 @@ def _meaning(node: Node) -> list[Node]:
         first = made.inputs.index(at[0])
         around = sum(k == "vmap" and (not n or first >= count or at[0]["name"] in n) for k, n in steps[number + 1 :])
         made = vmap(made, at, node.args[first].tensor.dims[around])
-    outputs = share_loops(replace(made.outputs, dict(zip(made.inputs, node.args, strict=True))))
+    given = {i: cast(a, i.tensor.dtype) for i, a in zip(made.inputs, node.args, strict=True)}
+    outputs = share_loops(replace(made.outputs, given))
     wanted = node.type if isinstance(node.type, tuple) else (node.type,)
     return [_as(o, t) for o, t in zip(outputs, wanted, strict=True)]
 
 
 def _prepared(program: Program) -> Program:
-    """A program that can be differentiated: without calls and derivatives, and smooth where it is smooth on paper."""
-    return everywhere(inline(differentiate(program)), _smooth)
+    """A program that can be differentiated: without calls and derivatives, and smooth where it is smooth on paper.
+
+    Loops that can be made at once are, since their adjoints are then products, and not sums from pass to pass.
+    """
+    return vectorise(respell(everywhere(inline(differentiate(program)), _smooth)))
 
 
 def _smooth(node: Node) -> Node:

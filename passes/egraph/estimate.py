@@ -6,13 +6,14 @@ use it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 
 from tpc.ir.dims import DimLike
 from tpc.ir.types import TensorType
 from tpc.passes.contraction import Contraction
 from tpc.passes.contraction.form import letters_of
+from tpc.passes.egraph.facts import transposed
 from tpc.passes.egraph.graph import EGraph
 from tpc.passes.egraph.terms import Applied, Contract, Leaf, Sum, Term
 
@@ -73,10 +74,18 @@ class Estimate:
                 return 0.0
             case Sum():
                 whole = self.entries(term.children[0])
-                return whole * len(term.children) + sum(map(self.value, children))
+                return whole * len(term.children) + sum(map(self.value, self._without_transposes(children)))
             case Contract():
                 return self.order(term) + sum(map(self.operand, children))
         return self._applied(term) + sum(map(self.value, children))
+
+    def _without_transposes(self, summands: Iterable[int]) -> list[int]:
+        """Summands of which none is the transpose of another: both are one computation."""
+        found: list[int] = []
+        for number in summands:
+            if len(self.graph.tensor(number).dims) != 2 or transposed(self.graph, number) not in found:
+                found.append(number)
+        return found
 
     def operand(self, number: int) -> float:
         """Operations for a factor of a product: an inverse is applied, not computed."""

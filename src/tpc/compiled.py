@@ -373,7 +373,7 @@ class Compiled:
         """The plan line by line with kernels, facts and costs, how it came to be, and where other plans are taken."""
         from tpc.explanation import account, text
 
-        return text(account(self.program, self.plan, self._sizes, self._found()))
+        return text(account(self.program, self.plan, self._sizes, self._found(), self._latest().backend))
 
     def __repr__(self) -> str:
         return f"<tpc {self._function.signature}>"

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def call_at_once(compiled: Compiled, special: Specialised) -> None:
     """Let calls of a function go straight to its native code, where that is all of it; else do nothing.
 
-    What the native code does not take goes the way that it went before. `cost` and `seconds` then speak of the last
-    call that did.
+    What the native code does not take goes the way that it went before, which may be native code for other types.
+    `cost` and `seconds` then speak of the last call that took that way.
     """
     from tpc.backends.llvm import entry
     from tpc.backends.llvm.stages import Staged
@@ -26,10 +26,10 @@ def call_at_once(compiled: Compiled, special: Specialised) -> None:
     guards = _guards(special.program)
     if not isinstance(run, Staged) or emitted.whole not in run.lowered or guards is None or emitted.sizes:
         return
-    call = type(compiled).__call__
+    call = compiled.__call__  # of the class, or what an earlier time put in its place
 
     def slow(*args: Any, **kwargs: Any) -> Any:
-        return call(compiled, *args, **kwargs)
+        return call(*args, **kwargs)
 
     slow.__name__, slow.__doc__ = compiled.__name__, compiled.__doc__
     names = special.program.output_names

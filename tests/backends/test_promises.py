@@ -166,3 +166,33 @@ def test_the_guard_takes_the_short_way_where_it_holds() -> None:
     for kind, short in (("definite", True), ("late", False), ("negative", False), ("nan", False)):
         (rows,) = run("numpy", positions, [symmetric(6)[kind]])
         assert bool((plain(rows) < 0).all()) == short
+
+
+SPECTRAL = {
+    "singular values": "svdvals(A)",
+    "pseudoinverse": "pinv(A)",
+    "condition": "cond(A)",
+    "rank": "matrix_rank(A)",
+    "eigenvalues": "eigvals(A)",
+    "least squares": "lstsq(A, A)",  # LAPACK does not come to an end with NaN
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("name", SPECTRAL)
+def test_a_matrix_that_is_not_finite_is_named_or_gives_nan(name: str, value: float, backend: str) -> None:
+    checked = check(Source(f"def main(A: f64[n, n]) = {SPECTRAL[name]}\n"))
+    try:
+        (result,) = run(backend, checked.programs["main"], [np.diag([1.0, value, 1.0])])
+    except ValueError as error:
+        assert str(error) == "A has entries that are NaN or infinite"
+    else:  # PyTorch makes NaN of infinities
+        assert np.isnan(plain(result)).any()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_empty_matrix_has_no_condition_number(backend: str) -> None:
+    checked = check(Source("def main(A: f64[n, n]) = cond(A)\n"))
+    with pytest.raises(ValueError, match="^A is empty, and has no condition number"):
+        run(backend, checked.programs["main"], [np.zeros((0, 0))])

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -225,6 +226,65 @@ def test_compile(folder: Path) -> None:
     script += "assert not any(m.startswith('tpc') for m in sys.modules)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=folder)
     np.testing.assert_allclose([float(v) for v in run.stdout.split()], beta())
+
+
+NATIVE = "def wave(x: f64[n], y: f64[m]) -> f64[n, m]:\n    out[i, j] = sin(x[i]) * y[j]\n    return out\n"
+
+
+@pytest.fixture
+def wave(folder: Path) -> Path:
+    pytest.importorskip("llvmlite")
+    (folder / "wave.tp").write_text(NATIVE)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix", "holds"),
+    [
+        ("llvm", ".ll", b"define i64 @wave("),
+        ("asm", ".s", b"wave:"),
+        ("object", ".o", b"wave_workspace"),
+        ("header", ".h", b"int64_t wave(int64_t m, int64_t n, const double *x, const double *y, double *"),
+    ],
+)
+def test_compile_to_native_code(wave: Path, kind: str, suffix: str, holds: bytes) -> None:
+    """The kind is that of the option, or of the suffix."""
+    result = tpc("compile", "wave.tp", "--backend", "llvm", "--emit", kind, "-o", "said")
+    assert result.exit_code == 0 and "wrote said" in result.stderr
+    assert tpc("compile", "wave.tp", "-o", f"made{suffix}").exit_code == 0
+    content = (wave / "said").read_bytes()
+    assert holds in content and content == (wave / f"made{suffix}").read_bytes()
+    fixed = tpc("compile", "wave.tp", "--emit", kind, "--dim", "n=3,m=4", "-o", "fixed")
+    assert fixed.exit_code == 0 and (wave / "fixed").read_bytes() != content
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+def test_a_shared_library_comes_with_its_module(wave: Path) -> None:
+    result = tpc("compile", "wave.tp", "-o", "libwave.so")
+    assert result.exit_code == 0 and "wrote wave.py" in result.stderr and "wrote libwave.so" in result.stderr
+    script = "import sys, wave; print(*wave.wave([0.0, 1.0], [2.0])); "
+    script += "assert not any(m.startswith(('tpc', 'llvmlite')) for m in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=wave)
+    assert run.stdout.split() == ["[0.]", "[1.68294197]"], run.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["wave.tp", "--emit", "object"], 2, "name the file to write with -o"),
+        (["wave.tp", "--emit", "object", "--backend", "torch"], 2, "for the backend llvm"),
+        (["wave.tp", "--emit", "object", "--stop-after", "inline", "-o", "x"], 2, "--emit ir"),
+        (["wave.tp", "-o", "wave.so"], 2, "libwave.so"),
+        (["wave.tp", "-o", "no/wave.o"], 1, "help"),
+        (["ridge.tp", "--backend", "llvm"], 1, "`ridge` has no native code as a whole"),
+        (["int.tp", "--emit", "header"], 1, "E1004"),
+    ],
+)
+def test_wrong_requests_for_native_code(wave: Path, arguments: list[str], code: int, said: str) -> None:
+    (wave / "int.tp").write_text(NATIVE.replace("wave", "int"))
+    result = tpc("compile", *arguments)
+    assert result.exit_code == code and said in result.stderr
+    assert sorted(wave.glob("wave.*")) == [wave / "wave.tp"]
 
 
 def test_modes_and_threads() -> None:

@@ -302,6 +302,9 @@ CASES += [
     ("add_diagonal", (stack, np.array(2.0)), {}, stack + 2 * eye),
     ("add_diagonal", (M, np.array(1j)), {}, M + 1j * eye),
     ("add_diagonal", (nothing, none * 1.0), {}, nothing),
+    ("harmless", (np.array(2.0), np.array(3.0)), {}, np.array(True)),
+    ("harmless", (np.array(4.0), np.array(3.0)), {}, np.array(False)),
+    ("harmless", (np.array(np.nan), np.array(3.0)), {}, np.array(False)),
     *[
         (n, (matrix, right), {"lower": lower}, None)
         for n in ("trmm", "solve_triangular")

@@ -1,4 +1,4 @@
-"""Derivatives of programs that people write, beside those of torch, to 1e-9: gradients, and Hessians along a direction."""
+"""Derivatives of programs that people write, beside those of torch, to 1e-9: first ones, and second ones."""
 
 from __future__ import annotations
 
@@ -68,7 +68,11 @@ PROGRAMS: dict[str, tuple[dict[str, str], str, Callable[..., Any]]] = {
         "    return total",
         scanned,
     ),
-    "attention": ({"q": "2, 3", "k": "4, 3", "v": "4, 2"}, "return sum((softmax(q @ k' / sqrt(2.0)) @ v)^2)", attention),
+    "attention": (
+        {"q": "2, 3", "k": "4, 3", "v": "4, 2"},
+        "return sum((softmax(q @ k' / sqrt(2.0)) @ v)^2)",
+        attention,
+    ),
     "a convolution": (
         {"x": "6", "k": "3"},
         "y[i] = sum[s](x[i + s] * k[s])\n    return sum(y^3)",
@@ -141,7 +145,10 @@ PROGRAMS: dict[str, tuple[dict[str, str], str, Callable[..., Any]]] = {
         {"x": "6", "y": "6"},
         "return sum(relu(x - y)) + sum(abs(x) * y) + sum(maximum(x, y)^2) + sum(clip(x, -0.5, 0.5) * y)",
         lambda x, y: (
-            torch.relu(x - y).sum() + (x.abs() * y).sum() + (torch.maximum(x, y) ** 2).sum() + (x.clip(-0.5, 0.5) * y).sum()
+            torch.relu(x - y).sum()
+            + (x.abs() * y).sum()
+            + (torch.maximum(x, y) ** 2).sum()
+            + (x.clip(-0.5, 0.5) * y).sum()
         ),
     ),
     "activations": (
@@ -246,7 +253,9 @@ def test_first_and_second_derivatives(name: str, mode: Any) -> None:
     assert_close(several(tpc.compile(text(name), function="bend", mode=mode)(*given, *ways)), list(bend))
 
 
-@pytest.mark.parametrize("name", ["a network", "a recurrent net", "a likelihood", "a Kalman step", "a sample by cholesky"])
+@pytest.mark.parametrize(
+    "name", ["a network", "a recurrent net", "a likelihood", "a Kalman step", "a sample by cholesky"]
+)
 def test_optimised_derivatives(name: str) -> None:
     test_first_and_second_derivatives(name, "stable")
 

@@ -17,10 +17,10 @@ from tpc.ir.ops import OPS
 from tpc.ir.reference import evaluate, modular
 from tpc.ir.scalar import SCALARS
 from tpc.ir.verify import verify
+from tpc.passes.differentiate.forward import tangents
 from tpc.passes.differentiate.reverse import adjoints
 from tpc.passes.differentiate.rules import CUT
 from tpc.passes.differentiate.scalars import LINES
-from tpc.passes.differentiate.forward import tangents
 
 # What has no derivative: it is refused with E0608.
 REFUSED = {

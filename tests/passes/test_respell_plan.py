@@ -60,3 +60,26 @@ def test_a_sum_in_a_loop_becomes_a_mean() -> None:
     text = "def f(X: f64[n, m]) -> f64[m]:\n    x = zeros(m)\n    repeat 3:\n"
     text += "        x = tanh(x + sum(X * x, axis=0) / n)\n    return x\n"
     assert "mean" in ops(respell_plan(program(text)))
+
+
+@pytest.mark.parametrize(
+    ("text", "scaled"),
+    [
+        ("2 * (A @ B)", (5, 2)),
+        ("(B' @ A') / 4", (2, 5)),
+        ("2 * (C @ B[:, 0:6])", (2, 6)),  # the smallest of the three
+        ("2 * outer(A[:, 0], A[:, 1])", (5,)),
+        ("2 * (A @ A')", (5, 5)),  # half of it is computed, as long as its sides are one
+        ("A @ B + 2 * (A @ B)", (5, 7)),  # the product is needed as it is
+        ("2 * (B @ C)", (2, 2)),
+    ],
+)
+def test_numbers_are_multiplied_with_what_is_smallest(text: str, scaled: tuple[int, ...]) -> None:
+    before = program(f"def f(A: f64[5, 2], B: f64[2, 7], C: f64[7, 2]) = {text}\n")
+    after = respell_plan(before)
+    (node,) = [n for n in after.walk() if n.op.name in ("mul", "div")]
+    assert node.tensor.dims == scaled
+    rng = np.random.default_rng(0)
+    operands = [rng.standard_normal(n.tensor.dims) for n in before.inputs]
+    (expected,), (found,) = (evaluate(p, operands) for p in (before, after))
+    assert np.allclose(expected, found)

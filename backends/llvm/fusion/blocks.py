@@ -13,6 +13,7 @@ from tpc.backends.llvm.fusion import places
 from tpc.backends.llvm.fusion.contraction import contraction
 from tpc.backends.llvm.fusion.places import Sum
 from tpc.backends.llvm.fusion.statement import Buffer, Loop, Statement
+from tpc.backends.llvm.fusion.stream import Stream
 from tpc.backends.llvm.fusion.terms import INSIDE, Term, parts
 from tpc.ir.dims import DimLike, is_nonnegative, multiply, product
 
@@ -35,9 +36,9 @@ class Block:
         return sum((d * b.tensor.dtype.size for b, d in self.rows.items()), 0)
 
 
-def blocked(statements: Sequence[Statement], results: Sequence[Buffer]) -> list[Statement | Block]:
+def blocked(statements: Sequence[Statement | Stream], results: Sequence[Buffer]) -> list[Statement | Block | Stream]:
     """The statements with runs of them as blocks."""
-    found: list[Statement | Block] = []
+    found: list[Statement | Block | Stream] = []
     position = 0
     while position < len(statements):
         block = None
@@ -50,9 +51,12 @@ def blocked(statements: Sequence[Statement], results: Sequence[Buffer]) -> list[
     return found
 
 
-def _block(run: Sequence[Statement], others: Sequence[Statement], results: Sequence[Buffer]) -> Block | None:
+def _block(
+    steps: Sequence[Statement | Stream], others: Sequence[Statement | Stream], results: Sequence[Buffer]
+) -> Block | None:
     """A run as a block, if all of its values of no other use can live in it, and one of them is large."""
-    if any(not s.letters or s.letters[0][1] != run[0].letters[0][1] for s in run):
+    run = [s for s in steps if isinstance(s, Statement)]
+    if len(run) < len(steps) or any(not s.letters or s.letters[0][1] != run[0].letters[0][1] for s in run):
         return None
     if not any(_is_worth(s) for s in run[:-1]):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tpc.backends.llvm.fusion import places
+from tpc.backends.llvm.fusion.flat import moved
 from tpc.backends.llvm.fusion.places import Sum
 from tpc.backends.llvm.fusion.statement import Loop, Statement, Temporary
 from tpc.backends.llvm.fusion.terms import Term, call, changed, fold, letter, load, parts, size
@@ -49,7 +50,7 @@ def _parts(statement: Statement, term: Term) -> tuple[Statement, Term]:
     chunk, within = f"chunk_{name.partition('.')[0]}", f"{name.partition('.')[0]}.part"
     total = Sum(0, {chunk: length, within: 1})
     index = total.term()
-    body, *guard = (_moved(a, name, index) for a in term.arguments)
+    body, *guard = (moved(a, name, index) for a in term.arguments)
     inside_chunk = call("lt", BOOL, index, size(extent))
     both = call("logical_and", BOOL, guard[0], inside_chunk) if guard else inside_chunk
     partial = fold(operator, term.dtype, [(within, length), *rest], body, both)
@@ -61,25 +62,3 @@ def _parts(statement: Statement, term: Term) -> tuple[Statement, Term]:
     there = places.composed([letter(n) for n, _ in (*statement.letters, (again, chunks))], [e for _, e in letters])
     whole = fold(operator, term.dtype, [(again, chunks)], load(target, term.dtype, [there]))
     return Statement(target, letters, where, partial), whole
-
-
-def _moved(term: Term, name: str, index: Term) -> Term:
-    """The term with an index for a letter."""
-
-    def change(t: Term) -> Term | None:
-        if name not in t.free:
-            return t
-        if t.kind == "letter":
-            return index
-        if t.kind == "place":
-            constant, slopes, factors = t.data
-            total = Sum(constant)
-            for letter_name, slope in slopes:
-                total.add(index if letter_name == name else letter(letter_name), slope)
-            for argument, factor in zip(t.arguments, factors, strict=True):
-                total.add(changed(argument, change, known), factor)
-            return total.term()
-        return None
-
-    known: dict[Term, Term] = {}
-    return changed(term, change, known)

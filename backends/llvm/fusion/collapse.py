@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tpc.backends.llvm.fusion import places
 from tpc.backends.llvm.fusion.places import Sum
@@ -23,7 +24,7 @@ def collapsed(statement: Statement) -> Statement:
             body, place = _rewritten(body, outer[0], inner[0], joined[0]), _index(place, outer[0], inner[0], joined[0])
             letters[position : position + 2] = [joined]
         position -= 1
-    return Statement(statement.target, tuple(letters), place, body)
+    return replace(statement, letters=tuple(letters), place=place, body=body)
 
 
 def _folds(body: Term) -> Term:

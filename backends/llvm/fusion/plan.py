@@ -11,21 +11,23 @@ from collections.abc import Sequence
 
 from tpc.backends.llvm.fusion import places
 from tpc.backends.llvm.fusion.chunks import chunked
-from tpc.backends.llvm.fusion.collapse import collapsed
 from tpc.backends.llvm.fusion.contraction import contraction
 from tpc.backends.llvm.fusion.fast import with_reciprocals
+from tpc.backends.llvm.fusion.flat import finished
 from tpc.backends.llvm.fusion.meaning import Meaning
 from tpc.backends.llvm.fusion.statement import Loop, Statement, computed, flops, times
-from tpc.backends.llvm.fusion.terms import INSIDE, Term, changed, has_fold, load, parts
-from tpc.backends.llvm.fusion.translation import canonical, number_or_size
+from tpc.backends.llvm.fusion.stream import Stream, streamed
+from tpc.backends.llvm.fusion.terms import INSIDE, Term, changed, has_fold, parts, renamed
+from tpc.backends.llvm.fusion.translation import number_or_size
 from tpc.ir.dims import DimLike, divide_exactly
 from tpc.ir.node import Node, Program
 from tpc.ir.ops.structure import INPUT
 
 CHEAP = 4  # flops of what is rather computed again than stored
+STREAMED = 1 << 20  # bytes of what may as well be stored as a whole
 
 
-def statements(program: Program, fast: bool = False) -> list[Statement]:
+def statements(program: Program, fast: bool = False) -> list[Statement | Stream]:
     """The statements that compute a program, in an order in which they can run; flat loads, canonical letters.
 
     `fast` allows what holds in exact arithmetic.
@@ -47,10 +49,71 @@ def statements(program: Program, fast: bool = False) -> list[Statement]:
             left = _substituted(node, statement, stored, readers, node in program.outputs)
         if left or node in program.outputs:
             stored[node] = statement
-    ordered = [_finished(stored[n]) for n in order if n in stored]
-    if fast:
-        ordered = [with_reciprocals(s) for s in ordered]
-    return [part for s in ordered for part in chunked(collapsed(s))]
+    steps: list[Statement | Stream] = []
+    streams = _streams(order, stored, program.outputs)
+    for node in order:
+        if node in streams:
+            steps.append(streams[node])
+        elif node in stored:
+            statement = finished(stored[node])
+            steps += chunked(with_reciprocals(statement) if fast else statement)
+    return steps
+
+
+def _streams(order: Sequence[Node], stored: dict[Node, Statement], outputs: Sequence[Node]) -> dict[Node, Stream]:
+    """The statements that can take in tile by tile what they alone read; that is stored no more."""
+    streams: dict[Node, Stream] = {}
+    for root in order:
+        if root not in stored:
+            continue
+        whole, made, pairs, gone = stored[root], [], [], {root}
+        while (found := _next_pair(whole, stored, outputs, gone)) is not None:
+            node, loads = found
+            gone.add(node)
+            pairs += loads
+            product_of = contraction(stored[node])
+            if product_of is not None and product_of.is_large:
+                made.append(stored[node])
+            else:
+                whole = _with(whole, stored[node], loads)
+        stream = streamed(whole, made, pairs) if pairs else None
+        if stream is not None:
+            streams[root] = stream
+            for node in gone:
+                del stored[node]
+    return streams
+
+
+def _next_pair(
+    whole: Statement, stored: dict[Node, Statement], outputs: Sequence[Node], gone: set[Node]
+) -> tuple[Node, list[Term]] | None:
+    """A value that a statement alone reads, at its own letters and at one over which it reduces, and how."""
+    own = {n for n, _ in whole.letters}
+    for node in whole.reads:
+        if node not in stored or node in outputs or node in gone:
+            continue
+        if any(node in s.reads for reader, s in stored.items() if reader not in gone):
+            continue
+        loads = [t for t in whole.loads if t.data[0] is node]
+        if _is_small(node) or any(t.data[1] != INSIDE or t.data[2] != node.tensor.rank for t in loads):
+            continue
+        names = [[a.data for a in t.arguments if a.kind == "letter"] for t in loads]
+        if all(len(set(n)) == node.tensor.rank and len(own.intersection(n)) == len(n) - 1 > 0 for n in names):
+            return node, loads
+    return None
+
+
+def _is_small(node: Node) -> bool:
+    size = node.tensor.bytes
+    return isinstance(size, int) and size < STREAMED
+
+
+def _with(reader: Statement, made: Statement, loads: Sequence[Term]) -> Statement:
+    """A statement with what a value is in the places of loads of it at letters."""
+    meant = {
+        t: renamed(made.body, {n: a.data for (n, _), a in zip(made.letters, t.arguments, strict=True)}) for t in loads
+    }
+    return Statement(reader.target, reader.letters, reader.place, changed(reader.body, meant.get))
 
 
 def _statement(node: Node) -> Statement:
@@ -134,23 +197,3 @@ def _seldom(node: Node, statement: Statement, reader: Statement) -> bool:
 def _is_outer(loops: Sequence[Loop], reader: Statement) -> bool:
     """Whether a value computed in these loops belongs to one pass of the outermost loop."""
     return not reader.letters or reader.letters[0][1] == 1 or (bool(loops) and loops[0] == reader.letters[0])
-
-
-def _finished(statement: Statement) -> Statement:
-    (body,) = canonical([_flat(statement.body)])
-    return Statement(statement.target, statement.letters, statement.place, body)
-
-
-def _flat(body: Term) -> Term:
-    """The body with plain loads by one index into the buffer."""
-
-    def change(t: Term) -> Term | None:
-        if t.kind != "load" or t.data[1] != INSIDE:
-            return None
-        node: Node = t.data[0]
-        indices = [changed(a, change, known) for a in t.arguments]
-        dims = node.tensor.dims if t.data[2] == node.tensor.rank else (node.tensor.size,)
-        return load(node, t.dtype, [places.composed(indices, dims)])
-
-    known: dict[Term, Term] = {}
-    return changed(body, change, known)

@@ -28,13 +28,19 @@ Buffer = Node | Temporary
 
 @dataclass(frozen=True, eq=False)
 class Statement:
-    """The entries of a buffer. `place` is where in it the entry of the letters lies; those beside share the nest."""
+    """The entries of a buffer. `place` is where in it the entry of the letters lies; those beside share the nest.
+
+    Where it `is_added`, the body is added to what the buffer holds. What is `kept` are terms inside of folds that are
+    stored as soon as they are computed, each in a buffer at a place.
+    """
 
     target: Buffer
     letters: tuple[Loop, ...]
     place: Term
     body: Term
     beside: tuple[Statement, ...] = ()
+    is_added: bool = False
+    kept: tuple[tuple[Term, Buffer, Term], ...] = ()
 
     @property
     def together(self) -> tuple[Statement, ...]:

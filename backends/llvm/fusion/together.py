@@ -11,17 +11,19 @@ from dataclasses import replace
 from tpc.backends.llvm.fusion.blocks import Block
 from tpc.backends.llvm.fusion.contraction import contraction
 from tpc.backends.llvm.fusion.statement import Buffer, Statement
+from tpc.backends.llvm.fusion.stream import Stream
 from tpc.backends.llvm.fusion.terms import INSIDE, Term, changed, parts, renamed
 
 MOST = 8  # statements in one nest
+Step = Statement | Block | Stream
 
 
-def together(steps: Sequence[Statement | Block], results: Sequence[Buffer]) -> list[Statement | Block]:
+def together(steps: Sequence[Step], results: Sequence[Buffer]) -> list[Step]:
     """The steps with statements put beside an earlier one, where nothing between needs to come before them.
 
     What then is read nowhere and is no result is not stored.
     """
-    made: list[Statement | Block] = []
+    made: list[Step] = []
     for step in steps:
         place, merged = None, None
         for position in range(len(made) - 1, -1, -1):
@@ -37,7 +39,7 @@ def together(steps: Sequence[Statement | Block], results: Sequence[Buffer]) -> l
             made.append(step)
         else:
             made[place] = merged
-    needed = {b for step in made for s in _statements(step) for b in s.reads}.union(results)
+    needed = {b for step in made for b in _reads(step)}.union(results)
     return [_without(step, needed) if isinstance(step, Statement) else step for step in made]
 
 
@@ -78,10 +80,17 @@ def _goes_alone(statement: Statement) -> bool:
     )
 
 
-def _depends(step: Statement | Block, earlier: Statement | Block) -> bool:
-    written = {s.target for e in _statements(earlier) for s in e.together}
-    return any(s.reads & written for s in _statements(step))
+def _depends(step: Step, earlier: Step) -> bool:
+    written = {s.target for e in whole(earlier) for s in e.together}
+    return not written.isdisjoint(_reads(step))
 
 
-def _statements(step: Statement | Block) -> Sequence[Statement]:
-    return [step] if isinstance(step, Statement) else step.statements
+def _reads(step: Step) -> Set[Buffer]:
+    return step.reads if not isinstance(step, Block) else {b for s in step.statements for b in s.reads}
+
+
+def whole(step: Step) -> Sequence[Statement]:
+    """The statements of a step, over all values of their letters."""
+    if isinstance(step, Block):
+        return step.statements
+    return [step if isinstance(step, Statement) else step.whole]

@@ -124,7 +124,7 @@ class Translation:
         inner = guards if scalar.guard is None else (*guards, scalar.guard)
         operator = scalar.operator
         count = product(extents)
-        if isinstance(count, int) and 0 < count <= UNROLLED and operator in _COMBINE:
+        if isinstance(count, int) and 0 < count <= UNROLLED and operator in COMBINE:
             values = []
             for position in itertools.product(*(range(e) for e in extents if isinstance(e, int))):
                 there = {**at, **{n: number(p, I64) for n, p in zip(scalar.letters, position, strict=True)}}
@@ -135,7 +135,7 @@ class Translation:
                 values.append(body)
             total = values[0]
             for value in values[1:]:
-                total = apply(_COMBINE[operator], [total, value])
+                total = apply(COMBINE[operator], [total, value])
             return total
         names = {n: f"{n}.{next(_fresh)}" for n in scalar.letters}
         there = {**at, **{n: letter(new) for n, new in names.items()}}
@@ -160,7 +160,7 @@ def reduced(operator: str, letters: Sequence[tuple[str, DimLike]], body: Term, g
     return fold(operator, result, letters, _counted(operator, body), guard)
 
 
-_COMBINE = {
+COMBINE = {
     "sum": "add",
     "prod": "mul",
     "max": "maximum",

@@ -13,7 +13,7 @@ from llvmlite import ir
 from tpc.backends.llvm.fusion.places import Sum
 from tpc.backends.llvm.fusion.statement import Loop
 from tpc.backends.llvm.fusion.terms import Term, number_of
-from tpc.backends.llvm.fusion.translation import identity
+from tpc.backends.llvm.fusion.translation import COMBINE, identity
 from tpc.backends.llvm.nests import packing
 from tpc.backends.llvm.nests.lanes import fold_lane
 from tpc.backends.llvm.nests.types import constant, lanes_of, register, vector
@@ -21,16 +21,9 @@ from tpc.backends.llvm.nests.values import Lanes, Values, product_of
 from tpc.ir.dims import DimLike
 
 PANEL = 256  # entries of a line that are reduced side by side
+JAM = 4  # lines that are taken into a panel at once: so many streams of memory, and states are loaded once for all
 ENTRY = 8  # a state is no better aligned than one entry
 State = tuple[ir.Value, ...]
-_COMBINE = {
-    "sum": "add",
-    "prod": "mul",
-    "max": "maximum",
-    "min": "minimum",
-    "any": "logical_or",
-    "all": "logical_and",
-}
 
 
 class Fold:
@@ -43,6 +36,11 @@ class Fold:
         self.guards = [g for whole in guard for g in _conjuncts(whole)]
         self.term = term
         self.outer: frozenset[str] = frozenset()  # the letter of a panel, whose loop is inside of those of the fold
+        self.jam: tuple[str, ir.Value, int] = (
+            "",
+            self.writer.integer(0),
+            1,
+        )  # the letter of lines, the first, how many
         self.width = 0
         self.types = [v.type for v in self._start(0)]
 
@@ -107,7 +105,7 @@ class Fold:
             list(self.letters),
             self.guards,
             None,
-            lambda guards: for_lanes(values, name, begin, end, None, count, lambda: self._step(guards, places())),
+            lambda guards: for_lanes(values, name, begin, end, None, count, lambda: self._lines(guards, places())),
         )
         return lambda: self._result(self._state(places()))
 
@@ -128,10 +126,31 @@ class Fold:
         inner = self.outer | {n for n, _ in rest}
         values.prepare([self.body, *guards], inner | {name})
         begin, end, guards = self._bounds(name, extent, guards, inner)
+        if self.outer and not rest:
+            self._jammed(name, begin, end, lambda: step(guards))
+            return
         if lane is None or lane[0] != name:
             packing.loop(values, name, begin, end, [self.body, *guards], lambda: self._loops(rest, guards, lane, step))
             return
         for_lanes(values, name, begin, end, extent, lane[1], lambda: self._loops(rest, guards, lane, step))
+
+    def _jammed(self, name: str, begin: ir.Value, end: ir.Value, step: Callable[[], None]) -> None:
+        """A loop over lines, several at a time and then the rest one by one: the order is that of the lines."""
+        writer, b = self.writer, self.writer.builder
+        whole = b.add(begin, b.and_(b.sub(end, begin), writer.integer(-JAM)))
+        for first, last, count in ((begin, whole, JAM), (writer.greater(whole, begin), end, 1)):
+            with writer.loop(name, first, last, count) as counter:
+                self.jam = name, counter, count
+                step()
+        del self.values.letters[name]
+
+    def _lines(self, guards: list[Term], variables: list[ir.Value]) -> None:
+        """Take the entries of the lines that are open into the state."""
+        name, first, count = self.jam
+        for offset in range(count):
+            with self.writer.scope():
+                self.values.letters[name] = self.writer.builder.add(first, self.writer.integer(offset))
+                self._step(guards, variables)
 
     def _bounds(
         self, name: str, extent: DimLike, guards: list[Term], inner: frozenset[str]
@@ -213,8 +232,8 @@ class Fold:
             a, b = (kept(values.value(f), 0.0) for f in factors)
             return (values.multiply_add(a, b, old[0]),)
         x = kept(values.value(self.body), number_of(identity(self.operator, self.body.dtype)) or 0)
-        if self.operator in _COMBINE:
-            return (values.apply(_COMBINE[self.operator], [old[0], x]),)
+        if self.operator in COMBINE:
+            return (values.apply(COMBINE[self.operator], [old[0], x]),)
         if self.operator == "logsumexp":
             return self._log_step(old, (x, kept(constant(self.types[1], 1.0), 0.0)))
         return self._better(old, (x, kept(self._position(), -1)))
@@ -273,8 +292,8 @@ class Fold:
         return tuple(self.writer.builder.extract_element(v, zero) for v in state)
 
     def _both_states(self, left: State, right: State) -> State:
-        if self.operator in _COMBINE:
-            return (self.values.apply(_COMBINE[self.operator], [left[0], right[0]]),)
+        if self.operator in COMBINE:
+            return (self.values.apply(COMBINE[self.operator], [left[0], right[0]]),)
         return self._log_step(left, right) if self.operator == "logsumexp" else self._better(left, right)
 
     def _half(self, value: ir.Value, lanes: range) -> ir.Value:

@@ -47,9 +47,14 @@ class Opened:
         return Kernel(self.function, self.buffers, extent, unit, cost)
 
 
-def opened(module: ir.Module, name: str, statement: Statement, sizes: Sequence[str], errors: Errors) -> Opened:
-    """A function for a statement; none of its buffers overlaps another."""
-    buffers = tuple(dict.fromkeys([*(s.target for s in statement.together), *(t.data[0] for t in statement.loads)]))
+def buffers_of(statement: Statement) -> tuple[Buffer, ...]:
+    """What a statement writes and reads."""
+    written = [*(s.target for s in statement.together), *(buffer for _, buffer, _ in statement.kept)]
+    return tuple(dict.fromkeys([*written, *(t.data[0] for t in statement.loads)]))
+
+
+def opened(module: ir.Module, name: str, buffers: tuple[Buffer, ...], sizes: Sequence[str], errors: Errors) -> Opened:
+    """A function on buffers, none of which overlaps another."""
     types = [INTEGER] * len(sizes) + [POINTER] * (len(buffers) + 1) + [INTEGER] * 2
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), types), name)
     function.linkage = "internal"

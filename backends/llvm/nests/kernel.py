@@ -14,7 +14,7 @@ from tpc.backends.llvm.fusion.terms import INSIDE, Term, parts
 from tpc.backends.llvm.nests import packing, running
 from tpc.backends.llvm.nests.errors import Errors
 from tpc.backends.llvm.nests.folds import PANEL, Fold, for_lanes
-from tpc.backends.llvm.nests.function import Kernel, opened
+from tpc.backends.llvm.nests.function import Kernel, buffers_of, opened
 from tpc.backends.llvm.nests.lanes import statement_lane
 from tpc.backends.llvm.nests.values import Values
 from tpc.ir.dims import DimLike
@@ -28,7 +28,7 @@ def write(
     module: ir.Module, name: str, statement: Statement, sizes: Sequence[str], errors: Errors, is_shared: bool = False
 ) -> Kernel:
     """Write the kernel of a statement into a module; in a block, which is shared, its first letter stays outermost."""
-    made = opened(module, name, statement, sizes, errors)
+    made = opened(module, name, buffers_of(statement), sizes, errors)
     nest = _Nest(made.values, statement, is_shared)
     nest.write(made.begin, made.end)
     return made.closed(nest.extent, nest.unit, cost(statement))
@@ -45,9 +45,10 @@ class _Nest:
             statement = statement if is_shared else _ordered(statement, self.lane)
         else:
             statement, self.lane = running.ordered(statement, self.running)
+        values.kept = {term: (buffer, place) for term, buffer, place in statement.kept}
         if self.lane is not None and statement.letters[-1][0] == self.lane[0] and not statement.beside:
             statement, kept = kept_row(statement)
-            values.kept = {term: (statement.target, place) for term, place in kept.items()}
+            values.kept |= {term: (statement.target, place) for term, place in kept.items()}
         self.statement = statement
         self.extent: DimLike = 1
         self.unit = 1
@@ -122,6 +123,9 @@ class _Nest:
         values = self.values
         for statement in self.statement.together:
             value = values.value(statement.body)
+            if statement.is_added:
+                before = values.loaded(values.pointers[statement.target], statement.body.dtype, statement.place, None)
+                value = values.apply("add", [before, value])
             values.store(values.pointers[statement.target], statement.body.dtype, statement.place, value)
 
 

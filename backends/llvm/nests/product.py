@@ -16,7 +16,7 @@ from tpc.backends.llvm.fusion.contraction import Contraction, contraction
 from tpc.backends.llvm.fusion.statement import Loop, Statement
 from tpc.backends.llvm.fusion.terms import Term
 from tpc.backends.llvm.nests.errors import Errors
-from tpc.backends.llvm.nests.function import Kernel, opened
+from tpc.backends.llvm.nests.function import Kernel, buffers_of, opened
 from tpc.backends.llvm.nests.types import BYTE, INTEGER, memory, register
 from tpc.backends.llvm.nests.values import Values
 from tpc.ir.dims import DimLike, product
@@ -80,7 +80,7 @@ def write(module: ir.Module, name: str, made: Product, sizes: Sequence[str], err
     Threads share the parts, so BLAS itself must take one: its own threads wait for each other, which costs dearly
     beside other work.
     """
-    function = opened(module, name, made.statement, sizes, errors)
+    function = opened(module, name, buffers_of(made.statement), sizes, errors)
     _batched(function.values, made, list(made.terms.batch), function.begin, function.end)
     first, extent = made.statement.letters[0]
     cost = product(e for _, e in (*made.statement.letters, made.summed)) * STEP
@@ -109,7 +109,8 @@ def _batched(values: Values, made: Product, batch: list[Loop], begin: ir.Value, 
         return writer.address(values.pointers[buffer], type_, values.first_place(place))  # type: ignore[index]
 
     left, right = made.terms.left, made.terms.right
-    one, zero = (_slot(values, ir.Constant(register(dtype), v)) for v in (1.0, 0.0))
+    one = _slot(values, ir.Constant(register(dtype), 1.0))
+    before = _slot(values, ir.Constant(register(dtype), float(made.statement.is_added)))
     arguments = [
         _flag(values, made.right[0]),
         _flag(values, made.left[0]),
@@ -121,7 +122,7 @@ def _batched(values: Values, made: Product, batch: list[Loop], begin: ir.Value, 
         _whole(values, writer.dim(made.right[1]), 1),
         array(left.data[0], left.arguments[0]),
         _whole(values, writer.dim(made.left[1]), 1),
-        zero,
+        before,
         array(made.statement.target, made.statement.place),
         _whole(values, writer.dim(made.distance), 1),
     ]

@@ -8,10 +8,12 @@ from typing import Any
 
 from llvmlite import ir
 
-from tpc.backends.llvm.fusion.blocks import Block
 from tpc.backends.llvm.fusion.statement import Statement, computed, times
+from tpc.backends.llvm.fusion.stream import Stream
+from tpc.backends.llvm.fusion.together import Step, whole
 from tpc.backends.llvm.nests import kernel
 from tpc.backends.llvm.nests import product as products
+from tpc.backends.llvm.nests import stream as streams
 from tpc.backends.llvm.nests.errors import Errors
 from tpc.backends.llvm.nests.function import Kernel, buffer_name
 from tpc.backends.llvm.nests.types import BYTE, INTEGER, POINTER
@@ -44,7 +46,7 @@ def write(
     operands: Sequence[Node],
     results: Sequence[Any],
     offsets: Mapping[Any, DimLike],
-    steps: Sequence[Statement | Block],
+    steps: Sequence[Step],
 ) -> Written:
     """Write the module of a function whose stored values that are no results lie at offsets of the workspace."""
     module = ir.Module(name)
@@ -81,12 +83,12 @@ class _Main:
         self.status = writer.variable(INTEGER, "status")
         writer.builder.store(writer.integer(0), self.status)
 
-    def refuse_nothing(self, steps: Sequence[Statement | Block]) -> None:
+    def refuse_nothing(self, steps: Sequence[Step]) -> None:
         """Note an error where the largest or smallest of no entries is asked for."""
         writer, b = self.writer, self.writer.builder
         asked: dict[tuple[str, DimLike, DimLike], None] = {}
         for step in steps:
-            for statement in (step,) if isinstance(step, Statement) else step.statements:
+            for statement in whole(step):
                 for body in statement.bodies:
                     for term, loops in computed(body, statement.letters):
                         if term.kind == "fold" and term.data[0] in WITHOUT_NEUTRAL and len(term.arguments) == 1:
@@ -101,10 +103,13 @@ class _Main:
             before = b.load(self.status, typ=INTEGER)
             b.store(b.select(b.and_(none, some), error, before), self.status)
 
-    def step(self, name: str, step: Statement | Block) -> None:
+    def step(self, name: str, step: Step) -> None:
         """Run a statement over all values of its first letter, or a block of statements over some at a time."""
         if isinstance(step, Statement):
             self.statement(name, step, None)
+            return
+        if isinstance(step, Stream):
+            self.stream(name, step)
             return
         writer, b = self.writer, self.writer.builder
         extent, row_bytes = writer.dim(step.extent), writer.dim(step.row_bytes)
@@ -122,6 +127,19 @@ class _Main:
                 )
             for number, statement in enumerate(step.statements):
                 self.statement(f"{name}.{number}", statement, (begin, end))
+
+    def stream(self, name: str, step: Stream) -> None:
+        """Run a stream, as many blocks at a time as there is memory for."""
+        writer = self.writer
+        memory = streams.scratch(step)
+        self.pointers[memory] = self.pointers[step]
+        made = streams.write(writer.module, name, step, memory, self.names, self.errors)
+        units = writer.dim(made.extent)
+        writer.call("tpc_blas_begin", ir.VoidType(), [])
+        with writer.loop("blocks", writer.integer(0), units, streams.SLOTS) as begin:
+            last = writer.builder.add(begin, writer.integer(streams.SLOTS))
+            self.run(made, (begin, writer.lesser(units, last)))
+        writer.call("tpc_blas_end", ir.VoidType(), [])
 
     def statement(self, name: str, statement: Statement, within: Range | None) -> None:
         """Run a statement, for all values of its first letter or some: by BLAS where it is a large product."""

@@ -9,7 +9,7 @@ from llvmlite import ir
 
 from tpc.backends.llvm.fusion.terms import Term
 from tpc.backends.llvm.nests.types import INTEGER, POINTER, constant, lanes_of, suffix, vector
-from tpc.ir.dims import Dim, DimLike, Rounded
+from tpc.ir.dims import DimLike, Rounded
 
 
 class Writer:
@@ -33,37 +33,8 @@ class Writer:
         if isinstance(dim, int):
             return ir.Constant(INTEGER, dim)
         if dim not in self._dims:
-            self._dims[dim] = self._polynomial(dim)
+            self._dims[dim] = polynomial(self.first, self.sizes, dim)
         return self._dims[dim]
-
-    def _polynomial(self, dim: Dim) -> ir.Value:
-        total: ir.Value | None = None
-        for monomial, coefficient in dim.terms:
-            value: ir.Value | None = None
-            for atom, power in monomial:
-                base = self.sizes[atom] if isinstance(atom, str) else self._rounded(atom)
-                for _ in range(power):
-                    value = base if value is None else self.first.mul(value, base, flags=("nsw",))
-            if value is None:
-                value = ir.Constant(INTEGER, coefficient)
-            elif coefficient != 1:
-                value = self.first.mul(value, ir.Constant(INTEGER, coefficient), flags=("nsw",))
-            total = value if total is None else self.first.add(total, value, flags=("nsw",))
-        assert total is not None
-        return total
-
-    def _rounded(self, atom: Rounded) -> ir.Value:
-        left, right = self.dim(atom.left), self.dim(atom.right)
-        if atom.kind == "div":
-            quotient = self.first.sdiv(left, right)
-            rest = self.first.srem(left, right)
-            down = self.first.and_(
-                self.first.icmp_signed("!=", rest, ir.Constant(INTEGER, 0)),
-                self.first.icmp_signed("<", self.first.xor(rest, right), ir.Constant(INTEGER, 0)),
-            )
-            return self.first.sub(quotient, self.first.zext(down, INTEGER))
-        relation = "<" if atom.kind == "min" else ">"
-        return self.first.select(self.first.icmp_signed(relation, left, right), left, right)
 
     # ---- structure
 
@@ -160,3 +131,34 @@ class Writer:
         if found is None:
             found = ir.Function(self.module, ir.FunctionType(result, [a.type for a in arguments]), name)
         return self.builder.call(found, arguments)
+
+
+def polynomial(builder: ir.IRBuilder, sizes: Mapping[str, ir.Value], dim: DimLike) -> ir.Value:
+    """The value of a size where a builder stands."""
+    if isinstance(dim, int):
+        return ir.Constant(INTEGER, dim)
+    total: ir.Value | None = None
+    for monomial, coefficient in dim.terms:
+        value: ir.Value | None = None
+        for atom, power in monomial:
+            base = sizes[atom] if isinstance(atom, str) else _rounded(builder, sizes, atom)
+            for _ in range(power):
+                value = base if value is None else builder.mul(value, base, flags=("nsw",))
+        if value is None:
+            value = ir.Constant(INTEGER, coefficient)
+        elif coefficient != 1:
+            value = builder.mul(value, ir.Constant(INTEGER, coefficient), flags=("nsw",))
+        total = value if total is None else builder.add(total, value, flags=("nsw",))
+    assert total is not None
+    return total
+
+
+def _rounded(b: ir.IRBuilder, sizes: Mapping[str, ir.Value], atom: Rounded) -> ir.Value:
+    left, right = polynomial(b, sizes, atom.left), polynomial(b, sizes, atom.right)
+    if atom.kind == "div":
+        quotient = b.sdiv(left, right)
+        zero = ir.Constant(INTEGER, 0)
+        is_below = b.and_(b.icmp_signed("!=", b.srem(left, right), zero), b.icmp_signed("<", b.xor(left, right), zero))
+        return b.sub(quotient, b.zext(is_below, INTEGER))
+    relation = "<" if atom.kind == "min" else ">"
+    return b.select(b.icmp_signed(relation, left, right), left, right)

@@ -87,7 +87,7 @@ def command(
     with progress("compiling"):
         chosen = chosen_function(what, function, dims, as_json)
         compiled = Compiled(chosen, Settings(backend, dims, mode, threads=threads))  # type: ignore[arg-type]
-        found = account(compiled.program, compiled.plan, dims, compiled.variants)
+        found = account(compiled.program, compiled.plan, dims, compiled.variants, backend)
         answer = told(found, why_not) if why_not is not None else []
         if why_not is None or advise:
             found = replace(found, advised=_advised(found, advise))

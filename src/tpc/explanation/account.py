@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tpc.cost import Cost, cost
 from tpc.dsl.format import format_expression
 from tpc.dsl.source import Source, Span
+from tpc.explanation.native import NativeCode, native_code
 from tpc.ir.dims import DimLike, substitute
 from tpc.ir.elaborate.module import check
 from tpc.ir.facts import analyse, closure
@@ -131,6 +132,8 @@ class Account:
         Facts that would pay, if they were looked for.
     guards
         What the plan asks before it takes a branch that may lose digits, a sentence each.
+    native
+        What of it is native code, where the backend makes that.
     """
 
     name: str
@@ -151,15 +154,20 @@ class Account:
     check: PlanCheck | None = None
     advised: Advised | None = None
     guards: tuple[str, ...] = ()
+    native: NativeCode | None = None
 
 
-def account(program: Program, plan: Plan, sizes: Mapping[str, int], found: Variants | None = None) -> Account:
+def account(
+    program: Program, plan: Plan, sizes: Mapping[str, int], found: Variants | None = None, backend: str = "numpy"
+) -> Account:
     """Look at a plan of a program, at sizes as far as they are known.
 
     Parameters
     ----------
     found
         The variants of which it is one, if there are several.
+    backend
+        What runs it.
     """
     from tpc.ir.sizes import free_sizes
 
@@ -188,6 +196,7 @@ def account(program: Program, plan: Plan, sizes: Mapping[str, int], found: Varia
         tuple(_served(found, plan, prices, at)) if found is not None else (),
         found.loss if found is not None and len(found.plans) > 1 else "",
         guards=tuple(_guard(s.guard, s, names) for _, s, names in searches(plan) if s.guard is not None),
+        native=native_code(plan.program, named) if backend == "llvm" else None,
     )
 
 

@@ -8,6 +8,7 @@ from html import escape
 from tpc.dsl.format import format_expression
 from tpc.explanation.account import Account, Line
 from tpc.explanation.drawing import drawing
+from tpc.explanation.native import sentence
 from tpc.explanation.shortened import shortened
 from tpc.explanation.words import (
     bytes_text,
@@ -66,6 +67,7 @@ def page(account: Account, source: str = "") -> str:
         *_derivations(account),
         "<h2>What runs</h2>",
         *_table(account.lines),
+        *_native(account),
         *_choices(account),
         *_variants(account),
         *_advice(account),
@@ -148,6 +150,16 @@ def _choices(account: Account) -> Iterator[str]:
             f"<td>{escape(choice.other + excluded)}</td><td>{seconds_text(choice.extra)}</td></tr>"
         )
     yield "</table>"
+
+
+def _native(account: Account) -> Iterator[str]:
+    if account.native is None:
+        return
+    yield "<h2>Native code</h2><ul>"
+    yield from (f"<li>{escape(sentence(function))}</li>" for function in account.native.functions)
+    for name, reason in account.native.refused:
+        yield f'<li>{escape(name)} is not native: <span class="faint">{escape(reason)}</span></li>'
+    yield "</ul>"
 
 
 def _variants(account: Account) -> Iterator[str]:

@@ -10,6 +10,7 @@ choices      values with another way: name, kernel, next_best, extra_seconds, ex
 derivations  pass by pass, of the bodies of loops and branches, then of the whole (`of` is empty): of, complete,
              written, planned, steps, chosen; a step has rule, text, before, after, variables, facts (with
              `because`), and totals (or null)
+native       with the backend llvm: `functions` (results, stored, fused, values) and `refused` (what, why); else null
 guards       what is asked before a branch is taken that may lose digits, in words
 search       how it ended, in words
 prices       where times come from, and why they may be off
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from tpc.cost import Cost, shown
 from tpc.dsl.format import format_expression
 from tpc.explanation.account import Account, Choice, Line, Part, Served
+from tpc.explanation.native import NativeCode
 from tpc.explanation.words import rule_text
 from tpc.passes.count import Totals
 from tpc.passes.derivation import Stage
@@ -48,6 +50,7 @@ def record(account: Account) -> dict[str, Any]:
         "lines": [_line(line) for line in account.lines],
         "choices": [_choice(choice) for choice in account.choices],
         "derivations": [_part(part) for part in account.derivations],
+        "native": None if account.native is None else _native(account.native),
         "guards": list(account.guards),
         "search": account.outcome,
         "prices": list(account.prices),
@@ -89,6 +92,11 @@ def _choice(choice: Choice) -> dict[str, Any]:
         "extra_seconds": choice.extra,
         "excluded": [{"kernel": kernel, "needs": fact} for kernel, fact in choice.excluded],
     }
+
+
+def _native(native: NativeCode) -> dict[str, Any]:
+    refused = [{"what": name, "why": reason} for name, reason in native.refused]
+    return {"functions": [asdict(function) for function in native.functions], "refused": refused}
 
 
 def _part(part: Part) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from tpc.dsl.format import format_expression
 from tpc.explanation.account import Account, Choice, Line
+from tpc.explanation.native import sentence
 from tpc.explanation.shortened import shortened
 from tpc.explanation.words import (
     bytes_text,
@@ -32,6 +33,7 @@ def text(account: Account, color: bool = False) -> str:
     """The whole account: lines with kernels and costs, choices, derivation, totals, and where the numbers are from."""
     parts = (
         _table(account),
+        _native(account),
         _choices(account.choices),
         _derivations(account),
         _totals(account),
@@ -104,6 +106,19 @@ def _cells(line: Line) -> tuple[str, str, str, str, str, str]:
         seconds_text(line.seconds) if line.seconds else "",
         facts,
     )
+
+
+def _native(account: Account) -> Iterator[Row]:
+    if account.native is None:
+        return
+    yield [("native code", STRONG)]
+    for function in account.native.functions:
+        yield [(f"  {sentence(function)}", PLAIN)]
+    for name, reason in account.native.refused:
+        yield [(f"  {name} is not native: ", PLAIN), (reason, FAINT)]
+    if not account.native.functions:
+        yield [("  there is none", PLAIN)]
+    yield []
 
 
 def _choices(choices: Sequence[Choice]) -> Iterator[Row]:

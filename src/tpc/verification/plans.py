@@ -24,6 +24,7 @@ from tpc.ir.node import Program
 from tpc.ir.reference import Domain, evaluate, modular
 from tpc.ir.sizes import with_sizes
 from tpc.ir.types import C128, F64, TensorType
+from tpc.passes.differentiate import differentiate
 from tpc.passes.guard import GUARD, settled
 from tpc.samples import sample
 from tpc.verification.degree import degree
@@ -120,7 +121,7 @@ def check_plan(written: Program, plan: Program, seed: int = 0) -> PlanCheck:
     Parameters
     ----------
     written
-        The program before any pass.
+        The program before any pass; derivatives in it are taken as they are written out.
     plan
         The program after the passes. Sizes that are fixed in it are fixed in `written` too.
 
@@ -129,6 +130,7 @@ def check_plan(written: Program, plan: Program, seed: int = 0) -> PlanCheck:
     InternalError
         If the plan is not the program.
     """
+    written = differentiate(written)
     if plan is written:
         return PlanCheck("same")
     if any(node.op.name == GUARD for node in plan.walk()):  # a plan for each case, both of which must be right
@@ -171,7 +173,8 @@ def check_plans(written: Program, plans: Sequence[Program], fixed: Mapping[str, 
     InternalError
         If one of the plans is not the program.
     """
-    generic, written = written, with_sizes(written, fixed)
+    generic = differentiate(written)
+    written = with_sizes(generic, fixed)
     if all(plan is written for plan in plans):
         return PlanCheck("same")
     for trial in range(SHRUNK_TRIES if fixed and any(_flops(p, {}) > EASY_FLOPS for p in (written, *plans)) else 0):

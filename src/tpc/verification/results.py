@@ -26,7 +26,7 @@ def verify_results(program: Program, operands: Sequence[Any], results: Sequence[
     Parameters
     ----------
     program
-        The program as written.
+        The program as written; derivatives in it are taken as they are written out.
     operands, results
         NumPy arrays.
 
@@ -36,7 +36,9 @@ def verify_results(program: Program, operands: Sequence[Any], results: Sequence[
         If a result is not what the program means.
     """
     from tpc.ir.reference import evaluate
+    from tpc.passes.differentiate import differentiate
 
+    program = differentiate(program)
     flops = cost(program, sizes).flops
     if not isinstance(flops, int) or flops > MAX_FLOPS:
         return "not verified: the reference interpreter would take too long at these sizes"

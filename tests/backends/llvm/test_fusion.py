@@ -9,9 +9,11 @@ from tpc.backends.llvm.fusion.contraction import contraction
 from tpc.backends.llvm.fusion.plan import statements
 from tpc.backends.llvm.fusion.rows import kept_row
 from tpc.backends.llvm.fusion.statement import Statement, computed
+from tpc.backends.llvm.fusion.stream import Stream
 from tpc.backends.llvm.fusion.terms import parts
 from tpc.backends.llvm.fusion.together import together
-from tpc.ir.dims import named
+from tpc.backends.llvm.lower import lower
+from tpc.ir.dims import named, names_of
 
 from .calls import program
 
@@ -89,12 +91,57 @@ def test_what_does_not_depend_on_a_loop_is_computed_outside_of_it() -> None:
     assert where["exp"] == ["i"]
 
 
-def test_attention_lives_in_blocks() -> None:
-    whole = program("def f(Q: f64[n, d], K: f64[m, d], V: f64[m, d]) = softmax(Q @ K') @ V")
+def test_the_weights_of_all_live_in_blocks() -> None:
+    whole = program("def f(Q: f64[n, d], K: f64[m, d], x: f64[m]) = softmax(Q @ K' + x)")
     (block,) = blocked(statements(whole), whole.outputs)
     assert isinstance(block, Block)
     assert block.extent == named("n")
-    assert block.row_bytes == 2 * 8 * named("m")
+    assert block.row_bytes == 8 * named("m")
+
+
+STREAMED = {
+    "attention": "def f(Q: f64[n, d], K: f64[m, d], V: f64[m, d]) = softmax(Q @ K' / sqrt(d)) @ V",
+    "heads": "def f(Q: f32[b, h, n, d], K: f32[b, h, m, d], V: f32[b, h, m, d]) = softmax(Q @ K') @ V",
+    "causal": (
+        "def f(Q: f64[m, d], K: f64[m, d], V: f64[m, d]):\n"
+        "    S = Q @ K'\n"
+        "    M[i, j] = select(j <= i, S[i, j], -inf)\n"
+        "    return softmax(M) @ V"
+    ),
+    "logarithms": "def f(Q: f64[n, d], K: f64[m, d]) = logsumexp(Q @ K', axis=1)",
+    "largest": "def f(Q: f64[n, d], K: f64[m, d]) = max(log1p(relu(Q @ K')), axis=1)",
+    "kernel": (
+        "def f(X: f64[n, 3], Y: f64[m, 3], V: f64[m, d]):\n"
+        "    K[i, j] = exp(-sum[k]((X[i, k] - Y[j, k])^2))\n"
+        "    return K @ V"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STREAMED)
+def test_memory_does_not_grow_with_what_is_reduced(name: str) -> None:
+    whole = program(STREAMED[name])
+    (stream,) = statements(whole)
+    assert isinstance(stream, Stream)
+    assert stream.column[1] == named("m")
+    workspace = lower(whole, "f").signature.workspace
+    assert names_of(workspace) <= {"d"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f(A: f64[n, m], B: f64[m, k], C: f64[k, n]) = A @ B @ C",  # the first product is better off as a whole
+        "def f(A: f64[n, d], B: f64[m, d]) = argmax(A @ B', axis=1)",
+        "def f(A: f64[n, d], B: f64[m, d]):\n    S = A @ B'\n    return S, logsumexp(S, axis=1)",
+        # what is subtracted is not the largest entry
+        "def f(A: f64[n, d], B: f64[m, d]):\n"
+        "    S = A @ B'\n"
+        "    return sum(exp(S - min(S, axis=1, keepdims=true)), axis=1)",
+    ],
+)
+def test_what_is_not_streamed(text: str) -> None:
+    assert all(isinstance(step, Statement) for step in statements(program(text)))
 
 
 def test_a_value_read_in_other_rows_lives_in_no_block() -> None:

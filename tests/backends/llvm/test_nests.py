@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from tests.backends.contract import rounded
 from tests.backends.test_random import tolerance
 from tests.programs import generate
 
-from tpc.backends.llvm import engine
+from tpc.backends.llvm import blas, engine
 from tpc.backends.llvm.lower import lower, refusal
 from tpc.dsl.diagnostics import InternalError
 from tpc.dsl.source import Source
@@ -61,6 +63,22 @@ PROGRAMS = {
     "distances": "def f(X: T[n, k], Y: T[m, k]):\n    K[i, j] = sum[q]((X[i, q] - Y[j, q])^2)\n    return K",
     "log product": "def f(A: T[n, k], B: T[m, k]) = logsumexp(A @ B', axis=1)",
     "attention": "def f(Q: T[n, k], K: T[m, k], V: T[m, k]) = softmax(Q @ K') @ V",
+    "scaled": "def f(Q: T[n, k], K: T[m, k], V: T[m, 2]) = softmax(Q @ K' / sqrt(k) + 1) @ V",
+    "causal": (
+        "def f(Q: T[n, k], K: T[n, k], V: T[n, m]):\n"
+        "    S = Q @ K'\n"
+        "    M[i, j] = select(j <= i, S[i, j], -inf)\n"
+        "    return softmax(M) @ V"
+    ),
+    "many heads": "def f(Q: T[2, k, n, 3], K: T[2, k, m, 3], V: T[2, k, m, 4]) = softmax(Q @ K') @ V",
+    "reduced products": (
+        "def f(A: T[n, k], B: T[m, k]) = max(A @ B', axis=1), sum(exp(A @ B'), axis=0), sum(relu(B @ A'), axis=1)"
+    ),
+    "kernel matrix": (
+        "def f(X: T[n, k], Y: T[m, k], V: T[m, n]):\n"
+        "    K[i, j] = exp(-sum[q]((X[i, q] - Y[j, q])^2))\n"
+        "    return K @ V"
+    ),
     "mixed": "def f(Q: T[k, n, 4], K: T[k, m, 4]) = sum(softmax(Q @ K'), axis=0)",
     "far": "def f(x: T[n], y: T[n], A: T[n, m], B: T[m, n]) = (y @ A) @ (B @ x)",
     "heads": "def f(Q: T[2, n, k], K: T[2, m, k], V: T[2, m, k]) = softmax(Q @ K') @ V",
@@ -177,6 +195,45 @@ def test_a_block_at_a_time() -> None:
     (value,) = Function(whole)([Q, K, V])
     weights = np.exp(Q @ K.T - (Q @ K.T).max(1, keepdims=True))
     np.testing.assert_allclose(value, weights @ V / weights.sum(1, keepdims=True), rtol=1e-11)
+
+
+def test_rows_that_are_masked_are_as_without_tiles() -> None:
+    """Rows without finite entries, in the first tiles or at all, and rows of infinities and NaN."""
+    inf, nan = np.inf, np.nan
+    draw = np.random.default_rng(0)
+    Q, K, V = (draw.standard_normal(s) for s in ((70, 3), (600, 3), (600, 2)))
+    B = np.zeros((70, 600))
+    B[0], B[1, :400], B[2, 300:], B[3, 17], B[4, 599], B[5, 3:], B[6, 0] = -inf, -inf, -inf, inf, nan, inf, nan
+    B[7, :256], B[7, 256] = -inf, inf
+    compare("def f(Q: f64[n, d], K: f64[m, d], V: f64[m, e], B: f64[n, m]) = softmax(Q @ K' + B) @ V", [Q, K, V, B])
+    compare("def f(Q: f64[n, d], K: f64[m, d], B: f64[n, m]) = logsumexp(Q @ K' + B, axis=1)", [Q, K, B])
+
+
+def test_blas_has_one_thread_within_and_as_many_as_before_behind() -> None:
+    places = blas.threads()
+    assert places is not None
+    threads = ctypes.CFUNCTYPE(ctypes.c_int)(places[0])
+    before = threads()
+    whole = program("def f(A: f64[n, m], B: f64[m, k]) = A @ B")
+    native = lower(whole, "function")
+    A, B = np.ones((300, 100)), np.ones((100, 200))
+    seen = []
+    spy = ctypes.CFUNCTYPE(None)(lambda: seen.append(threads()))
+    function = Function(whole, native)
+    watched = Function(whole, native)
+    watched.loaded = engine.load(native, known={"dgemm_": ctypes.cast(spy, ctypes.c_void_p).value or 0})
+    watched.entry = ctypes.CFUNCTYPE(ctypes.c_int64)(watched.loaded.address("function"))
+    try:
+        blas.set_threads(3)
+        watched([A, B])
+        assert set(seen) == {1}
+        assert threads() == 3
+        with ThreadPoolExecutor(4) as pool:
+            for (value,) in pool.map(lambda _: function([A, B]), range(40)):
+                np.testing.assert_array_equal(value, A @ B)
+        assert threads() == 3
+    finally:
+        blas.set_threads(before)
 
 
 def test_special_values() -> None:
