@@ -139,7 +139,9 @@ class Compiled:
         return dict(zip(special.program.output_names, [_in_kind(r, kind) for r in results], strict=True))
 
     def _backend(self, kind: str) -> str:
-        return self._settings.backend if self._settings.backend != "auto" else kind
+        chosen = self._settings.backend if self._settings.backend != "auto" else kind
+        is_bitwise = self._settings.mode == "bitwise"  # fused loops round otherwise than steps one by one
+        return "numpy" if chosen == "llvm" and is_bitwise else chosen
 
     def _options(self, backend: str) -> Options:
         from tpc.passes.pipeline import Options

@@ -251,9 +251,9 @@ class TestTorch:
         target = torch.from_numpy(y.copy()).requires_grad_()
         ridge(torch.from_numpy(X), target).sum().backward()
         assert target.grad is not None
-        with pytest.raises(tpc.TpcError) as caught:
-            tpc.compile(RIDGE, backend="numpy")(torch.from_numpy(X), target)
-        assert caught.value.diagnostics[0].code == "E0814"
+        again = torch.from_numpy(y.copy()).requires_grad_()
+        tpc.compile(RIDGE, backend="numpy")(torch.from_numpy(X), again).sum().backward()
+        torch.testing.assert_close(again.grad, target.grad)
 
     def test_narrowing_is_an_error(self, ridge: tpc.Compiled, torch: Any) -> None:
         f = tpc.compile("def f(x: f32[n]) -> f32[n] = 2 * x")

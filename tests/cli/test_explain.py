@@ -83,7 +83,7 @@ def test_json_has_stable_keys(updated: Account) -> None:
     found = json.loads(json.dumps(record(updated)))
     assert list(found) == [
         *["function", "program", "plan", "passes", "sizes", "assumed", "cost", "totals", "lines", "choices"],
-        *["derivations", "guards", "search", "prices", "variants", "check", "advice"],
+        *["derivations", "native", "guards", "search", "prices", "variants", "check", "advice"],
     ]
     step = found["derivations"][-1]["steps"][0]
     assert list(step) == ["rule", "text", "before", "after", "variables", "facts", "totals"]
@@ -393,3 +393,33 @@ def test_one_thing_is_printed() -> None:
     assert tpc("explain", "f.tp", "--dim", "n=50,r=2", "--why-not", "wodbury").exit_code == 1
     found = json.loads(tpc("explain", "f.tp", "--dim", "n=50,r=2", "--why-not", "woodbury", "--json").stdout)
     assert found["ok"] and found["why_not"]
+
+
+RIDGE = """\
+def ridge(X: f64[n, m], y: f64[n]) -> f64[m]:
+    Z = tanh(X)
+    L = cholesky(Z' @ Z + eye(m))
+    return solve_triangular(L, y @ Z)
+"""
+
+
+@pytest.mark.usefixtures("folder")
+def test_native_code_is_told_in_every_form() -> None:
+    pytest.importorskip("llvmlite")
+    Path("ridge.tp").write_text(RIDGE)
+    text = tpc("explain", "ridge.tp", "--backend", "llvm").stdout
+    assert "native code\n" in text and "L is not native: `cholesky` has no formula" in text
+    found = json.loads(tpc("explain", "ridge.tp", "--backend", "llvm", "--json").stdout)["native"]
+    told = [name for function in found["functions"] for name in (*function["fused"], *function["stored"])]
+    assert "Z" in [*told, *(name for function in found["functions"] for name in function["results"])]
+    assert {"what": "L", "why": "`cholesky` has no formula"} in found["refused"]
+    assert "<h2>Native code</h2>" in tpc("explain", "ridge.tp", "--backend", "llvm", "--html", "-").stdout
+    assert json.loads(tpc("explain", "ridge.tp", "--json").stdout)["native"] is None
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_is_fused_is_told() -> None:
+    pytest.importorskip("llvmlite")
+    Path("wave.tp").write_text("def wave(x: f64[n]) -> f64:\n    inner = tanh(x)\n    return sum(inner * x)\n")
+    (function,) = json.loads(tpc("explain", "wave.tp", "--backend", "llvm", "--json").stdout)["native"]["functions"]
+    assert function["fused"] == ["inner"] and function["stored"] == []

@@ -94,6 +94,8 @@ def _next_pair(
             continue
         if any(node in s.reads for reader, s in stored.items() if reader not in gone):
             continue
+        if len(stored[node].letters) != node.tensor.rank:
+            continue  # an axis of several letters
         loads = [t for t in whole.loads if t.data[0] is node]
         if _is_small(node) or any(t.data[1] != INSIDE or t.data[2] != node.tensor.rank for t in loads):
             continue

@@ -21,7 +21,7 @@ from tpc.backends.llvm.nests.values import Lanes, Values, product_of
 from tpc.ir.dims import DimLike
 
 PANEL = 256  # entries of a line that are reduced side by side
-JAM = 4  # lines that are taken into a panel at once: so many streams of memory, and states are loaded once for all
+JAM = 8  # lines that are taken into a panel at once: so many streams of memory, and states are loaded once for all
 ENTRY = 8  # a state is no better aligned than one entry
 State = tuple[ir.Value, ...]
 
