@@ -197,7 +197,8 @@ def _agree_exactly(before: Program, after: Program, arrays: list[Any], sizes: di
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_backends_agree_with_the_reference(backend: str) -> None:
     compared = 0
-    for seed, sample in samples(8):
+    share = 60 if backend == "llvm" else 8  # which takes longer to compile
+    for seed, sample in samples(share):
         sizes = sample.sizes(seed)
         after = compile_program(program(sample.text), Options(sizes)).program
         arrays = sample.arrays(sizes, seed)
@@ -206,7 +207,7 @@ def test_backends_agree_with_the_reference(backend: str) -> None:
         problem = agree(evaluate(after, arrays), actual, tolerance)
         assert problem is None, f"seed {seed} at {sizes}: {problem}\n{sample.text}\n{after}"
         compared += len(actual)
-    assert compared >= max(COUNT // 8, 20)
+    assert compared >= max(COUNT // share, 20)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
