@@ -23,6 +23,7 @@ from tpc.ir.formula import (
     Scalar,
     SizeValue,
     relettered,
+    walk,
 )
 from tpc.ir.node import Fact, Node, Program, topological
 from tpc.ir.notation import CONSTANTS
@@ -207,10 +208,10 @@ class _Printer:
     ) -> None:
         formula = node.get("formula")
         if node.op.name == "index" and formula is not None:
-            hidden = [n for n, _ in formula.extents if n in self.meant]
+            operands = [self.operand(a, names) for a in node.args]
+            hidden = [n for n, _ in formula.extents if n in self.meant and n in _said(formula, operands)]
             formula = relettered(formula, {n: self.name(None) for n in hidden}) if hidden else formula
             letters = ", ".join(f"{a} in {dim_text(formula.extent[a])}" for a in formula.letters)
-            operands = [self.operand(a, names) for a in node.args]
             body = scalar_text(formula.body, operands, formula)
             left = f"{chosen[0]}[{letters}]" if letters else chosen[0]
             self.line(depth, f"{left}: {node.type}{self.known(node)} = {body}")
@@ -407,3 +408,10 @@ def _scalar(scalar: Scalar, operands: Sequence[str], formula: Formula, outer: in
                 else f"{sign}{parts[0]}"
             )
             return f"({text})" if outer else text
+
+
+def _said(formula: Formula, operands: Sequence[str]) -> set[str]:
+    """The names of values and sizes in an index statement; a letter of the same name would hide them."""
+    sizes = [s.dim for s in walk(formula.body) if isinstance(s, SizeValue)]
+    dims = [dim for _, dim in formula.extents] + sizes
+    return {name for text in operands for name in re.findall(r"\w+", text)} | {n for d in dims for n in names_of(d)}

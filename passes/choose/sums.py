@@ -39,7 +39,7 @@ def sum_ways(menu: Menu, number: int, term: Sum) -> Iterator[Way]:
     if len(type.dims) != 2 or type.dims[0] != type.dims[1]:
         return
     diagonal = [s for s in summands if _diagonal(menu.graph, s[1]) is not None]
-    if 0 < len(diagonal) < len(summands):
+    if menu.kernels and 0 < len(diagonal) < len(summands):
         others, rest = _total(menu, [s for s in summands if s not in diagonal], type)
         more, added = _added(menu, diagonal, type)
 

@@ -126,7 +126,7 @@ def test_the_product_of_a_matrix_with_its_transpose_takes_half_the_operations() 
         ("def f(A: f64[n, n]) -> f64[n, n] = inv(A)", "getri"),
         ("def f(A: f64[n, n] is spd) -> f64[n, n] = cholesky(A)", "potrf"),
         ("def f(A: f64[n, m]) -> f64[n] = sum(A, axis=1)", "reduce"),
-        ("def f(A: f64[n, m], B: f64[n, m]) -> f64[n]:\n    C[i] = sum[k](A[i, k] * B[i, k])\n    return C", "gemm"),
+        ("def f(A: f64[n, m], B: f64[n, m]) -> f64[n]:\n    C[i] = sum[k](A[i, k] * B[i, k])\n    return C", "einsum"),
         ("def f(A: f64[n, m]) -> f64[n, m] = exp(A)", "elementwise"),
         ("def f(A: f64[n, m]) -> f64[m, n] = A'", ""),
     ],
