@@ -11,10 +11,12 @@ its values one by one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from math import log
 
-from tpc.ir.build import input_node, items, make
+from tpc.ir.build import cast, input_node, items, make
 from tpc.ir.dims import DimLike, evaluate, names_of, product
 from tpc.ir.node import Node, Program, topological
 from tpc.ir.notes import follow
@@ -22,22 +24,42 @@ from tpc.ir.op import Misfit
 from tpc.ir.ops.structure import ITEM, SCAN, SUBSCRIPT, At, Range
 from tpc.ir.rewrite import map_programs, ordered_facts, rebuilt, replace, rewrite
 from tpc.ir.types import TensorType
+from tpc.passes.choose.prices import Prices, Sizes
+from tpc.passes.choose.samples import draw, open_sizes
+from tpc.passes.count import node_seconds
 from tpc.passes.hoist import MAY_FAIL, USUAL, runs
 from tpc.passes.lift import lift
+from tpc.passes.recurrences.attention import attention
+from tpc.passes.recurrences.entrywise import spelled
+from tpc.passes.recurrences.linear import ONE, SHORTEST, Linear, recurrence
+from tpc.passes.recurrences.states import States, states
 
+POINTS = 12  # at which forms are compared, where sizes are open
+READ = 1.5e-7  # seconds that a loop takes, beside its kernels, for each part that it reads or collects
+LEAST = 1e-9
 CACHE = 1 << 17  # entries: 1 MB of f64
 # What only shows the entries of another value in another order is not stored.
 _VIEWS = frozenset(["transpose", "permute", "subscript", "reshape", "unsqueeze", "squeeze", "arange", "item"])
 
 
-def vectorise(program: Program, at: Mapping[str, int] | None = None) -> Program:
+def vectorise(program: Program, at: Mapping[str, int] | None = None, prices: Prices | None = None) -> Program:
     """The program in which loops make no pass by itself that could be made with the others, inner loops first.
 
     Parameters
     ----------
     at
-        Sizes by which memory is judged, where they are open.
+        Sizes by which memory and time are judged, where they are open.
+    prices
+        Of kernels; without them loops give way wherever they can.
     """
+    known = dict(at or {})
+    points = [known]
+    if prices is not None and any(name not in known for name in open_sizes(program)):
+        points = [{**point, **known} for point in draw(program, POINTS)] or points
+    return _vectorised(program, known, _Comparison(prices, points) if prices is not None else None)
+
+
+def _vectorised(program: Program, at: Mapping[str, int], compare: _Comparison | None) -> Program:
     taken: dict[Node, list[Node]] = {}  # what the results of a loop have become
 
     def change(node: Node) -> Node:
@@ -45,10 +67,10 @@ def vectorise(program: Program, at: Mapping[str, int] | None = None) -> Program:
             position: int = node["position"]
             return taken[node.args[0]][position]
         if node.op.name not in ("call", "derivative"):
-            node = map_programs(node, lambda inner: vectorise(inner, at))
+            node = map_programs(node, lambda inner: _vectorised(inner, at, compare))
         if node.op is not SCAN:
             return node
-        results = _Loop(node, at or {}).results()
+        results = _Loop(node, at, compare).best()
         if results is None:
             return node
         taken[node] = results
@@ -61,39 +83,96 @@ def vectorise(program: Program, at: Mapping[str, int] | None = None) -> Program:
     return program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts))
 
 
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """Which of two forms is expected to take less time, over some sizes where these are open."""
+
+    prices: Prices
+    points: Sequence[Mapping[str, int]]
+
+    def is_cheaper(self, new: Sequence[Node], old: Sequence[Node], given: Sequence[Node]) -> bool:
+        """Whether the new form loses less where it loses most than the old one; what is given costs neither."""
+        ahead = set(topological(given))
+        forms = [[node for node in topological(form) if node not in ahead] for form in (new, old)]
+        ratios = [log(self._seconds(forms[0], at) / self._seconds(forms[1], at)) for at in self.points]
+        return max(ratios) <= -min(ratios)
+
+    def _seconds(self, nodes: Sequence[Node], at: Mapping[str, int]) -> float:
+        total, size = LEAST, Sizes(at)
+        for node in nodes:
+            total += node_seconds(node, self.prices, at)
+            if node.op is SCAN:
+                body = node["body"]
+                reads = sum(n.op is SUBSCRIPT for n in body.nodes) + len(body.outputs)
+                total += READ * reads * size(node["extent"])
+        return total
+
+
 class _Loop:
     """One loop, and its values that follow from the counter and from outside, lifted."""
 
-    def __init__(self, loop: Node, at: Mapping[str, int]) -> None:
-        self.loop, self.body, self.state = loop, loop["body"], loop["state"]
+    def __init__(
+        self, loop: Node, at: Mapping[str, int], compare: _Comparison | None = None, linear: bool = True
+    ) -> None:
+        self.compare = compare
+        self.linear = linear  # whether states are made that follow from each other by a linear recurrence
+        self.loop, self.state = loop, loop["state"]
+        self.body: Program = spelled(loop["body"]) if linear else loop["body"]
         self.extent: DimLike = loop["extent"]
-        self.counter, *inputs = self.body.inputs
+        self.counter, inputs = self.body.inputs[0], self.body.inputs[1:]
         self.carried = set(inputs[: self.state])
         self.outside = dict(zip(inputs[self.state :], loop.args[self.state :], strict=True))
         self.at = at
+        self.states: dict[Node, States] = {}  # those found
+        self.matrices: dict[Node, Node] = {}  # those of which the last alone is known
         self.steady: dict[Node, Node] = dict(self.outside)  # the same in every pass, as it is outside
         self.lifted: dict[Node, Node] = {self.counter: make("arange", n=self.extent)}
 
+    def best(self) -> list[Node] | None:
+        """What the results of the loop become, or None where nothing changes; the cheaper of two, if prices are known.
+
+        A recurrence over a wide state is as fast one step after the other, and then holds less.
+        """
+        plain = _Loop(self.loop, self.at, linear=False)
+        found = self.results() if self.linear else None
+        if found is None or self.compare is None:
+            return found or plain.results()
+        before = plain.results()
+        return found if self.compare.is_cheaper(found, before or [self.loop], self.loop.args) else before
+
     def results(self) -> list[Node] | None:
-        """What the results of the loop become, or None where nothing changes."""
+        """What the results become; None where nothing changes, or the loop is asked for recurrences and has none."""
         self._lift()
-        results: list[Node | None] = [None] * self.state
-        results += [self._whole(output) for output in self.body.outputs[self.state :]]
-        left = [output for output, result in zip(self.body.outputs, results, strict=True) if result is None]
-        ahead = self._ahead(left)
-        if len(left) == len(results) and not ahead:
+        if self.linear and not self._is_apart():
             return None
-        rest = iter(items(self._rest(left, ahead)) if left else ())
-        return [next(rest) if result is None else result for result in results]
+        stacked = [self._whole(output) for output in self.body.outputs[self.state :]]
+        needed = set(topological([value for value in stacked if value is not None]))
+        results = [self._last(carry, needed) for carry in self.body.inputs[1 : 1 + self.state]] + stacked
+        if all(result is not None for result in results):
+            return [result for result in results if result is not None]
+        # the rest of the loop carries all that it carried; what it no longer needs of that is pruned
+        stay = [k for k, result in enumerate(results) if result is None or k < self.state]
+        left = [self.body.outputs[k] for k in stay]
+        ahead = self._ahead(left)
+        if not ahead and not any(results):
+            return None
+        rest = dict(zip(stay, items(self._rest(left, ahead)), strict=True))
+        return [rest[k] if result is None else result for k, result in enumerate(results)]
 
     # ---- values
 
     def _lift(self) -> None:
-        """Lift all that can be, operands first."""
+        """Lift all that can be, operands first; then states that follow from it, and what follows from those."""
         declared = {n for n, _ in self.body.facts if n not in self.body.inputs}
+        self._lift_all([n for n in self.body.nodes if n not in declared])
+        is_long = not isinstance(self.extent, int) or self.extent >= SHORTEST
+        while self.linear and is_long and self._lift_state():
+            self._lift_all([n for n in self.body.nodes if n not in declared])
+
+    def _lift_all(self, nodes: Sequence[Node]) -> None:
         sure = runs(self.loop)
-        for node in self.body.nodes:
-            if node in self.steady or node in self.lifted or node in self.carried or node in declared:
+        for node in nodes:
+            if node in self.steady or node in self.lifted or node in self.carried:
                 continue
             if all(a in self.steady for a in node.args):
                 # an op whose operand is promised to fit may be computed for no pass at all
@@ -105,6 +184,60 @@ class _Loop:
                     found = lift(node, self.counter, self.extent, self.steady, self.lifted)
                     if found is not None and self._fits(found):
                         self.lifted[node] = found
+
+    def _lift_state(self) -> bool:
+        """Lift one of the values that the loop carries along, where it is a linear recurrence of what is lifted."""
+        for carry, update, start in zip(self.body.inputs[1:], self.body.outputs, self.loop.args, strict=False):
+            linear = recurrence(update, carry) if carry in self.carried and update is not carry else None
+            if linear is None or linear.factor is None:
+                continue
+            with suppress(Misfit):
+                if self._lift_products(carry, update, linear, start) or self._lift_states(carry, update, linear, start):
+                    self.carried.discard(carry)
+                    return True
+        return False
+
+    def _lift_products(self, carry: Node, update: Node, linear: Linear, start: Node) -> bool:
+        found = attention(self.body, carry, update, linear)
+        made = found.made(self._passes, start, self.extent) if found is not None else None
+        if found is None or made is None:
+            return False
+        self.lifted[found.read], self.matrices[carry] = made
+        return True
+
+    def _lift_states(self, carry: Node, update: Node, linear: Linear, start: Node) -> bool:
+        assert linear.factor is not None
+        factor = linear.factor if linear.factor is ONE else self._passes(linear.factor)
+        term = None if linear.term is None else self._passes(linear.term, carry.tensor)
+        if factor is None or (term is None) is not (linear.term is None):
+            return False
+        found = states(factor, term, start)
+        if found is None or not self._fits(found.all):
+            return False
+        self.states[carry] = found
+        self.lifted[carry] = found.before
+        self.lifted.setdefault(update, found.behind)
+        return True
+
+    def _is_apart(self) -> bool:
+        """Whether states were lifted, and nothing that stays in the loop needs one and would carry it along again."""
+        found, count = {*self.states, *self.matrices}, self.state
+        updates = zip(self.body.inputs[1 : 1 + count], self.body.outputs[:count], strict=True)
+        left = [update for carry, update in updates if carry not in found]
+        left += [output for output in self.body.outputs[count:] if self._whole(output) is None]
+        return bool(found) and not any(node in found for node in topological(left))
+
+    def _passes(self, node: Node, type: TensorType | None = None) -> Node | None:
+        """A value for all passes, of a given type in each."""
+        if type is not None and node.type is not type:
+            node = make("broadcast_to", (cast(node, type.dtype),), dims=type.dims)
+        self._lift_all(topological([node]))
+        return self._whole(node)
+
+    def _last(self, carry: Node, needed: Collection[Node]) -> Node | None:
+        """What a value that is carried along is behind the last pass; the states before only where they are needed."""
+        found = self.states.get(carry)
+        return self.matrices.get(carry) if found is None else found.last(found.all in needed)
 
     def _whole(self, output: Node) -> Node | None:
         """A result for all passes; one that is the same in each is repeated."""

@@ -164,7 +164,9 @@ def test_products_that_no_pass_waits_for_go_before_the_loop() -> None:
 
 
 def test_results_that_do_not_need_the_state_leave_it() -> None:
-    text = scan("x = x * c + u[i]; z[i] = A @ X[i]; y[i] = x", state="x = c").replace("return y", "return y, x, z")
+    text = scan("x = tanh(x * c + u[i]); z[i] = A @ X[i]; y[i] = x", state="x = c").replace(
+        "return y", "return y, x, z"
+    )
     before, after = program(text), vectorised(text)
     (loop,) = [n for n in after.nodes if n.op.name == "scan"]
     assert len(loop["body"].outputs) == 2
