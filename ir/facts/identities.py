@@ -18,7 +18,7 @@ OF_TRANSPOSE = ("inv", "pinv", "expm")
 PRODUCTS = ("matmul", "matvec", "vecmat", "dot")
 COMMUTING = ("add", "mul")
 ELEMENTWISE = (*COMMUTING, "sub", "neg", "div")
-WRITTEN = frozenset({"transpose", "adjoint", *PRODUCTS, *OF_TRANSPOSE, *ELEMENTWISE})
+WRITTEN = frozenset({"after", "transpose", "adjoint", *PRODUCTS, *OF_TRANSPOSE, *ELEMENTWISE})
 LONGEST = 64  # the factors of a longer product are not looked into
 
 SYMMETRIC = Fact("symmetric")
@@ -99,6 +99,8 @@ class Identities:
         if name not in WRITTEN:
             return None
         below = [self.pair(a) for a in node.args]
+        if name == "after":
+            return below[0]
         if name == "transpose" or (name == "adjoint" and node.tensor.dtype.kind != "c"):
             return below[0][1], below[0][0]
         if name == "matmul":

@@ -10,6 +10,7 @@ from tpc.ir.dims import DimLike
 from tpc.ir.facts.blocks import joined, of_blocks
 from tpc.ir.facts.closing import Reason
 from tpc.ir.facts.lines import Known, Place, Statement, statements
+from tpc.ir.facts.vocabulary import OF_USE
 from tpc.ir.node import Fact
 from tpc.ir.op import Op
 from tpc.ir.ops.structure import At, Range
@@ -49,6 +50,10 @@ def derive(
             yield from _of_number(tuple(attributes.items()), tuple(nonnegative))
         case "concat" | "stack":
             yield from _of_parts(op, attributes, operands, type, nonnegative)
+        case "after":
+            for fact in operands[0].facts if operands[0] is not None else ():
+                if fact.name not in OF_USE:
+                    yield fact, Reason("it is this value", ((0, fact),))
         case "subscript" | "split":
             yield from _of_entries(operands[0])
             if op.name == "subscript":

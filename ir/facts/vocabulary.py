@@ -104,6 +104,7 @@ IMPLICATIONS = """
     projection(A, r)                 |- low_rank(A, r)
     projection(A, r)                 |- diagonal(A)      where r >= rows(A)
     projection(A, r)                 |- unit_diagonal(A) where r >= rows(A)
+    projection(A, r), toeplitz(A), banded(A, k, l) |- diagonal(A) where rows(A) > 2 * k
     skew(A), symmetric(A)            |- low_rank(A, 0)
     skew(A), nonnegative(A)          |- low_rank(A, 0)
     skew(A), at_most(A, a)           |- low_rank(A, 0) where a <= 0
@@ -117,6 +118,8 @@ IMPLICATIONS = """
     row_stochastic(A), unit_diagonal(A) |- full_rank(A)
     row_stochastic(A), unit_diagonal(A) |- diagonal(A) where rows(A) <= cols(A)
     row_stochastic(A)                |- at_most(A, 1)
+    row_stochastic(A), at_least(A, a) |- low_rank(A, 1) where cols(A) * a >= 1
+    row_stochastic(A), at_most(A, a) |- low_rank(A, 1) where cols(A) * a <= 1
     positive(A)                      |- nonnegative(A)
     positive(A)                      |- nonzero(A)
     negative(A)                      |- nonzero(A)
@@ -143,6 +146,9 @@ CONTRADICTIONS = """
     projection(A, r), unit_diagonal(A) |- never where r < rows(A)
     projection(A, r), positive(A)      |- never where r >= 2
     projection(A, r), diagonal(A), toeplitz(A) |- never where r >= 1, r < rows(A)
+    projection(A, r), toeplitz(A), nonnegative(A) |- never where r < rows(A), rows(A) < 2 * r
+    projection(A, r), row_stochastic(A), banded(A, k, l) |- never where rows(A) > r * (k + 1)
+    projection(A, r), diagonal(A), at_most(A, a) |- never where r >= 1, a < 1
     projection(A, r), at_most(A, a)    |- never where 1.001 * rows(A) * a < r, a >= 0
     projection(A, r), at_most(A, a)    |- never where a <= 0, r >= 1
     projection(A, r), at_least(A, a)   |- never where rows(A) * a > 1.001 * r
@@ -152,7 +158,12 @@ CONTRADICTIONS = """
     row_stochastic(A), upper(A)        |- never where rows(A) > cols(A)
     row_stochastic(A), unit_diagonal(A), nonzero(A) |- never where rows(A) >= 1, cols(A) >= 2
     row_stochastic(A), lower(A), at_most(A, a) |- never where a < 1, rows(A) >= 1
+    row_stochastic(A), upper(A), at_most(A, a) |- never where 1.001 * (cols(A) - rows(A) + 1) * a < 1, rows(A) >= 1
     row_stochastic(A), banded(A, k, l) |- never where rows(A) > cols(A) + k
+    row_stochastic(A), banded(A, k, l), at_most(A, a) |- never where 1.001 * (l + 1) * a < 1, rows(A) >= 1
+    row_stochastic(A), banded(A, k, l), at_most(A, a) |- never where 1.001 * (cols(A) - rows(A) + k + 1) * a < 1
+    row_stochastic(A), banded(A, k, l), low_rank(A, 1) |- never where rows(A) > k + l + 1
+    row_stochastic(A), banded(A, k, 0), toeplitz(A) |- never where rows(A) > cols(A), cols(A) > k
     row_stochastic(A), at_most(A, a)   |- never where a <= 0, rows(A) >= 1
     row_stochastic(A), at_most(A, a)   |- never where 1.001 * cols(A) * a < 1, rows(A) >= 1
     row_stochastic(A), at_least(A, a)  |- never where cols(A) * a > 1.001, rows(A) >= 1
@@ -162,6 +173,10 @@ CONTRADICTIONS = """
     orthonormal(A), negative(A)        |- never where cols(A) >= 2
     orthonormal(A), at_least(A, a)     |- never where rows(A) * a * a > 1.001, a > 0, cols(A) >= 1
     orthonormal(A), at_most(A, a)      |- never where rows(A) * a * a > 1.001, a < 0, cols(A) >= 1
+    orthonormal(A), nonnegative(A), at_most(A, a) |- never where 1.001 * rows(A) * a * a < cols(A)
+    orthonormal(A), skew(A), at_most(A, a)  |- never where 1.001 * (rows(A) - 1) * a * a < 1, rows(A) >= 1
+    orthonormal(A), skew(A), at_least(A, a) |- never where 1.001 * (rows(A) - 1) * a * a < 1, rows(A) >= 1
+    orthonormal(A), circulant(A), nonzero(A) |- never where rows(A) == 2
     permutation(A), at_most(A, a)      |- never where a < 1, rows(A) >= 1
     permutation(A), nonzero(A)         |- never where rows(A) >= 2
     lower(A), nonzero(A)               |- never where rows(A) >= 1, cols(A) >= 2
@@ -172,9 +187,11 @@ CONTRADICTIONS = """
     skew(A), unit_diagonal(A)          |- never where rows(A) >= 1
     skew(A), full_rank(A)              |- never where odd(A)
     skew(A), spd(A)                    |- never where rows(A) >= 1
+    unit_diagonal(A), banded(A, k, l), low_rank(A, 1) |- never where rows(A) > min(k, l) + 1, cols(A) > min(k, l) + 1
     unit_diagonal(A), at_most(A, a)    |- never where a < 1, rows(A) >= 1, cols(A) >= 1
     unit_diagonal(A), at_least(A, a)   |- never where a > 1, rows(A) >= 1, cols(A) >= 1
     spd(A), at_most(A, a)              |- never where a <= 0, rows(A) >= 1
+    spd(A), unit_diagonal(A), at_least(A, a) |- never where a >= 1, rows(A) >= 2
     psd(A), negative(A)                |- never where rows(A) >= 1
     positive(A), at_most(A, a)         |- never where a <= 0, nonempty(A)
     negative(A), at_least(A, a)        |- never where a >= 0, nonempty(A)

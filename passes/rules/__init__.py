@@ -26,6 +26,8 @@ condition. The sign of a zero is not told apart. Tags:
 
     [unstable]   rounding may be worse on the right (for `<=>`: on either side)
     [finite]     the sides may differ where an entry is infinite or NaN
+    [safe]       the left side overflows or loses digits where the right side does not: mode `stable` takes the right
+                 side even where it is slower, and it may be finite where the left side is not
     [reading]    the left side is a way to write what kernels choose anew, so that its cost is not compared
 
 Conditions: facts of variables and expressions (`spd(S)`, `nonsingular(D - C @ B)`), `square(A)`, relations of sizes
@@ -82,6 +84,11 @@ class Line:
         """Whether it is used behind a guard where roundings count."""
         return f" {BOUNDED}(" in self.text
 
+    @property
+    def is_of_fields(self) -> bool:
+        """Whether it holds of complex numbers too. The others speak of lengths, order, or one of several roots."""
+        return self.needs | self.gives <= _OF_FIELDS
+
     @cached_property
     def law(self) -> Law:
         """The rule, read. Raises `TpcError` if it cannot be."""
@@ -100,6 +107,11 @@ class Line:
 _DISSOLVED = frozenset(
     ["kron", "khatri_rao", "outer", "diag", "trace", "vec", "unvec", "dot", "sum", "mean", "eye", "ones", "zeros"]
     + ["square", "rows", "cols", "transpose", "where"]
+)
+# Ops that are one analytic function, of complex numbers as of real ones.
+_OF_FIELDS = frozenset(
+    ["inv", "det", "logdet", "solve_triangular", "concat", "flip", "cumsum", "cumprod"]
+    + ["exp", "expm", "sin", "cos", "tan", "sinh", "cosh", "tanh"]
 )
 _OPEN = re.compile(r"(?:rule|fact) (\w+)(?: \[([\w, ]+)\])?:")
 _ARROW = re.compile(r"<=>|=>|~>")

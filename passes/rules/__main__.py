@@ -10,14 +10,14 @@ import sys
 import warnings
 
 from tpc.passes.rules import rules
-from tpc.passes.rules.checker import check
+from tpc.passes.rules.checker import POINTS, check
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tpc.passes.rules", description="check the rewrite rules")
     parser.add_argument("names", nargs="*", metavar="NAME", help="a rule, or a file of rules; all if none is given")
-    parser.add_argument("--points", type=int, default=1, help="operands per shape (more find rarer faults)")
-    parser.add_argument("--deep", action="store_true", help="a thousand points, and sizes above the degree")
+    parser.add_argument("--points", type=int, default=POINTS, help="random points at each of six settings of sizes")
+    parser.add_argument("--deep", action="store_true", help="sizes above the degree of each rule too")
     parser.add_argument("--seed", type=int, default=0, help="of the random operands")
     parser.add_argument("--survivors", action="store_true", help="list the mutants that nothing refuted")
     options = parser.parse_args(arguments)

@@ -14,14 +14,26 @@ S = rng.standard_normal((3, 3))
 x = rng.standard_normal(4)
 y = rng.standard_normal(4)
 b = rng.standard_normal((2, 3, 4))
+long = rng.standard_normal(83)
 
 
 def normalized(x: Any) -> Any:
     return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
 
 
+def recurrence(a: Any, b: Any, x: Any) -> Any:
+    states = [x]
+    for factor, term in zip(a, b, strict=True):
+        states.append(factor * states[-1] + term)
+    return np.stack(states)
+
+
 CASES: list[tuple[Any, ...]] = [
     ("add", (A, x), {}, A + x),
+    ("after", (A, x), {}, A),
+    ("after", (x, B > 0), {}, x),
+    ("require", (A, np.bool_(True)), {}, A),
+    ("require", (x, np.bool_(True)), {"because": "converged"}, x),
     ("exp", (A,), {}, np.exp(A)),
     ("select", (A > 0, A, x), {}, np.where(A > 0, A, x)),
     ("neg", (x,), {}, -x),
@@ -102,6 +114,31 @@ CASES: list[tuple[Any, ...]] = [
     *[("cumsum", (b,), {"axis": k}, np.cumsum(b, k)) for k in (0, 1, -1)],
     ("cumprod", (b,), {}, np.cumprod(b, -1)),
     ("cummax", (b,), {}, np.maximum.accumulate(b, -1)),
+    *[
+        ("linear_scan", (a, t, s), {}, recurrence(a, t, s))
+        for a, t, s in (
+            (A[:, 0], A, x),
+            (A, b[0], y),
+            (A[:0], A[:0], x),
+            (b[0, :, :1], b[0], x),
+            (long, np.cos(long), x[0]),
+            (np.sin(long), np.outer(long, y), y * 1j),
+        )
+    ],
+    *[
+        ("linear_attention", (q, k, v, a, S), {}, None)
+        for t, h, d, e, decay in ((150, (), 3, 2, 0.5), (70, (2,), 2, 3, 1e-9), (3, (), 1, 1, 1), (0, (), 2, 3, 1))
+        for rows in (1, d)
+        for q, k, v, a, S in [
+            [
+                rng.standard_normal((t, *h, d)),
+                rng.standard_normal((t, *h, d)),
+                rng.standard_normal((t, *h, e)),
+                decay ** rng.uniform(size=(t, *h, rows)),
+                rng.standard_normal((*h, d, e)),
+            ]
+        ]
+    ],
     ("zeros", (), {"dims": (2, 3)}, np.zeros((2, 3))),
     ("ones", (), {"dims": ()}, np.ones(())),
     ("full", (np.float64(2),), {"dims": (2,)}, np.full(2, 2.0)),

@@ -16,8 +16,8 @@ NUMBERS = {
     "low_rank": [(0,), (1,), (2,)],
     "projection": [(1,), (2,)],
     "sparse": [(0.25,), (0.5,)],
-    "at_least": [(-1,), (0,), (0.1,), (2,)],
-    "at_most": [(-2,), (-0.5,), (0,), (0.6,), (1,), (2,)],
+    "at_least": [(-1,), (0,), (0.1,), (0.5,), (2,)],
+    "at_most": [(-2,), (-0.5,), (0,), (0.5,), (0.6,), (1,), (2,)],
 }
 
 
@@ -39,6 +39,7 @@ def candidates(rng: np.random.Generator, shape: tuple[int, ...]) -> Iterator[np.
     yield eye.copy()
     yield np.zeros(shape)
     yield np.ones(shape)
+    yield np.ones(shape) / max(n, 1)
     noise = rng.standard_normal(shape)
     yield np.tril(noise) + 3 * eye
     yield np.triu(noise) + 3 * eye

@@ -1,10 +1,11 @@
 """A machine that checks a rule: that it says something, that it is true, and that it needs what it asks for.
 
-Rules made of field operations are evaluated on random residues modulo 2^61 - 1. Two rational functions that agree there
-are equal but for a tiny probability (Schwartz, Zippel), and a polynomial identity of matrices that holds at sizes above
-half of its degree holds at all sizes (Amitsur, Levitzki); with transposes and traces, above its degree (Procesi,
-Razmyslov). The deep check goes there, and to a thousand points of each rule. The others are evaluated in floats: rules
-of scalar functions in long double, at infinities and NaN too.
+Each rule is tried at points of all kinds at all small shapes (`trial`), and at a thousand random points at each of
+six settings of sizes (`bulk`). Rules made of field operations are evaluated on residues modulo a prime. Two rational
+functions that agree there are equal but for a tiny probability (Schwartz, Zippel), and a polynomial identity of
+matrices that holds at sizes above half of its degree holds at all sizes (Amitsur, Levitzki); with transposes and
+traces, above its degree (Procesi, Razmyslov). The deep check goes there. The others are evaluated in floats: rules of
+scalar functions in long double, at infinities and NaN too.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from tpc.dsl import syntax
 from tpc.dsl.format import format_expression
 from tpc.ir.reference import FLOAT
 from tpc.passes.rules import BOUNDED, Law, is_entrywise, kind_of
+from tpc.passes.rules.checker.bulk import sweep_many
 from tpc.passes.rules.checker.cost import dearer
 from tpc.passes.rules.checker.setting import NO_AXIS, Setting
 from tpc.passes.rules.checker.trial import Trial, tags
@@ -24,7 +26,7 @@ from tpc.passes.rules.trees import called, walk
 
 __all__ = ["Report", "check"]
 
-DEEP = 1000  # points of a rule in the deep check
+POINTS = 1000  # at each of the settings of sizes
 SEARCHED = 40  # small shapes among which a counterexample is looked for
 
 
@@ -34,6 +36,8 @@ class Report:
 
     Attributes
     ----------
+    settings : int
+        Settings of sizes at which the rule was compared at all random points that were wanted.
     above_degree : bool
         Whether the sides were exactly equal at sizes above the degree of the rule (by a deep check).
     problems : list of str
@@ -49,6 +53,7 @@ class Report:
     above_degree: bool = False
     shapes: int = 0
     points: int = 0
+    settings: int = 0
     mutants: int = 0
     refuted: int = 0
     problems: list[str] = field(default_factory=list)
@@ -60,7 +65,7 @@ class Report:
         return not self.problems
 
 
-def check(law: Law, seed: int = 0, points: int = 1, deep: bool = False) -> Report:
+def check(law: Law, seed: int = 0, points: int = POINTS, deep: bool = False) -> Report:
     """Check a rule or fact.
 
     Parameters
@@ -68,9 +73,9 @@ def check(law: Law, seed: int = 0, points: int = 1, deep: bool = False) -> Repor
     seed : int
         Of the random operands; equal seeds give equal reports.
     points : int
-        Operands per shape.
+        Random points at each of six settings of sizes, beside the special ones at all small shapes.
     deep : bool
-        Whether to go on to `DEEP` points, and to sizes above the degree of the rule.
+        Whether to go on to sizes above the degree of the rule.
 
     Returns
     -------
@@ -88,7 +93,9 @@ def check(law: Law, seed: int = 0, points: int = 1, deep: bool = False) -> Repor
             report.problems.append(f"does not fit together: {problem}")
             return report
     for case in checked:
-        case.sweep(report, points, DEEP if deep else 0)
+        case.sweep(report)
+        if not report.problems:
+            sweep_many(case, report, points, deep)
         if deep and not report.problems:
             case.large(report)
         if report.problems:

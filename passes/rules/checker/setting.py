@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tpc.dsl import syntax
@@ -14,87 +14,32 @@ from tpc.ir.dims import DimLike, dim_text, evaluate, named
 from tpc.ir.facts import FACTS, satisfies
 from tpc.ir.node import Fact, Program
 from tpc.ir.reference import Domain
-from tpc.ir.reference import evaluate as run
 from tpc.passes.rules import BOUNDED, Law, is_entrywise, kind_of
 from tpc.passes.rules.checker.draw import Numbers, draw
+from tpc.passes.rules.checker.expression import IN_FLOATS, Doubtful, Expression, Undefined
 from tpc.passes.rules.shapes import Shapes, Untyped, infer, is_size, sides
 from tpc.passes.rules.trees import called, rebuild, walk
 
 SIGNS = {">": "positive", ">=": "nonnegative", "<": "negative", "<=": "nonpositive", "!=": "nonzero"}
 SIGNLESS = {"symmetric", "nonsingular", "full_rank", "lower", "upper", "diagonal", "orthogonal", "nonzero"}
 NO_AXIS = "all axes"
-# What floats cannot tell: whether a determinant is zero; and that a function of a matrix is not real is no value.
-IN_FLOATS = {"logdet": "clear", "sqrtm": "root", "matpow": "root", "logm": "root"}
 ROUNDING = 1e-9  # what is nearer to zero may be zero
-
-
-class Undefined(Exception):
-    """An expression has no value at a point, such as the inverse of a singular matrix."""
-
-
-class Doubtful(Exception):
-    """Floats cannot tell whether an expression has a value at a point."""
-
-
-@dataclass
-class Expression:
-    """An expression as a program; `promised` are the facts that make it defined, of its further outputs."""
-
-    program: Program
-    promised: list[str]
-
-    def value(self, arrays: Sequence[Any], sizes: Mapping[str, int], domain: Domain) -> Any:
-        """The value at a point.
-
-        Raises
-        ------
-        Undefined, Doubtful
-        """
-        import numpy as np
-
-        try:
-            value, *operands = run(self.program, arrays, sizes, domain)
-        except (ValueError, IndexError, ZeroDivisionError, np.linalg.LinAlgError) as problem:
-            raise Undefined(str(problem)) from problem
-        if domain.name == "float":
-            for fact, operand in zip(self.promised, operands, strict=True):
-                _keep_promise(np, fact, operand)
-            if "root" in self.promised and not np.isfinite(value).all():
-                raise Undefined("a function of a matrix is not real")
-        return value
-
-
-def _keep_promise(np: Any, fact: str, A: Any) -> None:
-    if 0 in A.shape or (fact == "clear" and not A.any()):
-        return
-    if fact == "root":  # of a symmetric matrix by its eigenvalues, else by methods that fail near singular ones
-        if np.array_equal(A, A.swapaxes(-1, -2)):
-            return
-        fact = "clear"
-    if not np.isfinite(A).all():
-        raise Undefined("an operand is not finite")
-    scale = np.abs(A).max(initial=0.0)
-    if fact in ("spd", "symmetric"):
-        if np.abs(A - A.swapaxes(-1, -2)).max() > 1e-9 * scale:
-            raise Undefined("not symmetric")
-        if fact == "symmetric":
-            return
-    values = np.linalg.eigvalsh(A) if fact == "spd" else np.linalg.svd(A, compute_uv=False)[..., ::-1]
-    if fact == "clear":
-        fact, values = "nonsingular", np.maximum(values, 1e-12 * scale * A.shape[-1])
-    if values[..., 0].min() <= 1e-13 * scale * A.shape[-1]:
-        raise Undefined(f"not {fact}")
-    if values[..., 0].min() <= 1e-5 * scale:
-        raise Doubtful
 
 
 @dataclass
 class Point:
-    """Operands in the order of the variables, and the sizes."""
+    """Operands in the order of the variables, and the sizes; `many` points at once, if they are floats."""
 
     sizes: dict[str, int]
     arrays: list[Any]
     domain: Domain
+    many: bool = False
+
+    def part(self, which: Any) -> Point:
+        """Some of many points, or one."""
+        import numpy as np
+
+        return replace(self, arrays=[a[which] for a in self.arrays], many=np.ndim(which) > 0)
 
 
 @dataclass
@@ -255,12 +200,18 @@ class Setting:
                 return None
             arrays.append(array if plain else self._repeated(numbers, name, arrays, array))
         arrays += [numbers.random(sizes[name]) for name in self._hidden()]
-        point = Point(sizes, arrays, domain)
+        point = Point(sizes, arrays, domain, numbers.many is not None and not numbers.prime)
+        if not self._has_facts(point):
+            return None
         try:
-            holds = all(self.holds(condition, guard, point) for condition, guard in self.guards)
+            for condition, guard in self.guards:
+                holds = self.holds(condition, guard, point)
+                if not holds.any():
+                    return None
+                point = point.part(holds) if point.many else point
         except (Undefined, Doubtful):
             return None
-        return point if holds and self._has_facts(point) else None
+        return point
 
     def _repeated(self, numbers: Numbers, name: str, arrays: list[Any], array: Any) -> Any:
         """The array, or now and then an earlier one of its shape: rules must not take operands to be different."""
@@ -298,11 +249,25 @@ class Setting:
                 return False
         return all(self.holds(condition, guard, point) for condition, guard in self.guards)
 
-    def holds(self, condition: syntax.Expr, guard: Expression, point: Point) -> bool:
-        """Whether a condition on an expression holds. Modulo a prime, order means nothing: only zero does."""
+    def holds(self, condition: syntax.Expr, guard: Expression, point: Point) -> Any:
+        """Whether a condition on an expression holds (marks, for many points).
+
+        Modulo a prime, order means nothing: only zero does.
+        """
         import numpy as np
 
-        value = guard.value(point.arrays, point.sizes, point.domain)
+        if not point.many:
+            value = guard.value(point.arrays, point.sizes, point.domain)
+            return np.asarray(self._meets(np, condition, value, point))
+        values, sure = guard.values(point.arrays, point.sizes, point.domain)
+        if isinstance(condition, syntax.Call) and not satisfies(np, values[sure], self._asked(condition, point)):
+            return sure
+        return sure & np.array([self._meets(np, condition, value, point) for value in values], bool)
+
+    def _asked(self, condition: syntax.Call, point: Point) -> Fact:
+        return Fact(called(condition), tuple(self.size(a, point.sizes) for a in condition.arguments[1:]))
+
+    def _meets(self, np: Any, condition: syntax.Expr, value: Any, point: Point) -> bool:
         if isinstance(condition, syntax.Binary):
             if not point.domain.is_float:
                 return condition.operator in (">=", "<=") or bool(np.all(value != 0))
@@ -312,9 +277,8 @@ class Setting:
                 return bool(np.all(np.abs(value) > ROUNDING))
             return bool(np.all(above >= 0 if sign.startswith("non") else above > ROUNDING))
         assert isinstance(condition, syntax.Call)
-        arguments = tuple(self.size(a, point.sizes) for a in condition.arguments[1:])
         if point.domain.is_float:
-            return satisfies(np, value, Fact(called(condition), arguments)) is None
+            return satisfies(np, value, self._asked(condition, point)) is None
         return _holds_exactly(np, called(condition), value)
 
 
@@ -328,8 +292,16 @@ def _promises(law: Law) -> Iterator[tuple[str, str]]:
             continue
         fact = "spd" if IN_FLOATS.get(op.name) == "root" else op.needs.split("(")[0]
         if fact in ("spd", "symmetric"):
-            names = {inner.name for inner in walk(part.arguments[0]) if isinstance(inner, syntax.Name)}
-            yield from ((name, fact) for name in sorted(names) if kind_of(name) == "matrix")
+            yield from ((name, fact) for name in _matrices(part.arguments[0]))
+    for condition in law.where:
+        if called(condition) in ("spd", "symmetric"):
+            assert isinstance(condition, syntax.Call)
+            yield from ((name, called(condition)) for name in _matrices(condition.arguments[0]))
+
+
+def _matrices(expression: syntax.Expr) -> list[str]:
+    names = {part.name for part in walk(expression) if isinstance(part, syntax.Name)}
+    return sorted(name for name in names if kind_of(name) == "matrix")
 
 
 def _holds_exactly(np: Any, fact: str, value: Any) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tpc.ir.facts import satisfies
 from tpc.ir.node import Fact
-from tpc.passes.rules.checker.setting import Undefined
+from tpc.passes.rules.checker.expression import Undefined
 
 BEYOND = 1e12  # where no operand is large, what is larger than this is infinite but for rounding
 
@@ -25,27 +25,35 @@ def differ(left: Any, right: Any) -> str:
         return f"the left side has the shape {left.shape}, the right {right.shape}"
     if left.dtype == object or right.dtype == object or left.dtype.kind in "bi":
         return "" if bool(np.all(left == right)) else "the sides differ"
-    left, right = (np.where(np.abs(x) > BEYOND, np.copysign(np.inf, x), x) for x in (left, right))
-    known = np.isfinite(left) & np.isfinite(right)
-    with np.errstate(invalid="ignore"):
-        same = np.where(known, False, (left == right) | (np.isnan(left) & np.isnan(right)))
-        scale = np.maximum(1, np.maximum(np.abs(left), np.abs(right)))
-        if left.ndim == 2 and known.any():
-            scale = np.maximum(scale, np.abs(left[known]).max())
-        # the root of a zero that was rounded is as large as the root of a rounding error
-        near = known & (np.abs(left - right) <= (1e-6 if left.dtype == np.float64 else 1e-10) * scale)
-    wrong = ~(same | near)
+    wrong = apart(left, right, left.ndim)
     if not wrong.any():
         return ""
     place = tuple(np.argwhere(wrong)[0])
     return f"the sides differ, {left[place]:.6g} and {right[place]:.6g},"
 
 
-def lacks(value: Any, fact: Fact) -> str:
-    """What keeps a value from having a fact, or nothing."""
+def apart(left: Any, right: Any, rank: int) -> Any:
+    """Marks of the entries that differ, in values with so many axes, or in values at many points."""
     import numpy as np
 
-    return satisfies(np, _without_rounding(value, fact.name), fact) or ""
+    left, right = (np.where(np.abs(x) > BEYOND, np.copysign(np.inf, x), x) for x in (left, right))
+    known = np.isfinite(left) & np.isfinite(right)
+    with np.errstate(invalid="ignore"):
+        same = np.where(known, False, (left == right) | (np.isnan(left) & np.isnan(right)))
+        scale = np.maximum(1, np.maximum(np.abs(left), np.abs(right)))
+        if rank == 2:
+            size = np.where(known, np.abs(left), 0).max(axis=(-2, -1), initial=0.0, keepdims=True)
+            scale = np.maximum(scale, size)
+        # the root of a zero that was rounded is as large as the root of a rounding error
+        near = known & (np.abs(left - right) <= (1e-6 if left.dtype == np.float64 else 1e-10) * scale)
+    return ~(same | near)
+
+
+def lacks(value: Any, fact: Fact, rank: int | None = None) -> str:
+    """What keeps a value from having a fact, or nothing; `rank` is the number of its axes where it is many values."""
+    import numpy as np
+
+    return satisfies(np, _without_rounding(value, fact.name, np.ndim(value) if rank is None else rank), fact) or ""
 
 
 def is_close_call(value: Any, fact: Fact) -> bool:
@@ -55,16 +63,18 @@ def is_close_call(value: Any, fact: Fact) -> bool:
     return fact.name in ("positive", "negative", "nonzero", "spd") and satisfies(np, value, fact) is None
 
 
-def _without_rounding(value: Any, fact: str) -> Any:
+def _without_rounding(value: Any, fact: str, rank: int) -> Any:
     """The value with zeros that rounding has moved put back, on the safe side of them."""
     import numpy as np
 
     if value.dtype.kind != "f":
         return value
-    slack = 1e-10 * (1 + np.abs(value).max(initial=0.0))
-    value = np.where(np.abs(value) < slack, 0.0, value)
-    if value.ndim == 2 and value.shape[0] == value.shape[1] and (np.abs(value - value.T) < slack).all():
-        value = (value + value.T) / 2
-    if fact == "psd" and value.ndim == 2 and value.shape[0] == value.shape[1]:
-        return value + slack * np.eye(len(value))
-    return value + slack if fact == "nonnegative" else value
+    slack = 1e-10 * (1 + np.abs(value).max(axis=tuple(range(-rank, 0)), initial=0.0, keepdims=True))
+    rounded = value if fact == "psd" else np.where(np.abs(value) < slack, 0.0, value)
+    if rank == 2 and value.shape[-2] == value.shape[-1]:
+        turned = rounded.swapaxes(-1, -2)
+        close = (np.abs(rounded - turned) < slack).all((-2, -1), keepdims=True)
+        rounded = np.where(close, (rounded + turned) / 2, rounded)
+        if fact == "psd":
+            return rounded + slack * np.eye(value.shape[-1])
+    return rounded + slack if fact == "nonnegative" else rounded

@@ -36,7 +36,7 @@ from tpc.verification.sizes import small_sizes
 PRIMES = (2**127 - 1, 2**61 - 1)  # 3 modulo 4 both, see `tpc.ir.free`
 POINTS = 3
 POINTS_OF_ORDER = 33  # where signs are decided on: each decision may agree by chance, with probability 1/2
-MOST_FLOPS = 300_000  # of one evaluation, modulo a prime
+MOST_FLOPS = 600_000  # of one evaluation, modulo a prime
 EASY_FLOPS = 2_000  # up to which no smaller sizes are looked for
 MOST_FLOAT_FLOPS = 20_000_000
 METHODS = ("same", "field", "floats", "none")

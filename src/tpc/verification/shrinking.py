@@ -177,12 +177,12 @@ def _is_ordered(axes: set[DimLike], becomes: Mapping[int, int], fixed: Mapping[s
 
 
 def _products(size: int, becomes: Mapping[int, int]) -> list[int]:
-    """What may become of a product of sizes, of as few factors as there can be; nothing if it is none."""
+    """What may become of a product of sizes, of as few factors as there can be, or of a multiple of one."""
     for count in (2, 3, 4):
         found = set(_of_factors(size, becomes, count))
         if found:
             return sorted(found)
-    return []
+    return sorted({k * becomes[size // k] for k in (2, 3, 4) if size % k == 0 and size // k in becomes})
 
 
 def _of_factors(size: int, becomes: Mapping[int, int], count: int) -> Iterator[int]:

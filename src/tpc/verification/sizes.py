@@ -10,7 +10,7 @@ from tpc.ir.node import Program
 from tpc.ir.sizes import free_sizes
 from tpc.sizes import RELATIONS
 
-RANGES = ((2, 4), (2, 3), (1, 2), (2, 5), (3, 7), (1, 9), (4, 12))  # tried in this order
+RANGES = ((2, 4), (2, 3), (1, 2), (2, 5), (3, 7), (1, 9), (4, 12), (12, 32))  # tried in this order
 TRIES = 12
 MOST = 2  # settings of sizes
 
