@@ -21,16 +21,15 @@ from tpc.ir.ops.structure import INPUT, ITEM
 from tpc.ir.rewrite import everywhere, ordered_facts, rebuilt
 from tpc.ir.rewrite import replace as replaced
 from tpc.ir.types import TensorType
-from tpc.passes.choose.menu import Menu
-from tpc.passes.choose.prices import Sizes
 from tpc.passes.choose.select import select
 from tpc.passes.choose.value import Whole
-from tpc.passes.count import is_view, predicted
+from tpc.passes.count import is_view
 from tpc.passes.egraph.bindings import Run
-from tpc.passes.egraph.graph import Step
+from tpc.passes.egraph.classes import Step
 from tpc.passes.egraph.instance import Instance
 from tpc.passes.rules import BOUNDED, lines
 from tpc.passes.rules.trees import called
+from tpc.passes.stages.times import seconds_each
 
 if TYPE_CHECKING:
     from tpc.passes.optimise import Optimised
@@ -68,13 +67,16 @@ def guarded(found: Optimised, without: Callable[[], Optimised]) -> Optimised:
     graph, request = found.graph, found.request
     if found.declined or not any(map(_is_guarded, _steps(found, range(len(graph.joins))))):
         return found
-    direct = without()
     used = _used(found)
-    seconds = predicted(direct.program, request.prices, request.at)
-    if not used or seconds < CLEARLY * found.selection.seconds:
+    if not used:
+        return found
+    direct = without()
+    seconds = seconds_each(direct.program, request.prices, request.at, found.uses)
+    if seconds < CLEARLY * found.selection.seconds:
         return direct
     bounds = tuple(dict.fromkeys(number for step in used for number in _bounds(found, step)))
-    menu = Menu(graph, request.prices, Sizes(request.at), request.kernels)
+    menu = found.menu
+    menu.extend()  # the bounds are classes of their own
     from tpc.passes.optimise import built, results
 
     asked = [Whole(graph.find(number)) for number in bounds]

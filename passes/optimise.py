@@ -12,14 +12,17 @@ from tpc.ir.node import Fact, Node, Program
 from tpc.ir.notes import follow
 from tpc.ir.ops.structure import IF, REPEAT, SCAN
 from tpc.ir.rewrite import ordered_facts, rebuilt, rewrite
+from tpc.passes.choose.local import MOST_CHANGES
 from tpc.passes.choose.menu import Menu
 from tpc.passes.choose.prices import Prices, Sizes
 from tpc.passes.choose.select import Selection, select
 from tpc.passes.choose.value import Built, Value, Whole
-from tpc.passes.count import predicted
+from tpc.passes.count import passes_of
 from tpc.passes.egraph.explore import Bounds, Outcome, explore
 from tpc.passes.egraph.graph import EGraph
 from tpc.passes.egraph.load import load
+from tpc.passes.hoist import runs
+from tpc.passes.stages.times import given_uses, node_uses, seconds_each
 
 if TYPE_CHECKING:
     from tpc.passes.guard import Guard
@@ -36,6 +39,8 @@ class Request:
     mode: str = "stable"
     bounds: Bounds = Bounds()
     kernels: bool = True
+    calls: int = 1  # with the same parameters
+    changes: int = MOST_CHANGES  # of a selection that are tried
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,8 @@ class Optimised:
         The searches for these bodies, each as often as it is written.
     given
         Facts of inputs beyond those that the program declares.
+    uses
+        How often inputs that stay for long are used; see `passes.stages.times`.
     declined
         Whether what was selected is predicted to be slower than what the search began with, which stays.
     guard
@@ -66,6 +73,7 @@ class Optimised:
     request: Request
     bodies: tuple[Optimised, ...] = ()
     given: Mapping[Node, frozenset[Fact]] = field(default_factory=dict)
+    uses: Mapping[Node, float] = field(default_factory=dict)
     declined: bool = False
     guard: Guard | None = None
 
@@ -84,17 +92,25 @@ def optimise(program: Program, request: Request) -> Program:
     return search(program, request).program
 
 
-def search(program: Program, request: Request, given: Mapping[Node, frozenset[Fact]] | None = None) -> Optimised:
+def search(
+    program: Program,
+    request: Request,
+    given: Mapping[Node, frozenset[Fact]] | None = None,
+    uses: Mapping[Node, float] | None = None,
+) -> Optimised:
     """As `optimise`, with what the program was chosen from.
 
     Parameters
     ----------
     given
         Facts of inputs beyond those that the program declares.
+    uses
+        How often inputs are used before they change; by default those that are declared to stay, for all calls.
     """
+    uses = given_uses(program, request.calls) if uses is None else uses
     bodies: list[Optimised] = []
-    program = with_bodies(program, request, given or {}, bodies)
-    found = chosen(program, request, given or {}, bodies)
+    program = with_bodies(program, request, given or {}, bodies, uses)
+    found = chosen(program, request, given or {}, bodies, uses)
     return with_guard(found)
 
 
@@ -105,32 +121,41 @@ def with_guard(found: Optimised) -> Optimised:
     from tpc.passes.guard import guarded
 
     unguarded = replace(found.request, bounds=replace(found.request.bounds, guarded=False))
-    return guarded(found, lambda: chosen(found.written, unguarded, found.given, found.bodies))
+    return guarded(found, lambda: chosen(found.written, unguarded, found.given, found.bodies, found.uses))
 
 
 def chosen(
-    program: Program, request: Request, given: Mapping[Node, frozenset[Fact]], bodies: Sequence[Optimised]
+    program: Program,
+    request: Request,
+    given: Mapping[Node, frozenset[Fact]],
+    bodies: Sequence[Optimised],
+    uses: Mapping[Node, float],
 ) -> Optimised:
     """What is found for a program whose bodies are optimised, as if all its rules kept all digits."""
-    graph, classes = load(program, given)
+    graph, classes = load(program, given, uses)
     sizes = Sizes(request.at)
     outcome = explore(graph, sizes, request.mode, request.bounds)
     menu = Menu(graph, request.prices, sizes, request.kernels)
-    selection = select(menu, results(program, graph, classes))
+    selection = select(menu, results(program, graph, classes), request.changes)
     plan = built(program, graph, classes, selection)
-    declined = request.kernels and is_dearer(plan, program, request)
+    declined = request.kernels and not graph.superseded and is_dearer(plan, program, request, uses)
     plan = program if declined else plan
     return Optimised(
-        plan, graph, classes, selection, outcome, menu, program, request, tuple(bodies), dict(given), declined
+        plan, graph, classes, selection, outcome, menu, program, request, tuple(bodies), dict(given), uses, declined
     )
 
 
-def is_dearer(chosen: Program, program: Program, request: Request) -> bool:
+def is_dearer(chosen: Program, program: Program, request: Request, uses: Mapping[Node, float] | None = None) -> bool:
     """Whether a plan is predicted to be slower; it may be where bounds kept the search from what was written."""
     if multiplies_inverse(program) and not multiplies_inverse(chosen):
         return False  # a solve is not only faster, it is right to more digits
-    found, written = (predicted(p, request.prices, request.at) for p in (chosen, program))
+    found, written = (seconds_each(p, request.prices, request.at, uses or {}) for p in (chosen, program))
     return found > written * (1 + ROUNDING)
+
+
+def keeps_digits(program: Program, graph: EGraph) -> bool:
+    """Whether a program may stay as it is written where nothing is predicted to be faster."""
+    return not graph.superseded and not multiplies_inverse(program)
 
 
 def multiplies_inverse(program: Program) -> bool:
@@ -162,16 +187,23 @@ def built(program: Program, graph: EGraph, classes: Mapping[Node, int], selectio
 
 
 def with_bodies(
-    program: Program, request: Request, given: Mapping[Node, frozenset[Fact]], bodies: list[Optimised]
+    program: Program,
+    request: Request,
+    given: Mapping[Node, frozenset[Fact]],
+    bodies: list[Optimised],
+    uses: Mapping[Node, float],
 ) -> Program:
     """The program with the bodies of its loops and branches optimised.
 
     What a body takes from around it unchanged has the facts that it has there; what changes from pass to pass has
-    only those that are declared. What was found for a body is added to `bodies`.
+    only those that are declared; what it computes of them is used in every pass. What was found for a body is added to
+    `bodies`.
     """
     if not any(n.op in (REPEAT, SCAN, IF) for n in program.nodes):
         return program
     facts = analyse(program, given)
+    times = node_uses(program, uses)
+    sizes = Sizes(request.at)
 
     def inside(node: Node) -> Node:
         if node.op not in (REPEAT, SCAN, IF):
@@ -185,7 +217,13 @@ def with_bodies(
                     own: facts.get(operand, frozenset())
                     for own, operand in zip(value.inputs[first:], node.args[start:])
                 }
-                bodies.append(search(value, request, known))
+                # what may not run is computed where it stands, each time
+                passes = sizes(passes_of(node)) if node.op is not IF and runs(node) else 0
+                often = {
+                    own: max(1.0, times.get(operand, 1.0) * passes)
+                    for own, operand in zip(value.inputs[first:], node.args[start:])
+                }
+                bodies.append(search(value, request, known, {own: n for own, n in often.items() if n > 1}))
                 value = bodies[-1].program
             attributes.append((name, value))
         return rebuilt(node.op, node.args, attributes, node.type)

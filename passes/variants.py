@@ -2,7 +2,8 @@
 
 The search for equal forms goes by facts that hold at all sizes; sizes only tell it which forms are worth a look. So
 all forms are gathered once, for several sizes of different kind; the cheapest selection is looked for at many sizes;
-and of the plans found so few are kept that some size is served worse than by its own plan, but hardly any by much.
+and of the plans found so few are kept that some size is served worse than by its own plan, but hardly any by much. The
+program as written is one of the plans; it is kept where what is chosen would be predicted to be slower.
 
 What is lost is judged at the sizes of `choose.samples` with the prices of the machine. At a call the variants are
 compared by short polynomials (`choose.short`), which also tell beyond the sizes that were sampled: nothing is compiled
@@ -12,6 +13,7 @@ Parenthesisations of Matrix Chains: All Are Useful, Few Are Essential (2023).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -27,10 +29,12 @@ from tpc.passes.choose.short import Polynomial, Shortener, cheapest
 from tpc.passes.choose.table import Picks, Table, values_of
 from tpc.passes.choose.wins import wins
 from tpc.passes.cost import profile
-from tpc.passes.egraph.explore import Outcome, explore
+from tpc.passes.count import Kernel, kernels_of
+from tpc.passes.egraph.explore import Outcome, Search
 from tpc.passes.egraph.load import load
-from tpc.passes.optimise import Optimised, Request, built, results, with_bodies, with_guard
+from tpc.passes.optimise import Optimised, Request, built, keeps_digits, results, with_bodies, with_guard
 from tpc.passes.pipeline import PIPELINE, Options, Plan, optimises, run
+from tpc.passes.stages.times import given_uses
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,6 +53,10 @@ LEAST_GAIN = 0.004  # of a further variant, as a share of the time
 SMALLEST = 0.02  # share of a plan's seconds that a term must have somewhere to stay in the polynomial
 LOOKS = ((24, 1600), (1600, 24))  # sizes in turn, by which forms are worth a look
 LOOK_WORK = 40_000  # for each of them, after the first look at usual sizes
+DEARER = 1.02  # how much slower than the program as written a variant may be predicted to be where it is chosen
+
+Candidate = Picks | None
+"""A selection of ways, or the program as written."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +142,9 @@ class _Search:
 
     def __init__(self, before: Plan, options: Options, most: int, prices: Prices | None = None) -> None:
         self.before, self.options, self.most = before, options, most
-        self.request = Request(prices or profile(options.backend, options.threads), options.at, options.mode)
+        self.request = Request(
+            prices or profile(options.backend, options.threads), options.at, options.mode, calls=options.calls
+        )
         self.points = draw(before.program, SAMPLES)
         self.has_own = bool(options.at)
         if self.has_own or not self.points:
@@ -144,45 +154,61 @@ class _Search:
         request = self.request
         self.bodies: list[Optimised] = []
         with keeping(self.before.notes):
-            self.program = with_bodies(self.before.program, request, {}, self.bodies)
-        self.graph, self.classes = load(self.program)
+            uses = given_uses(self.before.program, request.calls)
+            self.program = with_bodies(self.before.program, request, {}, self.bodies, uses)
+        self.graph, self.classes = load(self.program, uses=uses)
         self.outcome = self._explored()
-        menu = Menu(self.graph, request.prices, Sizes(request.at))
-        self.table = Table(menu, results(self.program, self.graph, self.classes), self.points, request.prices)
+        self.menu = Menu(self.graph, request.prices, Sizes(request.at))
+        self.table = Table(self.menu, results(self.program, self.graph, self.classes), self.points, request.prices)
         pool = self._pool()
         shortener = Shortener(request.prices)
-        short = [_shortened(shortener.polynomial(*self.table.kernels(picks)), self.table) for picks in pool]
+        short = [_shortened(shortener.polynomial(*self._kernels(candidate)), self.table) for candidate in pool]
         return self._made(pool, short)
 
     def _explored(self) -> Outcome:
         """All forms that are worth a look at sizes of one kind or another, in one graph."""
         request, names = self.request, open_sizes(self.program)
-        outcome = explore(self.graph, Sizes(request.at), request.mode, request.bounds)
+        search = Search(self.graph, Sizes(request.at), request.mode, request.bounds)
+        outcome = search.run()
         for look in LOOKS:
-            sizes = Sizes({name: look[k % 2] for k, name in enumerate(names)})
-            again = explore(self.graph, sizes, request.mode, replace(request.bounds, work=LOOK_WORK))
+            again = search.again(Sizes({name: look[k % 2] for k, name in enumerate(names)}), LOOK_WORK)
             stopped_by = outcome.stopped_by or again.stopped_by
             outcome = replace(again, rounds=outcome.rounds + again.rounds, stopped_by=stopped_by)
         return outcome
 
-    def _pool(self) -> list[Picks]:
-        """The plans that are the cheapest at a sample; what is shared counts at some of the samples, spread evenly."""
+    def _pool(self) -> list[Candidate]:
+        """The plans that are the cheapest at a sample; what is shared counts at some of the samples, spread evenly.
+
+        The program as written comes last.
+        """
         trees = self.table.trees()
         spread = range(0, len(self.points), max(1, len(self.points) // REFINED))
-        return list(dict.fromkeys([*(self.table.best(k) for k in spread), *trees]))
+        found: list[Candidate] = list(dict.fromkeys([*(self.table.best(k) for k in spread), *trees]))
+        return [*found, None] if keeps_digits(self.program, self.graph) else found
 
-    def _made(self, pool: Sequence[Picks], short: Sequence[Polynomial]) -> Variants:
+    def _kernels(self, candidate: Candidate) -> tuple[Mapping[Kernel, float], float]:
+        """The kernels of a candidate, how often each counts, and the seconds of what costs the same at all sizes."""
+        if candidate is not None:
+            return self.table.kernels(candidate)
+        return Counter(kernel for node in self.program.nodes for kernel in kernels_of(node)), 0.0
+
+    def _made(self, pool: Sequence[Candidate], short: Sequence[Polynomial]) -> Variants:
         import numpy as np
 
         columns = self.table.columns
-        true = np.array([self.table.seconds(picks) for picks in pool])
+        written = Counter(kernel for node in self.program.nodes for kernel in kernels_of(node))
+        true = np.array([self.table.seconds(c) if c is not None else self.table.total(written) for c in pool])
         true = np.maximum(true, NO_TIME)
         told = np.array([np.broadcast_to(_evaluated(s, columns), len(self.points)) for s in short])
-        first = int(true[:, 0].argmin()) if self.has_own else None
+        first = [int(true[:, 0].argmin())] if self.has_own else []
         kept = _kept(true, told, self.most, first)
         choice = np.array(kept)[told[kept].argmin(axis=0)]
+        last = len(pool) - 1
+        if pool[last] is None and last not in kept and (_at(true, choice) > DEARER * true[last]).any():
+            kept = _kept(true, told, self.most, [*first, last])
+            choice = np.array(kept)[told[kept].argmin(axis=0)]
         kept = [k for k in kept if (choice == k).any()]
-        loss = true[choice, np.arange(len(self.points))] / true.min(axis=0) - 1
+        loss = _at(true, choice) / true.min(axis=0) - 1
         made = []
         for k in kept:
             where = choice == k
@@ -197,16 +223,27 @@ class _Search:
             len({int(k) for k in true.argmin(axis=0)}),
         )
 
-    def _plan(self, picks: Picks, point: int) -> Plan:
-        """The plan of a selection; for what `explain` tells of it, it was chosen at this point."""
+    def _plan(self, candidate: Candidate, point: int) -> Plan:
+        """The plan of a candidate; for what `explain` tells of it, it was chosen at this point."""
         before, request = self.before, replace(self.request, at=self.points[point])
         notes = before.notes.copy()
-        selection = self.table.selection(picks, point)
+        declined = candidate is None
+        selection = self.table.selection(self.table.best(point) if candidate is None else candidate, point)
         with keeping(notes):
-            chosen = built(self.program, self.graph, self.classes, selection)
-        menu = Menu(self.graph, request.prices, Sizes(request.at))
+            chosen = self.program if declined else built(self.program, self.graph, self.classes, selection)
+        menu = self.menu.at(Sizes(request.at))
         found = Optimised(
-            chosen, self.graph, self.classes, selection, self.outcome, menu, self.program, request, tuple(self.bodies)
+            chosen,
+            self.graph,
+            self.classes,
+            selection,
+            self.outcome,
+            menu,
+            self.program,
+            request,
+            tuple(self.bodies),
+            uses=self.graph.given,
+            declined=declined,
         )
         with keeping(notes):
             found = with_guard(found)
@@ -216,10 +253,18 @@ class _Search:
         return Plan(after.program, (*before.steps, *step, *after.steps), after.notes, found, before.fused)
 
 
-def _kept(true: Array, told: Array, most: int, first: int | None) -> list[int]:
+def _at(true: Array, choice: Array) -> Any:
+    """The seconds of the plan that is chosen at each sample."""
+    import numpy as np
+
+    return true[choice, np.arange(true.shape[1])]
+
+
+def _kept(true: Array, told: Array, most: int, first: Sequence[int]) -> list[int]:
     """The few plans with which least is lost: one after the other, each time the one that helps most; then exchanges.
 
-    Losses count by their logarithm, so that a few sizes at which much is lost do not decide alone.
+    Losses count by their logarithm, so that a few sizes at which much is lost do not decide alone. Those that come
+    `first` stay.
     """
     import numpy as np
 
@@ -237,21 +282,21 @@ def _kept(true: Array, told: Array, most: int, first: int | None) -> list[int]:
         trials = [[*kept[:place], k, *kept[place + 1 :]] for k in others]
         return min(((loss(trial), trial) for trial in trials), default=(float("inf"), kept))
 
-    kept = [] if first is None else [first]
+    kept = list(dict.fromkeys(first))
     score = loss(kept) if kept else float("inf")
     while len(kept) < most:
         found, trial = best(kept, len(kept))
         if trial == kept or found > score - LEAST_GAIN:
             break
         score, kept = found, trial
-    place = first = int(first is not None)
+    place = start = len(set(first))
     unchanged = 0
-    while unchanged < len(kept) - first:
+    while unchanged < len(kept) - start:
         found, trial = best(kept, place)
         if found < score - LEAST_GAIN:
             score, kept, unchanged = found, trial, 0
         unchanged += 1
-        place = place + 1 if place + 1 < len(kept) else first
+        place = place + 1 if place + 1 < len(kept) else start
     return sorted(kept)
 
 

@@ -51,6 +51,7 @@ class Choices:
                 self.cheapest[value] = kept.index(self.cheapest[value])
         self.seconds = [[way.seconds for way in ways] for ways in self.ways]
         self._sorted: dict[int, list[int]] = {}
+        self._around: dict[int, frozenset[int]] = {}
 
     def _numbered(self, value: Value) -> int:
         number = self.number.setdefault(value, len(self.values))
@@ -93,6 +94,12 @@ class Choices:
             ways = range(len(self.ways[value]))
             self._sorted[value] = sorted(ways, key=lambda way: (self._tree(value, way), -way))
         return self._sorted[value]
+
+    def around(self, value: int) -> frozenset[int]:
+        """What any way of a value needs."""
+        if value not in self._around:
+            self._around[value] = frozenset(n for needs in self.needs[value] for n in needs)
+        return self._around[value]
 
     def picks(self, ways: Mapping[Value, Way]) -> Picks:
         """A selection by numbers; its ways may be those of another menu of the same graph."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 
 from tpc.ir.build import cast, input_node, literal, make
@@ -26,13 +27,15 @@ from tpc.passes.choose.solves import (
 )
 from tpc.passes.choose.structured import structured_ways
 from tpc.passes.choose.sums import sum_ways
-from tpc.passes.choose.value import Build, Built, Factors, Part, Value, Way, Whole, seconds_of
+from tpc.passes.choose.value import VIEW, Build, Built, Factors, Part, Value, Way, Whole, seconds_of
 from tpc.passes.contraction import Contraction
 from tpc.passes.contraction.form import letters_of
 from tpc.passes.count import Kernel, kernels_of
 from tpc.passes.egraph.graph import EGraph
 from tpc.passes.egraph.terms import Applied, Contract, Leaf, Sum, Term
+from tpc.passes.stages.times import Uses
 
+LAST_RESORT = 10**9  # how many times its price a step counts that loses digits where others do not
 MOST_SPLITS = 2_000  # that are looked at in a menu; some 400 microseconds each
 
 Split = tuple[tuple[int, ...], tuple[int, ...]]
@@ -47,6 +50,7 @@ class Menu:
 
     def __init__(self, graph: EGraph, prices: Prices, sizes: Sizes, kernels: bool = True) -> None:
         self.graph, self.prices, self.sizes, self.kernels = graph, prices, sizes, kernels
+        self.uses = Uses(graph)
         self.known: dict[Value, tuple[Way, ...]] = {}
         self.inverses: dict[int, bool] = {}
         self.arranged = Parts(lambda number: graph.knows(number, "symmetric"))
@@ -55,7 +59,22 @@ class Menu:
         self.ordered: set[Part] = set()  # parts of an order that leaves no other way
         self.stand_ins: dict[Value, Built] = {}
         self.parts: dict[Part, list[tuple[int, Contract, dict[int, int]]]] = {}
-        for number, found in graph.classes.items():
+        self.met: set[int] = set()
+        self.base: Menu | None = None  # that has the same ways, at other sizes
+        self.extend()
+
+    def at(self, sizes: Sizes) -> Menu:
+        """The same ways at the prices of other sizes."""
+        made = copy(self)
+        made.sizes, made.known, made.base = sizes, {}, self
+        return made
+
+    def extend(self) -> None:
+        """Take in the classes that the graph has got since."""
+        for number, found in self.graph.classes.items():
+            if number in self.met:
+                continue
+            self.met.add(number)
             for term in found.terms:
                 if isinstance(term, Contract) and term.children:
                     whole, back = self.part(term.form, term.children, range(len(term.children)))
@@ -66,8 +85,25 @@ class Menu:
     def ways(self, value: Value) -> tuple[Way, ...]:
         found = self.known.get(value)
         if found is None:
-            found = self.known[value] = tuple(self._ways(value))
+            if self.base is None:
+                found = tuple(map(self._shared, self._ways(value)))
+            else:
+                found = tuple(map(self._priced, self.base.ways(value)))
+            self.known[value] = found
         return found
+
+    def _priced(self, way: Way) -> Way:
+        if not way.kernels:
+            return way
+        return replace(way, seconds=seconds_of(way.kernels, self.prices, self.sizes, way.charge))
+
+    def _shared(self, way: Way) -> Way:
+        """The way at the price for each use of what it computes."""
+        uses = min(map(self._uses, way.needs), default=self.uses.most)
+        return way if uses == 1 else replace(way, seconds=way.seconds / uses, charge=way.charge / uses)
+
+    def _uses(self, value: Value) -> float:
+        return self.uses.of(value.children) if isinstance(value, Part) else self.uses(value.number)
 
     def part(self, form: Contraction, children: Sequence[int], chosen: Sequence[int]) -> tuple[Part, dict[int, int]]:
         """Some operands of a contraction as a part, and the letters of the whole by those of the part."""
@@ -134,17 +170,22 @@ class Menu:
     # ---- classes
 
     def _of_class(self, number: int) -> Iterator[Way]:
-        graph = self.graph
-        for term in graph[number].terms:
-            match term:
-                case Leaf(node=node):
-                    yield Way("leaf", 0.0, (), lambda built, node=node: Built(node), term)  # type: ignore[misc]
-                case Applied():
-                    yield from self._of_applied(number, term)
-                case Sum():
-                    yield from sum_ways(self, number, term)
-                case Contract():
-                    yield from self._of_contraction(number, term)
+        for term in self.graph[number].terms:
+            for way in self._of_term(number, term):
+                if term in self.graph.superseded:
+                    way = replace(way, seconds=LAST_RESORT * (VIEW + way.seconds), charge=LAST_RESORT * way.charge)
+                yield way
+
+    def _of_term(self, number: int, term: Term) -> Iterator[Way]:
+        match term:
+            case Leaf(node=node):
+                yield Way("leaf", 0.0, (), lambda built, node=node: Built(node), term)  # type: ignore[misc]
+            case Applied():
+                yield from self._of_applied(number, term)
+            case Sum():
+                yield from sum_ways(self, number, term)
+            case Contract():
+                yield from self._of_contraction(number, term)
 
     def _of_applied(self, number: int, term: Applied) -> Iterator[Way]:
         name = term.op.name
@@ -245,7 +286,7 @@ class Menu:
     def _plan(self, value: Part) -> None:
         """One order for a part of many operands, and with it for the parts in it."""
         form, children = value.form, value.children
-        for first, second in steps(tree(form, children, self.sizes)):
+        for first, second in steps(tree(form, self.sizes)):
             found = self.arranged.of(form, children, sorted((*first, *second)))
             inner, order = found.part, found.order
             place = {operand: k for k, operand in enumerate(order)}

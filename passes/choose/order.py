@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
 
 from tpc.ir.dims import DimLike
 from tpc.passes.choose.value import Part
 from tpc.passes.contraction import Contraction, arranged
 from tpc.passes.contraction.chain import MATRIX, chain_of
-from tpc.passes.contraction.form import letters_of
 from tpc.passes.contraction.rows import Tree, best_order
 
 MOST_OPERANDS = 12
+REMEMBERED = 1024  # contractions of which an order is known
 MOST_SUBSETS = 300  # connected groups of operands; a chain of 12 has 78
 
 
@@ -55,12 +57,12 @@ class Parts:
         """The part with what the other operands and the result need of its letters, at the expense of its own size."""
         if form not in self.holders:
             holders: list[set[int]] = [set() for _ in form.extents]
-            for k, axes in enumerate(form.inputs):
-                for n in letters_of(axes):
+            for k, own_letters in enumerate(form.input_letters):
+                for n in own_letters:
                     holders[n].add(k)
             self.holders[form] = holders
         inside = set(chosen)
-        letters = list(dict.fromkeys(n for k in chosen for n in letters_of(form.inputs[k])))
+        letters = list(dict.fromkeys(n for k in chosen for n in form.input_letters[k]))
         own = {n: k for k, n in enumerate(letters)}
         inputs = tuple(tuple(tuple(own[n] for n in axis) for axis in form.inputs[k]) for k in chosen)
         output = form.output_letters
@@ -167,18 +169,23 @@ def _members(group: int, count: int) -> tuple[int, ...]:
     return tuple(k for k in range(count) if group >> k & 1)
 
 
-def tree(form: Contraction, children: Sequence[int], sizes: Callable[[DimLike], int]) -> Tree:
+def tree(form: Contraction, sizes: Callable[[DimLike], int]) -> Tree:
     """One good order of a contraction of many operands, as pairs of pairs: the best of a product of matrices, a path
     that opt_einsum finds otherwise."""
-    chain = chain_of(form, range(len(children)))
+    return _tree(form, tuple(map(sizes, form.extents)))
+
+
+@lru_cache(REMEMBERED)
+def _tree(form: Contraction, extents: tuple[int, ...]) -> Tree:
+    chain = chain_of(form, range(len(form.inputs)))
     if chain is not None and not chain.scalars and all(f.kind == MATRIX for f in chain.factors):
         rows = [form.inputs[f.child][1 if f.turned else 0] for f in chain.factors]
-        extents = [sizes(form.size(axis)) for axis in [*rows, form.output[1]]]
-        return _renumbered(best_order(extents), [f.child for f in chain.factors])
+        sides = [prod(extents[n] for n in axis) for axis in [*rows, form.output[1]]]
+        return _renumbered(best_order(sides), [f.child for f in chain.factors])
     import opt_einsum
 
     inputs = [frozenset(n for axis in axes for n in axis) for axes in form.inputs]
-    path = opt_einsum.paths.auto(inputs, frozenset(form.output_letters), dict(enumerate(map(sizes, form.extents))))
+    path = opt_einsum.paths.auto(inputs, frozenset(form.output_letters), dict(enumerate(extents)))
     groups: list[Tree] = list(range(len(inputs)))
     for step in path:
         chosen = [groups[k] for k in step]

@@ -11,13 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tpc.passes.choose.choices import Choices, Picks
+from tpc.passes.choose.local import CHEAPER, MOST_CHANGES, Plan
 from tpc.passes.choose.menu import Menu
 from tpc.passes.choose.value import Built, Value, Way
 
 MOST_BRANCHES = 100_000  # of branch and bound, times the values of the selection
-MOST_CHANGES = 100_000  # values that are looked at in changes that should make a selection cheaper
-DETOUR = 0.2  # how much dearer a selection may become by a change, as a share, when others may make up for it
-CHEAPER = 1 - 1e-9  # what counts as cheaper, as a share of the price: sums differ by how they were rounded
 
 
 @dataclass(frozen=True)
@@ -38,14 +36,14 @@ class Selection:
         return done
 
 
-def select(menu: Menu, results: Sequence[Value]) -> Selection:
-    """The cheapest selection found for the results."""
+def select(menu: Menu, results: Sequence[Value], changes: int = MOST_CHANGES) -> Selection:
+    """The cheapest selection found for the results, after not many more changes were tried than are told."""
     choices = Choices(menu, results)
-    plan = Plan(choices, choices.cheapest)
+    plan = Plan(choices, choices.cheapest, changes)
     plan.improve()
     best, is_best = _bounded(choices, plan.picks)
     if not is_best:
-        plan = Plan(choices, best, plan.changes)
+        plan = Plan(choices, best, changes - plan.changes)
         plan.explore()
         best = plan.picks
     order = choices.ordered(best)
@@ -86,138 +84,6 @@ def price_with(menu: Menu, results: Sequence[Value], selection: Selection, value
     if way not in choices.ways[number]:
         return None
     return Plan(choices, choices.picks(selection.ways)).price_with(number, choices.ways[number].index(way))
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What becomes of a selection with another way for one value.
-
-    Attributes
-    ----------
-    seconds
-        By how much it becomes dearer.
-    picks
-        The way of this value, and those of what it needs anew.
-    users
-        How many more values need a value.
-    gone
-        What is no longer needed.
-    """
-
-    seconds: float
-    picks: Picks
-    users: dict[int, int]
-    gone: list[int]
-
-
-class Plan:
-    """A selection that is changed one value at a time, at the expense of what changes."""
-
-    def __init__(self, choices: Choices, picks: Picks, changes: int = 0) -> None:
-        self.choices, self.changes = choices, changes
-        order = choices.ordered(picks)
-        assert order is not None
-        self.picks: Picks = {value: picks[value] for value in order}
-        self.users = [0] * len(choices.values)
-        for value in choices.results:
-            self.users[value] += 1
-        for value, way in self.picks.items():
-            for need in choices.needs[value][way]:
-                self.users[need] += 1
-        self.seconds = sum(choices.seconds[value][way] for value, way in self.picks.items())
-
-    def improve(self, kept: int | None = None) -> None:
-        """Change one value's way as long as it makes the whole cheaper; that of a value to be kept is not changed."""
-        changed = True
-        while changed:
-            changed = False
-            for value, way in self._others():
-                change = self.change(value, way)
-                if self.seconds + change.seconds >= self.seconds * CHEAPER or value == kept:
-                    continue
-                if kept not in change.gone and self._is_possible(change, value):
-                    self._apply(change)
-                    changed = True
-
-    def explore(self) -> None:
-        """Make one change that costs a little, and see whether others make up for it."""
-        changed = True
-        while changed:
-            changed = False
-            for value, way in self._others():
-                change = self.change(value, way)
-                if change.seconds > self.seconds * DETOUR or not self._is_possible(change, value):
-                    continue
-                trial = Plan(self.choices, {**self.picks, **change.picks}, self.changes)
-                trial.improve(kept=value)
-                trial.improve()
-                self.changes = trial.changes
-                if trial.seconds < self.seconds * CHEAPER:
-                    self.picks, self.users, self.seconds = trial.picks, trial.users, trial.seconds
-                    changed = True
-
-    def _others(self) -> Iterator[tuple[int, int]]:
-        """Every way that is not taken of a value that is needed, until many changes have been looked at."""
-        for value in self.choices.ordered(self.picks) or ():
-            for way in range(len(self.choices.ways[value])):
-                if self.changes > MOST_CHANGES:
-                    return
-                if value in self.picks and way != self.picks[value]:
-                    yield value, way
-
-    def price_with(self, value: int, way: int) -> float | None:
-        """The price with another way for one value; None where a value would need itself."""
-        change = self.change(value, way)
-        return self.seconds + change.seconds if self._is_possible(change, value) else None
-
-    def change(self, value: int, way: int) -> Change:
-        """Another way for one value; what that needs anew is chosen with what is there for nothing."""
-        choices = self.choices
-        picks: Picks = {value: way}
-        users: dict[int, int] = {}
-        seconds = choices.seconds[value][way] - choices.seconds[value][self.picks[value]]
-        waiting = list(choices.needs[value][way])
-        while waiting:
-            need = waiting.pop()
-            users[need] = users.get(need, 0) + 1
-            if need not in self.picks and need not in picks:
-                picks[need] = own = self._cheapest(need, picks)
-                seconds += choices.seconds[need][own]
-                waiting += choices.needs[need][own]
-        gone: list[int] = []
-        waiting = list(choices.needs[value][self.picks[value]])
-        while waiting:
-            need = waiting.pop()
-            users[need] = users.get(need, 0) - 1
-            if not self.users[need] + users[need]:
-                gone.append(need)
-                seconds -= choices.seconds[need][self.picks[need]]
-                waiting += choices.needs[need][self.picks[need]]
-        self.changes += 1 + len(users)
-        return Change(seconds, picks, users, gone)
-
-    def _cheapest(self, value: int, picks: Picks) -> int:
-        """The way of a value that is cheapest with what is there."""
-        choices = self.choices
-        prices = [
-            own + sum(choices.trees[n] for n in needs if n not in self.picks and n not in picks)
-            for own, needs in zip(choices.seconds[value], choices.needs[value])
-        ]
-        return prices.index(min(prices))
-
-    def _is_possible(self, change: Change, value: int) -> bool:
-        """Whether no value would need itself; a circle would go through the value, or what it needs anew."""
-        found = self.choices.ordered({**self.picks, **change.picks}, [value])
-        self.changes += len(self.picks)
-        return found is not None
-
-    def _apply(self, change: Change) -> None:
-        self.picks.update(change.picks)
-        for value in change.gone:
-            del self.picks[value]
-        for value, more in change.users.items():
-            self.users[value] += more
-        self.seconds += change.seconds
 
 
 def _bounded(choices: Choices, best: Picks) -> tuple[Picks, bool]:

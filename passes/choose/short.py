@@ -32,7 +32,7 @@ class Shortener:
         self.prices = prices
         self.fits: dict[tuple[str, DType, tuple[int | None, ...]], tuple[tuple[tuple[int, ...], float], ...]] = {}
 
-    def polynomial(self, kernels: Mapping[Kernel, int], constant: float) -> dict[DimLike, float]:
+    def polynomial(self, kernels: Mapping[Kernel, float], constant: float) -> dict[DimLike, float]:
         """The seconds of kernels, each of them so many times, as a sum."""
         total: dict[DimLike, float] = {1: constant} if constant else {}
         for kernel, times in kernels.items():

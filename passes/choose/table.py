@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -84,48 +84,36 @@ class Table:
         return found
 
     def trees(self) -> list[Picks]:
-        """The cheapest selection at each point, if a value that two others need were computed for each of them."""
+        """The cheapest selections at the points, if a value that two others need were computed for each of them."""
         import numpy as np
 
-        infinite = np.full(self.count, np.inf)
-        prices = dict.fromkeys(self.choices, infinite)
-        best: dict[Value, Array] = {}
-        users: dict[Value, dict[Value, None]] = {}
-        for value, ways in self.choices.items():
+        values = list(self.choices)
+        number = {value: k for k, value in enumerate(values)}
+        needs = [[[number[n] for n in dict.fromkeys(way.needs)] for way in self.choices[value]] for value in values]
+        rows = [self.rows[value] for value in values]
+        prices = [np.full(self.count, np.inf)] * len(values)
+        best: dict[int, Array] = {}
+        users: list[dict[int, None]] = [{} for _ in values]
+        for value, ways in enumerate(needs):
             for way in ways:
-                for need in way.needs:
-                    users.setdefault(need, {})[value] = None
-        waiting = dict.fromkeys(reversed(self.choices))
+                for need in way:
+                    users[need][value] = None
+        waiting = dict.fromkeys(reversed(range(len(values))))
         while waiting:
             value, _ = waiting.popitem()
-            if not self.choices[value]:
+            if not needs[value]:
                 continue  # what nothing computes costs more than anything
-            rows = [
-                row + sum(prices[n] for n in dict.fromkeys(way.needs))
-                for way, row in zip(self.choices[value], self.rows[value])
-            ]
-            whole = np.array(rows)
+            whole = np.array([row + sum(prices[n] for n in way) for way, row in zip(needs[value], rows[value])])
             price = whole.min(axis=0)
             cheaper = price < prices[value] * (1 - 1e-12)
             if cheaper.any():  # among equals the way stays, so that no value needs itself
                 best[value] = np.where(cheaper, whole.argmin(axis=0), best.get(value, 0))
                 prices[value] = np.where(cheaper, price, prices[value])
-                waiting.update(users.get(value, {}))
+                waiting.update(users[value])
         picked = {value: chosen.tolist() for value, chosen in best.items()}
-        return [self._closed({v: chosen[k] for v, chosen in picked.items()}) for k in range(self.count)]
-
-    def _closed(self, picks: Mapping[Value, int]) -> Picks:
-        """Only what the results need, in the order of computing."""
-        done: dict[Value, int] = {}
-        stack = [(value, False) for value in reversed(self.results)]
-        while stack:
-            value, finished = stack.pop()
-            if finished:
-                done[value] = picks[value]
-            elif value not in done:
-                stack.append((value, True))
-                stack += [(n, False) for n in reversed(self.choices[value][picks[value]].needs) if n not in done]
-        return tuple(done.items())
+        wanted = [number[value] for value in self.results]
+        found = dict.fromkeys(tuple(_closed(wanted, needs, picked, k)) for k in range(self.count))
+        return [tuple((values[value], way) for value, way in picks) for picks in found]
 
     def best(self, point: int) -> Picks:
         """The cheapest selection at a point that `select` finds, with shared values paid once."""
@@ -140,9 +128,16 @@ class Table:
         total: Array = sum(self.rows[value][way] for value, way in picks)  # type: ignore[assignment]
         return total
 
-    def kernels(self, picks: Picks) -> tuple[dict[Kernel, int], float]:
+    def total(self, kernels: Mapping[Kernel, float]) -> Array:
+        """What some kernels cost at every point, each of them so many times."""
+        import numpy as np
+
+        rows = [times * self._seconds(kernel) for kernel, times in kernels.items()]
+        return np.sum(rows, axis=0) if rows else np.zeros(self.count)
+
+    def kernels(self, picks: Picks) -> tuple[dict[Kernel, float], float]:
         """The kernels of a selection, how often each of them counts, and the seconds of what costs the same always."""
-        found: dict[Kernel, int] = {}
+        found: dict[Kernel, float] = {}
         constant = 0.0
         for value, k in picks:
             way = self.choices[value][k]
@@ -156,6 +151,25 @@ class Table:
         priced = _Priced(self, point)
         ways = {value: priced.ways(value)[k] for value, k in picks}
         return Selection(ways, tuple(ways), sum(way.seconds for way in ways.values()), False)
+
+
+def _closed(
+    results: Sequence[int], needs: Sequence[Sequence[Sequence[int]]], picked: Mapping[int, Sequence[int]], point: int
+) -> Iterator[tuple[int, int]]:
+    """Only what the results need at a point, in the order of computing, each with its way."""
+    done: set[int] = set()
+    stack = [(value, False) for value in reversed(results)]
+    while stack:
+        value, is_finished = stack.pop()
+        if value in done:
+            continue
+        way = picked[value][point]
+        if is_finished:
+            done.add(value)
+            yield value, way
+        else:
+            stack.append((value, True))
+            stack += [(n, False) for n in reversed(needs[value][way]) if n not in done]
 
 
 class _Priced:

@@ -79,9 +79,9 @@ class Way:
     build: Build
     term: Term | None = None
     kernels: tuple[Kernel, ...] = ()
-    charge: int = 1
+    charge: float = 1
 
 
-def seconds_of(kernels: Sequence[Kernel], prices: Prices, sizes: Sizes, charge: int = 1) -> float:
+def seconds_of(kernels: Sequence[Kernel], prices: Prices, sizes: Sizes, charge: float = 1) -> float:
     """The price of a step."""
     return charge * sum(kernel.seconds(prices, sizes) for kernel in kernels) if kernels else VIEW

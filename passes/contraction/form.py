@@ -16,9 +16,9 @@ letters that the result does not have:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from tpc.ir.dims import DimLike, divide_exactly, product
@@ -50,11 +50,15 @@ class Contraction:
         """The number of values that letters take together."""
         return product(self.extents[n] for n in letters)
 
-    @property
+    @cached_property
     def output_letters(self) -> tuple[int, ...]:
         return letters_of(self.output)
 
-    @property
+    @cached_property
+    def input_letters(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(map(letters_of, self.inputs))
+
+    @cached_property
     def is_matrix_like(self) -> bool:
         """Whether every axis is one letter or none: nothing is grouped."""
         return all(len(axis) <= 1 for axes in (*self.inputs, self.output) for axis in axes)
@@ -88,6 +92,7 @@ def diagonal(size: DimLike) -> Contraction:
     return Contraction((((0,),),), ((0,), (0,)), (size,)) if size != 1 else Contraction((((),),), ((), ()), ())
 
 
+REMEMBERED = 8192  # contractions of which it is known how they are put together and in order
 MOST_ARRANGED = 24  # operands; of more, equal ones stay in the order in which they were written
 
 
@@ -101,6 +106,10 @@ class Wiring:
     def letter(self, extent: DimLike) -> int:
         self.extents.append(extent)
         return len(self.extents) - 1
+
+    def size(self, axis: Axis) -> DimLike:
+        """The number of values that letters take together."""
+        return product(self.extents[n] for n in axis)
 
     def instance(self, form: Contraction) -> tuple[list[Axes], Axes]:
         """Fresh letters for a contraction: the axes of its operands and its result."""
@@ -171,6 +180,7 @@ class Wiring:
         return frozen, [self.extents[n] for n in alone if self.extents[n] != 1]
 
 
+@lru_cache(REMEMBERED)
 def tidy(form: Contraction) -> Contraction:
     """The contraction with only the letters that it uses, and none for axes of size 1."""
     wiring = Wiring()
@@ -178,7 +188,8 @@ def tidy(form: Contraction) -> Contraction:
     return wiring.freeze(inputs, output)[0]
 
 
-def compose(outer: Contraction, position: int, inner: Contraction) -> tuple[Contraction, list[DimLike]] | None:
+@lru_cache(REMEMBERED)
+def compose(outer: Contraction, position: int, inner: Contraction) -> tuple[Contraction, tuple[DimLike, ...]] | None:
     """The outer contraction with an operand replaced by what it is a contraction of; its operands stand in its place.
 
     Also the extents that were summed over nothing: factors of the result. None where the groupings do not meet.
@@ -188,12 +199,13 @@ def compose(outer: Contraction, position: int, inner: Contraction) -> tuple[Cont
     inner_given, inner_result = wiring.instance(inner)
     if not wiring.join(given[position], inner_result):
         return None
-    return wiring.freeze([*given[:position], *inner_given, *given[position + 1 :]], result)
+    form, alone = wiring.freeze([*given[:position], *inner_given, *given[position + 1 :]], result)
+    return form, tuple(alone)
 
 
 def arranged(
     form: Contraction, keys: Sequence[int], symmetric: Sequence[bool] = (), free_output: bool = False
-) -> tuple[list[int], Contraction, dict[int, int]]:
+) -> tuple[tuple[int, ...], Contraction, Mapping[int, int]]:
     """The contraction with operands and letters in an order that does not depend on how it was written.
 
     Operands are sorted by key (equal operands have equal keys), then by how they hang together: colours of operands
@@ -211,8 +223,14 @@ def arranged(
     -------
     The old positions of the operands in their new order, the contraction, and its letters by the old ones.
     """
+    return _arranged(form, tuple(_ranks(keys)), tuple(symmetric) or (False,) * len(keys), free_output)
+
+
+@lru_cache(REMEMBERED)
+def _arranged(
+    form: Contraction, keys: tuple[int, ...], symmetric: tuple[bool, ...], free_output: bool
+) -> tuple[tuple[int, ...], Contraction, Mapping[int, int]]:
     count = len(form.inputs)
-    symmetric = symmetric or [False] * count
     output = [(-1, () if free_output else (n,)) for n in range(len(form.output))]
     order = list(range(count))
     if len(set(keys)) == count and not free_output:
@@ -240,7 +258,7 @@ def arranged(
         inputs.append(renumber(operand))
     if free_output:
         result = tuple(sorted(renumber(form.output)))
-    return order, Contraction(tuple(inputs), result, tuple(form.extents[n] for n in number)), number
+    return tuple(order), Contraction(tuple(inputs), result, tuple(form.extents[n] for n in number)), number
 
 
 def _refined(form: Contraction, marks: Sequence[Any], symmetric: Sequence[bool], output: Sequence[Any]) -> list[int]:

@@ -109,6 +109,8 @@ class _Reading:
                     axes.append(())
                 case _:
                     return False
+            if self.wiring.size(axes[-1]) != dim:
+                return False  # the letters go over a part of the axis
         self.inputs.append(tuple(axes))
         self.operands.append(access.operand)
         return True

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from tpc.dsl.format import format_expression
 from tpc.dsl.parser import parse_expression
 from tpc.ir.node import Node
+from tpc.passes.choose.local import FEW_CHANGES, MOST_CHANGES
 from tpc.passes.count import Totals, totals
 from tpc.passes.derivation.reasons import Reasons
 from tpc.passes.derivation.replay import Replay
@@ -111,13 +112,14 @@ def derive(
     used = list(trace.roots)
     steps, with_facts, is_complete = _checked(found, trace, steps)
     replay = Replay(found, trace.first, with_facts)
-    planned = totals(replay.plan()[0], prices, at)
+    planned = totals(replay.plan(changes=FEW_CHANGES)[0], prices, at)
     stages = []
     for number, k in enumerate(steps, 1):
         replay.join(k)
         after = None
         if number <= PRICED or number == len(steps):
-            after = totals(replay.plan(used)[0], prices, at)
+            changes = FEW_CHANGES if number < len(steps) else MOST_CHANGES
+            after = totals(replay.plan(used, changes)[0], prices, at)
         stages.append(_stage(found, expressions, reasons, k, after))
     written, chosen = (totals(p, prices, at) for p in (found.written, found.program))
     return Derivation(written, planned, tuple(stages), chosen, is_complete)
@@ -130,7 +132,13 @@ def _checked(found: Optimised, trace: Trace, steps: list[int]) -> tuple[list[int
         replay = Replay(found, trace.first, with_facts)
         for k in chosen:
             replay.join(k)
-        return replay.plan(trace.roots)[1].seconds <= found.selection.seconds * SLACK
+        for changes in (FEW_CHANGES, MOST_CHANGES):
+            selection = replay.plan(trace.roots, changes)[1]
+            if selection.seconds <= found.selection.seconds * SLACK:
+                return True
+            if selection.is_best:
+                break
+        return False
 
     for with_facts in (False, True):
         if suffice(steps, with_facts):

@@ -9,8 +9,8 @@ from tpc.dsl.parser import parse_expression
 from tpc.ir.facts import FACTS, analyse
 from tpc.ir.facts.derivation import expression
 from tpc.ir.node import Node
+from tpc.passes.egraph.classes import Step
 from tpc.passes.egraph.expressions import classes_of
-from tpc.passes.egraph.graph import Step
 from tpc.passes.egraph.instance import Impossible, Instance
 from tpc.passes.optimise import Optimised
 from tpc.passes.rules import BOUNDED, lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from tpc.ir.node import Program
+from tpc.passes.choose.local import MOST_CHANGES
 from tpc.passes.choose.menu import Menu
 from tpc.passes.choose.prices import Sizes
 from tpc.passes.choose.select import Selection, select
@@ -26,7 +27,7 @@ class Replay:
 
     def __init__(self, found: Optimised, first: Mapping[int, Term], with_facts: bool = False) -> None:
         self.found, self.first, self.with_facts = found, first, with_facts
-        self.graph, self.classes = load(found.written, found.given)
+        self.graph, self.classes = load(found.written, found.given, found.uses)
         self.loaded = len(self.graph.leader)
         self.made: dict[int, int] = {}
         if with_facts:
@@ -54,7 +55,7 @@ class Replay:
             case Applied():
                 return graph.add(Applied(term.op, children, term.attributes, term.type), term.type)
             case Contract():
-                return graph.add(graph._arranged(term.form, children), type)
+                return graph.add(graph.arranged_term(term.form, children), type)
         total: dict[int, Number] = {}
         for coefficient, child in zip(term.coefficients, children):
             total[child] = total.get(child, 0) + coefficient
@@ -73,11 +74,19 @@ class Replay:
             self.graph.join(self.number(first), self.number(second), step)
             self.graph.rebuild()
 
-    def plan(self, used: Iterable[int] = ()) -> tuple[Program, Selection]:
-        """The cheapest plan by now; `used` are classes of the search that it may use besides those that steps made."""
+    def plan(self, used: Iterable[int] = (), changes: int = MOST_CHANGES) -> tuple[Program, Selection]:
+        """The cheapest plan by now.
+
+        Parameters
+        ----------
+        used
+            Classes of the search that it may use besides those that steps made.
+        changes
+            How many changes of it are tried.
+        """
         for number in used:
             self.number(number)
         found, graph = self.found, self.graph
         menu = Menu(graph, found.request.prices, Sizes(found.request.at), found.request.kernels)
-        selection = select(menu, results(found.written, graph, self.classes))
+        selection = select(menu, results(found.written, graph, self.classes), changes)
         return built(found.written, graph, self.classes, selection), selection

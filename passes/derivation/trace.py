@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from tpc.dsl import syntax
 from tpc.passes.choose.value import Factors, Part, Value, Whole
+from tpc.passes.egraph.classes import Step
 from tpc.passes.egraph.expressions import classes_of
-from tpc.passes.egraph.graph import Step
 from tpc.passes.egraph.phrases import called_in
 from tpc.passes.egraph.terms import Applied, Sum, Term
 from tpc.passes.optimise import Optimised

@@ -16,6 +16,7 @@ from tpc.passes.contraction.form import letters_of
 from tpc.passes.egraph.facts import transposed
 from tpc.passes.egraph.graph import EGraph
 from tpc.passes.egraph.terms import Applied, Contract, Leaf, Sum, Term
+from tpc.passes.stages.times import Uses
 
 # Operations of ops on matrices, in multiples of the cube of their size.
 _WORK = {"cholesky": 1 / 3, "ldl": 1 / 3, "lu": 2 / 3, "det": 2 / 3, "logdet": 2 / 3, "slogdet": 2 / 3}
@@ -28,17 +29,19 @@ _UNKNOWN = float("inf")
 class Estimate:
     """Operations of classes and terms at given sizes."""
 
-    def __init__(self, graph: EGraph, sizes: Callable[[DimLike], int]) -> None:
+    def __init__(self, graph: EGraph, sizes: Callable[[DimLike], int], uses: Uses | None = None) -> None:
         self.graph, self.sizes = graph, sizes
+        self.uses = uses or Uses(graph)
         self.known: dict[int, float] = {}
         self.free: set[int] = set()
-        self.orders: dict[tuple[Contraction, tuple[float, ...], bool], float] = {}
+        self.orders: dict[tuple[Contraction, tuple[float, ...], tuple[float, ...], bool], float] = {}
         self.open: set[int] = set()
+        self.turned: dict[int, int | None] = {}  # transposes
 
     def beyond(self, number: int, free: set[int]) -> float:
         """Operations for a class where others are there for nothing."""
-        other = Estimate(self.graph, self.sizes)
-        other.orders = self.orders
+        other = Estimate(self.graph, self.sizes, self.uses)
+        other.orders, other.turned = self.orders, self.turned
         other.free = free
         return other.value(number)
 
@@ -69,22 +72,41 @@ class Estimate:
 
     def term(self, term: Term) -> float:
         children = dict.fromkeys(map(self.graph.find, term.children))
+        own = self.step(term)
+        match term:
+            case Sum():
+                return own + sum(map(self.value, self._without_transposes(children)))
+            case Contract():
+                return own + sum(map(self.operand, children))
+        return own + sum(map(self.value, children))
+
+    def step(self, term: Term) -> float:
+        """Operations of a term alone, where its operands are there."""
         match term:
             case Leaf():
                 return 0.0
             case Sum():
-                whole = self.entries(term.children[0])
-                return whole * len(term.children) + sum(map(self.value, self._without_transposes(children)))
+                own = self.entries(term.children[0]) * len(term.children)
             case Contract():
-                return self.order(term) + sum(map(self.operand, children))
-        return self._applied(term) + sum(map(self.value, children))
+                return self.order(term)
+            case _:
+                own = self._applied(term)
+        return own / self.uses.of(term.children)
+
+    def least(self, number: int) -> float:
+        """Operations that a class takes at least, whatever is there."""
+        return min(map(self.step, self.graph[number].terms), default=_UNKNOWN)
 
     def _without_transposes(self, summands: Iterable[int]) -> list[int]:
         """Summands of which none is the transpose of another: both are one computation."""
         found: list[int] = []
         for number in summands:
-            if len(self.graph.tensor(number).dims) != 2 or transposed(self.graph, number) not in found:
-                found.append(number)
+            if len(self.graph.tensor(number).dims) == 2:
+                if number not in self.turned:
+                    self.turned[number] = transposed(self.graph, number)
+                if self.turned[number] in found:
+                    continue
+            found.append(number)
         return found
 
     def operand(self, number: int) -> float:
@@ -92,8 +114,18 @@ class Estimate:
         if number in self.free:
             return 0.0
         inverses = [t for t in self.graph[number].terms if isinstance(t, Applied) and t.op.name == "inv"]
-        solved = [self.factors(t.children[0]) + self.value(t.children[0]) for t in inverses]
+        solved = [self.factors(t.children[0]) / self.uses(t.children[0]) + self.value(t.children[0]) for t in inverses]
         return min([*solved, self.value(number)])
+
+    def is_kept(self, number: int, result: int) -> bool:
+        """Whether a product does as an inverse that is applied, with less work, since its factors stay for long."""
+        if self.uses.most == 1 or not any(
+            isinstance(t, Applied) and t.op.name == "inv" for t in self.graph[number].terms
+        ):
+            return False
+        products = [t for t in self.graph[result].terms if isinstance(t, Contract)]
+        applied = [sum(self.operand(c) + self.entries(c) for c in t.children) for t in products]
+        return min(applied, default=_UNKNOWN) < self.operand(number)
 
     def factors(self, number: int) -> float:
         """Operations to factor a matrix."""
@@ -126,20 +158,22 @@ class Estimate:
         knows = self.graph.knows
         shares = tuple(0.5 if knows(c, "lower") or knows(c, "upper") else 1.0 for c in children)
         mirrored = len(children) > 1 and all(children.count(c) % 2 == 0 for c in children)
-        key = (term.form, shares, mirrored)
+        uses = tuple(map(self.uses, children))
+        key = (term.form, shares, uses, mirrored)
         found = self.orders.get(key)
         if found is None:
             self.graph.spend(len(children) ** 2)
             sizes = [self.sizes(e) for e in term.form.extents]
             operands = [frozenset(letters_of(axes)) for axes in term.form.inputs]
             output = frozenset(term.form.output_letters)
-            found = self.orders[key] = _greedy(operands, shares, output, sizes, 0.5 if mirrored else 1.0)
+            found = self.orders[key] = _greedy(operands, shares, uses, output, sizes, 0.5 if mirrored else 1.0)
         return found
 
 
 def _greedy(
     operands: Sequence[frozenset[int]],
     shares: Sequence[float],
+    uses: Sequence[float],
     output: frozenset[int],
     sizes: Sequence[int],
     last: float,
@@ -152,16 +186,24 @@ def _greedy(
             total *= sizes[n]
         return total
 
-    left, parts = list(operands), list(shares)
+    left, parts, stays = list(operands), list(shares), list(uses)
     total = 0.0
+
+    def price(i: int, j: int) -> float:
+        work, stay = size(left[i] | left[j]) * min(parts[i], parts[j]), min(stays[i], stays[j])
+        if stay == 1:
+            return work
+        needed = output.union(*(s for k, s in enumerate(left) if k not in (i, j)))
+        return work / stay + size((left[i] | left[j]) & needed)  # what is kept is read at each use
+
     if len(left) == 1 or len(left) > MOST_OPERANDS:
-        return sum(map(size, left))
+        return sum(map(size, left)) / min(stays, default=1.0)
     while len(left) > 1:
         best: tuple[float, int, int] | None = None
         for i, j in combinations(range(len(left)), 2):
             if len(left) > 2 and not left[i] & left[j] and left[i] and left[j]:
                 continue
-            work = size(left[i] | left[j]) * min(parts[i], parts[j])
+            work = price(i, j)
             if best is None or work < best[0]:
                 best = (work, i, j)
         if best is None:
@@ -172,5 +214,6 @@ def _greedy(
         rest = [s for k, s in enumerate(left) if k not in (i, j)]
         needed = output.union(*rest) if rest else output
         parts = [*(s for k, s in enumerate(parts) if k not in (i, j)), 1.0]
+        stays = [*(s for k, s in enumerate(stays) if k not in (i, j)), min(stays[i], stays[j])]
         left = [*rest, (left[i] | left[j]) & needed]
     return total

@@ -18,7 +18,8 @@ from tpc.passes.contraction import Contraction
 from tpc.passes.contraction.chain import COLUMN, DIAGONAL, MATRIX, Factor, chain_of
 from tpc.passes.contraction.form import Axes
 from tpc.passes.egraph.bindings import Option, Run, Summands
-from tpc.passes.egraph.graph import EGraph, Step
+from tpc.passes.egraph.classes import Step
+from tpc.passes.egraph.graph import EGraph
 from tpc.passes.egraph.instance import Impossible, Instance
 from tpc.passes.egraph.phrases import (
     NOWHERE,

@@ -17,7 +17,8 @@ from tpc.passes.contraction.form import letters_of
 from tpc.passes.egraph.terms import Applied, Contract, Leaf, Number, Sum, Term
 
 if TYPE_CHECKING:
-    from tpc.passes.egraph.graph import Class, EGraph
+    from tpc.passes.egraph.classes import Class
+    from tpc.passes.egraph.congruence import Congruence
 
 # What a positive or a negative multiple of a value keeps.
 _OF_MULTIPLES = frozenset(
@@ -40,7 +41,7 @@ _OF_POSITIVE_MULTIPLES = frozenset(["psd", "spd", "nonnegative", "positive"])
 Facts = frozenset[Fact]
 
 
-def facts_of(graph: EGraph, target: Class) -> Facts:
+def facts_of(graph: Congruence, target: Class) -> Facts:
     """The facts that a class has and those that its terms give."""
     if not isinstance(target.type, TensorType):
         return frozenset()
@@ -50,13 +51,13 @@ def facts_of(graph: EGraph, target: Class) -> Facts:
     return closure(target.type, frozenset(found), graph.nonnegative) if found else frozenset()
 
 
-def known(graph: EGraph, number: int) -> Known:
+def known(graph: Congruence, number: int) -> Known:
     """A class as the lines of ops see it."""
     number = graph.find(number)
     return Known(graph.tensor(number), graph[number].facts, number, transposed(graph, number))
 
 
-def transposed(graph: EGraph, number: int) -> int | None:
+def transposed(graph: Congruence, number: int) -> int | None:
     """The class of the transpose of a matrix, if there is one."""
     target = graph[number]
     if len(target.tensor.dims) != 2:
@@ -72,7 +73,7 @@ def transposed(graph: EGraph, number: int) -> int | None:
         form = Contraction(form.inputs, form.output[::-1], form.extents)
         if form.is_identity:
             return graph.find(children[0])
-    found = graph.memo.get(graph._arranged(form, [graph.find(c) for c in children]))
+    found = graph.memo.get(graph.arranged_term(form, [graph.find(c) for c in children]))
     return None if found is None else graph.find(found)
 
 
@@ -81,7 +82,7 @@ def turning(rows: DimLike, columns: DimLike) -> Contraction:
     return tidy(Contraction((((0,), (1,)),), ((1,), (0,)), (rows, columns)))
 
 
-def _of_term(graph: EGraph, term: Term, type: TensorType) -> Iterable[Fact]:
+def _of_term(graph: Congruence, term: Term, type: TensorType) -> Iterable[Fact]:
     match term:
         case Applied():
             yield from _of_applied(graph, term, type)
@@ -100,7 +101,7 @@ def _conclusions(
         yield fact
 
 
-def _of_applied(graph: EGraph, term: Applied, type: TensorType) -> Iterable[Fact]:
+def _of_applied(graph: Congruence, term: Applied, type: TensorType) -> Iterable[Fact]:
     op, about = term.op, "this"
     attributes = dict(term.attributes)
     children: Sequence[int] = term.children
@@ -120,7 +121,7 @@ def _of_multiple(coefficient: Number, facts: Facts) -> Facts:
     return frozenset(f for f in facts if coefficient != 0 and f.name in kept)
 
 
-def _of_sum(graph: EGraph, term: Sum, type: TensorType) -> Iterable[Fact]:
+def _of_sum(graph: Congruence, term: Sum, type: TensorType) -> Iterable[Fact]:
     facts: Facts | None = None
     parts = list(zip(term.coefficients, term.children))
     for coefficient, child in parts:
@@ -139,7 +140,7 @@ def _of_sum(graph: EGraph, term: Sum, type: TensorType) -> Iterable[Fact]:
             yield Fact("symmetric")
 
 
-def _of_contraction(graph: EGraph, form: Contraction, children: Sequence[int], type: TensorType) -> Iterable[Fact]:
+def _of_contraction(graph: Congruence, form: Contraction, children: Sequence[int], type: TensorType) -> Iterable[Fact]:
     summed = set(range(len(form.extents))) - set(form.output_letters)
     repeated = len(set(form.output_letters)) != len(form.output_letters)
     positive = all(graph.knows(c, "positive") for c in children)
@@ -177,7 +178,7 @@ def _of_contraction(graph: EGraph, form: Contraction, children: Sequence[int], t
         yield from _of_kron(graph, form, children, type)
 
 
-def _of_kron(graph: EGraph, form: Contraction, children: Sequence[int], type: TensorType) -> Iterable[Fact]:
+def _of_kron(graph: Congruence, form: Contraction, children: Sequence[int], type: TensorType) -> Iterable[Fact]:
     """Facts of a Kronecker product of matrices, each a product itself, perhaps times scalars."""
     scalars = [c for axes, c in zip(form.inputs, children) if not any(axes)]
     used = len(scalars)
@@ -217,7 +218,7 @@ def _connected(form: Contraction, letters: set[int]) -> list[int]:
         found.update(n for k in more for n in letters_of(form.inputs[k]))
 
 
-def run_facts(graph: EGraph, factors: Sequence[Factor]) -> Known:
+def run_facts(graph: Congruence, factors: Sequence[Factor]) -> Known:
     """What is known of a product of matrices."""
     result: Known | None = None
     for factor in factors:
@@ -232,7 +233,7 @@ def run_facts(graph: EGraph, factors: Sequence[Factor]) -> Known:
     return result
 
 
-def factor_facts(graph: EGraph, factor: Factor) -> Known:
+def factor_facts(graph: Congruence, factor: Factor) -> Known:
     """What is known of one factor as the matrix that it stands for."""
     given = known(graph, factor.child)
     if factor.kind == MATRIX:
@@ -247,7 +248,7 @@ def factor_facts(graph: EGraph, factor: Factor) -> Known:
     return Known(type, closure(type, frozenset(_conclusions("diag", [given], type)), graph.nonnegative))
 
 
-def _of_chain(graph: EGraph, chain: Chain, type: TensorType) -> Iterable[Fact]:
+def _of_chain(graph: Congruence, chain: Chain, type: TensorType) -> Iterable[Fact]:
     factors = chain.factors
     scalars = chain.scalars
     positive = all(graph.knows(c, "positive") for c in scalars)
@@ -271,19 +272,19 @@ def _of_chain(graph: EGraph, chain: Chain, type: TensorType) -> Iterable[Fact]:
         yield Fact("spd")
 
 
-def _of_scalars(graph: EGraph, scalars: Sequence[int]) -> frozenset[str]:
+def _of_scalars(graph: Congruence, scalars: Sequence[int]) -> frozenset[str]:
     """What a matrix keeps that is multiplied with numbers."""
     positive = all(graph.knows(c, "positive") for c in scalars)
     return _OF_MULTIPLES | _OF_POSITIVE_MULTIPLES if positive else _OF_MULTIPLES - {"nonsingular", "full_rank"}
 
 
-def _mirrored(graph: EGraph, left: Sequence[Factor], right: Sequence[Factor]) -> bool:
+def _mirrored(graph: Congruence, left: Sequence[Factor], right: Sequence[Factor]) -> bool:
     return all(
         a.child == b.child and (a.turned == b.turned or graph.knows(a.child, "symmetric"))
         for a, b in zip(turned(left), right, strict=True)
     )
 
 
-def at_least(graph: EGraph, large: DimLike, small: DimLike) -> bool:
+def at_least(graph: Congruence, large: DimLike, small: DimLike) -> bool:
     over = large - small
     return is_nonnegative(over) or any(is_nonnegative(over - given) for given in graph.nonnegative)

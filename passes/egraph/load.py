@@ -23,14 +23,17 @@ _SUMS = frozenset(["sum", "mean"])
 _LINEAR = frozenset(["add", "sub", "neg"])
 
 
-def load(program: Program, given: Mapping[Node, frozenset[Fact]] | None = None) -> tuple[EGraph, dict[Node, int]]:
+def load(
+    program: Program, given: Mapping[Node, frozenset[Fact]] | None = None, uses: Mapping[Node, float] | None = None
+) -> tuple[EGraph, dict[Node, int]]:
     """The values of a program as classes; nodes inside of multilinear regions have none.
 
     Facts that are declared, and those that the author promises by writing an op (such as `nonsingular(A)` by
-    `inv(A)`), are facts of the classes; so are those that are `given`.
+    `inv(A)`), are facts of the classes; so are those that are `given`. `uses` are those of inputs that stay for long.
     """
     loader = _Loader(program, given or {})
     loader.run()
+    loader.graph.given = dict(uses or {})
     loader.graph.asked = tuple(loader.classes[n] for n in program.outputs)
     return loader.graph, loader.classes
 
@@ -267,10 +270,18 @@ class _Loader:
 
 
 def _strong(node: Node, dtype: DType) -> Node:
-    """An array of numbers in a format, as if it had been made in it: `2 * eye(n)`."""
-    if node.op.group in ("elementwise", "products") and node.tensor.dtype.is_weak and node.args:
-        operands = [_strong(a, dtype) if a.tensor.dims else a for a in node.args]
-        return make(node.op, operands, **dict(node.attributes))
+    """An array of numbers in a format, as if it had been made in it: `2 * eye(n)`.
+
+    Only arrays of numbers take the format on: of `select(b, 0.0, 1.0)` with a boolean array b there is none, and the
+    whole is cast.
+    """
+    if node.op.group in ("elementwise", "products") and node.args:
+        weak = [bool(a.tensor.dims) and a.tensor.dtype.is_weak for a in node.args]
+        if any(weak):
+            operands = [_strong(a, dtype) if is_weak else a for a, is_weak in zip(node.args, weak)]
+            made = make(node.op, operands, **dict(node.attributes))
+            if made.tensor.dtype is dtype:
+                return made
     return cast(node, dtype)
 
 

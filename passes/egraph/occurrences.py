@@ -9,11 +9,13 @@ from tpc.dsl import syntax
 from tpc.ir.dims import DimLike
 from tpc.ir.types import TensorType
 from tpc.passes.egraph.bindings import Bindings
+from tpc.passes.egraph.classes import Step
 from tpc.passes.egraph.conditions import holds
-from tpc.passes.egraph.explore import MOST_OPERANDS, Bounds, Search
-from tpc.passes.egraph.graph import EGraph, Step
+from tpc.passes.egraph.explore import MOST_OPERANDS
+from tpc.passes.egraph.graph import EGraph
 from tpc.passes.egraph.instance import Impossible, Instance
 from tpc.passes.egraph.match import Matcher
+from tpc.passes.egraph.places import matches
 from tpc.passes.egraph.readings import Reading, readings
 from tpc.passes.egraph.terms import Term
 
@@ -38,10 +40,9 @@ class Occurrence:
 
 def occurrences(graph: EGraph, sizes: Callable[[DimLike], int], rule: str) -> Iterator[Occurrence]:
     """Where a rule could be used in a graph, whether its conditions hold and the mode allows it or not."""
-    search = Search(graph, sizes, "fast", Bounds())
     allowed = readings("fast", frozenset(graph.ops))
     own = {root: tuple(r for r in group if r.name == rule) for root, group in allowed.items()}
-    search.readings = {root: group for root, group in own.items() if group}
+    wanted = {root: group for root, group in own.items() if group}
     matcher = Matcher(graph, sizes)
     for number in list(graph.classes):
         if number not in graph.classes or not isinstance(graph[number].type, TensorType):
@@ -49,7 +50,7 @@ def occurrences(graph: EGraph, sizes: Callable[[DimLike], int], rule: str) -> It
         for term in list(graph[number].terms):
             if len(term.children) > MOST_OPERANDS:
                 continue
-            for reading, bound, _ in search.matches(matcher, number, term):
+            for reading, bound, _ in matches(matcher, wanted, term):
                 instance = Instance(graph, bound, graph.tensor(number).dtype, reading.rule)
                 held: list[syntax.Expr] = []
                 missing: list[syntax.Expr] = []

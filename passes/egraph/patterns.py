@@ -47,6 +47,17 @@ class Row:
     scalars: tuple[Pattern, ...]
     factors: tuple[Pattern, ...]
 
+    @property
+    def mirrored(self) -> str | None:
+        """The matrix that a product begins with and, turned, ends with."""
+        if len(self.factors) < 2:
+            return None
+        first, last = self.factors[0], self.factors[-1]
+        if not isinstance(first, Variable) or not isinstance(last, Variable):
+            return None
+        is_mirrored = first.name == last.name and first.kind == "matrix" and first.turned != last.turned
+        return first.name if is_mirrored else None
+
 
 @dataclass(frozen=True, slots=True)
 class Entries:

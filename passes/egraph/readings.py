@@ -26,10 +26,12 @@ class Reading:
     @cached_property
     def is_mirrored(self) -> bool:
         """Whether a product ends with what it begins with, turned."""
-        factors = self.pattern.factors if isinstance(self.pattern, p.Row) else ()
-        if len(factors) < 2 or not isinstance(factors[0], p.Variable) or not isinstance(factors[-1], p.Variable):
-            return False
-        return factors[0].name == factors[-1].name and factors[0].kind == "matrix"
+        return isinstance(self.pattern, p.Row) and self.pattern.mirrored is not None
+
+    @cached_property
+    def is_safer(self) -> bool:
+        """Whether the result keeps digits, or stays finite, where what it is made of does not."""
+        return isinstance(self.rule, syntax.Rule) and any(tag.name == "safe" for tag in self.rule.tags)
 
     @cached_property
     def ops(self) -> frozenset[str]:
@@ -41,12 +43,13 @@ class Reading:
 
 @cache
 def readings(
-    mode: str, present: frozenset[str], files: tuple[str, ...] = (), guarded: bool = True
+    mode: str, present: frozenset[str], files: tuple[str, ...] = (), guarded: bool = True, real: bool = True
 ) -> dict[str, tuple[Reading, ...]]:
     """The rules that a mode allows, by the op at their root: `@` for products, `+` for sums, `*` for entries.
 
     Only those of which all ops are `present` in a graph are read at all, and if `files` are named, equal forms from
-    these alone. Without `guarded`, rules are left out that need a guard.
+    these alone. Without `guarded`, rules are left out that need a guard; where not all numbers are `real`, those that
+    hold of real ones alone.
     """
     found: dict[str, list[Reading]] = {}
     for line in lines().values():
@@ -54,7 +57,7 @@ def readings(
             continue
         if files and line.arrow and line.file not in files:
             continue
-        if line.is_guarded and not guarded:
+        if (line.is_guarded and not guarded) or not (real or line.is_of_fields):
             continue
         both = line.arrow == "<=>"
         if not line.needs <= present and not (both and line.gives <= present):

@@ -122,6 +122,24 @@ def test_groups_of_equal_sizes_in_another_order_do_not_meet() -> None:
         assert same(found, expected)
 
 
+PIECES = {
+    "in a sum": "x: f64[n + m], c: f64) -> f64[n]:\n    y[i in n] = 3 * x[i]\n    return y + c",
+    "in a product": "x: f64[n + m], c: f64[n]) -> f64:\n    y[i in n] = x[i]\n    return dot(y, c)",
+    "summed": "x: f64[n + m], c: f64) -> f64:\n    y[i in n] = x[i]\n    return c * sum(y)",
+    "of a matrix": "X: f64[n + m, n], c: f64[n, m]) -> f64[n, m]:\n    Y[i in n, j in n] = X[i, j]\n    return Y @ c",
+    "on a diagonal": "X: f64[n + m, n], c: f64) -> f64[n]:\n    y[i in n] = X[i, i]\n    return c * y",
+}
+
+
+@pytest.mark.parametrize("name", PIECES)
+def test_letters_over_a_part_of_an_axis_are_not_those_of_the_axis(name: str) -> None:
+    text, sizes = f"def f({PIECES[name]}\n", {"n": 3, "m": 2}
+    given = program(text, sizes)
+    arrays = operands(given, 0)
+    (expected,), (found,) = (evaluate(p, arrays, {}, modular(PRIME)) for p in (given, planned(text, sizes)))
+    assert same(expected, found)
+
+
 def test_a_finer_grouping_splits_a_coarser_one() -> None:
     wiring = Wiring()
     whole, rows, columns = wiring.letter(6), wiring.letter(2), wiring.letter(3)

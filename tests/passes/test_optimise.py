@@ -264,3 +264,17 @@ def test_a_long_chain_is_compiled_in_its_best_order() -> None:
             j = i + length
             least[i, j] = min(least[i, k] + least[k, j] + 2 * sizes[i] * sizes[k] * sizes[j] for k in range(i + 1, j))
     assert counts(found) == least[0, 40]
+
+
+def test_numbers_that_are_selected_take_on_a_format_before_a_loop_takes_them_in() -> None:
+    text = (
+        "def f(b: bool[n], x: f64[n]):\n    w = f64(select(b, 0.0, 1.0))\n    s = 0.0\n"
+        "    scan t in n:\n        s = w[t] * (s + x[t])\n        out[t] = s\n"
+        "    return out, f64(select(b, 2 * ones(n), 0))\n"
+    )
+    given = program(text, {})
+    found = search(given, Request(Counted())).program
+    verify(found, "test")
+    b, x = np.array([True, False, False, True, False]), np.arange(1.0, 6)
+    sums, twos = evaluate(found, [b, x])
+    assert sums.tolist() == [0, 2, 5, 0, 5] and twos.tolist() == [2, 0, 0, 2, 0]
