@@ -12,9 +12,27 @@ from tpc.ir.elaborate.scope import Frame, FunctionValue, Value, placeholder, sug
 from tpc.ir.node import Node, Program, topological
 from tpc.ir.types import TensorType
 
-KINDS = ("grad", "value_and_grad", "jacobian", "hessian", "hvp", "jvp", "vjp", "vmap", "laplacian")
+KINDS = (
+    "grad",
+    "value_and_grad",
+    "jacobian",
+    "hessian",
+    "hvp",
+    "jvp",
+    "vjp",
+    "vmap",
+    "laplacian",
+    "jet",
+    "fixed_point",
+)
 ONE_PARAMETER = ("hessian", "laplacian")
 SCALAR = ("grad", "value_and_grad", "hessian", "hvp", "laplacian")  # of functions with one scalar result
+OPTIONS: dict[str, dict[str, type]] = {
+    "fixed_point": {"tolerance": float, "steps": int},
+    "jet": {"order": int},
+    "laplacian": {"samples": int, "seed": int},
+}
+_DIRECTED = ("jvp", "hvp", "jet")  # which take a direction for each parameter
 Operand = tuple[Node, syntax.Expr]
 
 
@@ -24,7 +42,8 @@ def transform(frame: Frame, expression: syntax.Call, kind: str) -> Value | None:
 
     arguments = expression.arguments
     most = 2 if kind in ONE_PARAMETER else len(arguments)
-    if not 1 <= len(arguments) <= most or expression.keywords:
+    options = _options(expression, kind)
+    if not 1 <= len(arguments) <= most:
         raise fail(
             "E0302",
             f"`{kind}` takes a function and " + ("at most one" if most == 2 else "the names") + " of its parameters",
@@ -45,7 +64,40 @@ def transform(frame: Frame, expression: syntax.Call, kind: str) -> Value | None:
         raise fail("E0304", f"`{twice.span.text}` is named twice", twice.span)
     if not chosen and kind != "vmap":
         chosen = names[:1]
-    return FunctionValue(function.definition, kind, tuple(chosen), function)
+    return FunctionValue(function.definition, kind, tuple(chosen), function, options)
+
+
+def _options(expression: syntax.Call, kind: str) -> tuple[tuple[str, float | int], ...]:
+    """Numbers that are given by name, such as `tolerance=1e-8`."""
+    known = OPTIONS.get(kind, {})
+    found: dict[str, float | int] = {}
+    for keyword in expression.keywords:
+        wanted = known.get(keyword.name)
+        if wanted is None:
+            close = suggestion(keyword.name, known)
+            raise fail(
+                "E0304",
+                f"`{kind}` has no option `{keyword.name}`",
+                keyword.span,
+                help=f"did you mean `{close}`?" if close else f"its options are {', '.join(known) or 'none'}",
+            )
+        number = keyword.value.value if isinstance(keyword.value, syntax.Number) else None
+        if wanted is int:
+            fits = isinstance(number, int) and number >= (keyword.name != "seed")
+        else:
+            fits = isinstance(number, float) and 0 < number < 1
+        if not fits or isinstance(number, complex) or number is None:
+            what = "an integer above 0" if wanted is int else "a number between 0 and 1"
+            raise fail("E0217", f"the option `{keyword.name}` of `{kind}` must be {what}", keyword.value.span)
+        found[keyword.name] = number
+    if ("samples" in found) != ("seed" in found):
+        raise fail(
+            "E0302",
+            "an estimate takes `samples` and `seed`",
+            expression.span,
+            help=f"as in `{kind}(f, x, samples=16, seed=1)`; without both, the result is exact",
+        )
+    return tuple(sorted(found.items()))
 
 
 def _parameter(function: FunctionValue, names: list[str], part: syntax.Expr) -> str:
@@ -78,14 +130,14 @@ def apply_transformed(frame: Frame, expression: syntax.Call, function: FunctionV
     wanted = [i.tensor.dtype for i in typing.program.inputs]
     given = [cast(node, dtype) for (node, _), dtype in zip(operands, wanted, strict=False)]
     given += [node for node, _ in operands[len(wanted) :]]
-    written = tuple((s.kind, s.parameters) for s in steps)
+    written = tuple((s.kind, s.parameters, s.options) for s in steps)
     results = items(make("derivative", given, steps=written, body=typing.program, types=tuple(types)))
     return results[0] if len(results) == 1 else list(results)
 
 
 def _warn_of_zeros(frame: Frame, call: syntax.Call, step: FunctionValue, program: Program) -> None:
     """Tell of parameters whose derivative is zero, since all paths from them lead through integers or comparisons."""
-    for name in step.parameters if step.kind != "vmap" else ():
+    for name in step.parameters if step.kind not in ("vmap", "fixed_point") else ():
         (at,) = (i for i in program.inputs if i["name"] == name)
         reached = {at}
         cuts: dict[str, None] = {}
@@ -114,7 +166,7 @@ def _operands(
     from tpc.ir.elaborate.calls import bind_arguments
     from tpc.ir.elaborate.expression import evaluate_node
 
-    count = sum(len(s.parameters) for s in steps if s.kind in ("jvp", "hvp"))
+    count = sum(len(s.parameters) for s in steps if s.kind in _DIRECTED)
     cotangents = sum(s.kind == "vjp" for s in steps)
     if cotangents:  # of as many results as there are arguments too many
         more = len(call.arguments) + len(call.keywords) - len(definition.parameters) - count
@@ -150,7 +202,7 @@ class _Typing:
         if step.kind == "vmap":
             return self._mapped(inner, step, names, operands)
         at = [operands[names.index(n)] for n in step.parameters]
-        count = len(at) if step.kind in ("jvp", "hvp") else 0
+        count = len(at) if step.kind in _DIRECTED else 0
         if step.kind == "vjp":
             count = self._cotangents(inner, len(operands) - len(names))
         end = len(operands) - count
@@ -164,11 +216,13 @@ class _Typing:
         labels = [Label(self.call.span), Label(self.definition.name.span, "defined here")]
         by = dict(zip(step.parameters, types, strict=True))
         check_kind(step.kind, self.definition.name.name, by, results, labels)
+        if step.kind == "fixed_point":
+            self._check_state(step.parameters, types, results, labels)
         if count:
             floats = [r for r in results if r.dtype.kind in "fc"]
             self._check_directions(step.kind, directions, floats if step.kind == "vjp" else types)
         match step.kind:
-            case "grad" | "vjp" | "hvp":
+            case "grad" | "vjp" | "hvp" | "fixed_point":
                 return types
             case "value_and_grad":
                 return [results[0], *types]
@@ -176,11 +230,28 @@ class _Typing:
                 return [TensorType(t.dtype, (*t.dims, *t.dims)) for t in types]
             case "jacobian":
                 return [TensorType(r.dtype, (*r.dims, *t.dims)) for r in results for t in types]
-        return results  # jvp, laplacian
+        return results  # jvp, jet, laplacian
+
+    def _check_state(
+        self,
+        names: Sequence[str],
+        types: Sequence[TensorType],
+        results: Sequence[TensorType],
+        labels: Sequence[Label],
+    ) -> None:
+        """What a function makes of a state is a state."""
+        if [r.dims for r in results] != [t.dims for t in types]:
+            raise fail(
+                "E0203",
+                f"`fixed_point` needs a function that gives its {', '.join(f'`{n}`' for n in names)} anew, but "
+                f"{', '.join(map(str, types))} is not {', '.join(map(str, results))}",
+                *labels,
+                help="name the parameters that its results replace, in their order",
+            )
 
     def _cotangents(self, inner: Sequence[FunctionValue], given: int) -> int:
         """How many of the directions are those of the outermost step, which is a `vjp`."""
-        fixed = sum(len(s.parameters) if s.kind in ("jvp", "hvp") else s.kind == "vjp" for s in inner)
+        fixed = sum(len(s.parameters) if s.kind in _DIRECTED else s.kind == "vjp" for s in inner)
         return given - fixed
 
     def _mapped(

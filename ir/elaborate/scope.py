@@ -28,6 +28,7 @@ class FunctionValue:
     kind: str = ""
     parameters: tuple[str, ...] = ()
     of: FunctionValue | None = None
+    options: tuple[tuple[str, float | int], ...] = ()
 
 
 Value = Node | FunctionValue | list["Value"]

@@ -5,8 +5,12 @@ formulas    adjoints of what index notation says
 positions   index positions, and letters put in the places of others
 rules       adjoints of ops that take options
 linalg.tp   adjoints of factorizations, solves and matrix functions, in the language
+matrices    which of these lines holds for a node
+spectral    matrix functions that are written by eigenvectors
 reverse     adjoints of programs, from the results back to the operands
 loops       adjoints of scans, loops and branches
+implicit    fixed points and their derivatives
+krylov      linear systems known by products, with steps in krylov.tp
 forward     tangents, from the operands to the results; the collapsed Laplacian
 transform   `grad`, `jacobian`, `hessian`, `hvp`, `jvp`, `vjp`, `vmap`, `laplacian`
 """

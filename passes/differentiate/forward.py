@@ -10,11 +10,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from tpc.ir.build import input_node, items, make
 from tpc.ir.node import Node, Program, topological
-from tpc.ir.ops.structure import IF, ITEM, LITERAL, REPEAT, SCAN, SIZE
+from tpc.ir.ops.structure import DERIVATIVE, IF, ITEM, LITERAL, REPEAT, SCAN, SIZE
 from tpc.ir.rewrite import rebuilt, replace
 from tpc.passes.differentiate.loops import Fresh, declared
 from tpc.passes.differentiate.reverse import adjoints, carries, is_differentiable, node_adjoints
 from tpc.passes.differentiate.rules import fitted, zeros
+from tpc.passes.differentiate.structure import symmetric_values
 
 _NUMBERS = (LITERAL, SIZE)
 # Linear in the first operand, and in no other: they do with a tangent what they do with a value.
@@ -61,6 +62,10 @@ def node_tangents(node: Node, moving: Mapping[Node, Node], symmetric: Collection
     """The tangents of the results of one node, given those of its operands."""
     if node.op in (SCAN, REPEAT):
         return _loop(node, moving, symmetric)
+    if node.op is DERIVATIVE:
+        from tpc.passes.differentiate import implicit
+
+        return implicit.tangents(node, moving)
     if node.op is IF:
         return _branch(node, moving, symmetric)
     return Apart(node, moving, symmetric).tangents()
@@ -172,8 +177,9 @@ def _loop(node: Node, moving: Mapping[Node, Node], symmetric: Collection[Node]) 
     fresh = Fresh(body)
     ways = {i: fresh(f"d_{i['name']}", i.tensor) for i in operands if is_differentiable(i.type)}
     active = [i for i in ways if operands[i] in moving]
+    known = symmetric_values(body, [i for i in fixed if operands[i] in symmetric])
     while True:  # what is carried moves if it does at the start, or after a pass
-        found = tangents(body.outputs, {i: ways[i] for i in active}, symmetric)
+        found = tangents(body.outputs, {i: ways[i] for i in active}, known)
         more = [i for i, tangent in zip(kept, found, strict=False) if tangent is not None and i not in active]
         if not more:
             break
@@ -220,9 +226,11 @@ def _branch(node: Node, moving: Mapping[Node, Node], symmetric: Collection[Node]
     programs: list[Program] = [node["then"], node["other"]]
     fresh = Fresh(*programs)
     ways = [fresh("direction", operands[k].tensor) for k in active]
-    found = [
-        tangents(p.outputs, {p.inputs[k]: w for k, w in zip(active, ways, strict=True)}, symmetric) for p in programs
-    ]
+    found = []
+    for program in programs:
+        known = symmetric_values(program, [program.inputs[k] for k, a in enumerate(operands) if a in symmetric])
+        moved = {program.inputs[k]: way for k, way in zip(active, ways, strict=True)}
+        found.append(tangents(program.outputs, moved, known))
     results = [k for k, pair in enumerate(zip(*found, strict=True)) if any(t is not None for t in pair)]
     if not results:
         return [None] * len(programs[0].outputs)

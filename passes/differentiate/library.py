@@ -1,4 +1,4 @@
-"""Adjoints that are said in the language, in `linalg.tp`."""
+"""What is said in the language: adjoints in `linalg.tp`, steps of iterations in `krylov.tp`."""
 
 from __future__ import annotations
 
@@ -15,19 +15,24 @@ from tpc.passes.inline import inline
 
 
 @cache
-def _module() -> Checked:
-    path = Path(__file__).with_name("linalg.tp")
+def _module(name: str) -> Checked:
+    path = Path(__file__).with_name(f"{name}.tp")
     return check(Source(path.read_text("utf-8"), path.name))
 
 
 def has(name: str) -> bool:
-    return f"{name}_adjoint" in _module().module.definitions
+    return f"{name}_adjoint" in _module("linalg").module.definitions
 
 
 def applied(name: str, arguments: Sequence[Node]) -> list[Node]:
+    """The results of the adjoint of an op for arguments."""
+    return called("linalg", f"{name}_adjoint", arguments)
+
+
+def called(file: str, name: str, arguments: Sequence[Node]) -> list[Node]:
     """The results of a function of the library for arguments; their sizes are its sizes."""
-    module = _module().module
-    definition = module.definitions[f"{name}_adjoint"]
+    module = _module(file).module
+    definition = module.definitions[name]
     program: Program | None = module.declared(definition, {}, (), [a.tensor for a in arguments])
     if program is None:
         raise InternalError("differentiate", f"{name}: {module.diagnostics.errors[0].title}")

@@ -8,7 +8,7 @@ A loop is run again with the state of every pass collected, and then backwards o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from tpc.dsl.diagnostics import fail
@@ -19,12 +19,22 @@ from tpc.ir.ops.structure import IF, REPEAT, SCAN, SUBSCRIPT, At, Range
 from tpc.ir.rewrite import replace
 from tpc.ir.types import INT, TensorType
 from tpc.passes.differentiate.rules import fitted, zeros
+from tpc.passes.differentiate.structure import symmetric_values
 
-Inner = Callable[[Sequence[Node], Sequence["Node | None"], Sequence[Node]], "list[Node | None]"]
+Inner = Callable[[Sequence[Node], Sequence["Node | None"], Sequence[Node], Collection[Node]], "list[Node | None]"]
 
 
-def adjoint(node: Node, bars: Sequence[Node | None], active: Sequence[bool], inner: Inner) -> list[Node | None]:
+def adjoint(
+    node: Node, bars: Sequence[Node | None], active: Sequence[bool], symmetric: Collection[Node], inner: Inner
+) -> list[Node | None]:
     """The adjoints of the operands of a loop or branch.
+
+    Parameters
+    ----------
+    active, symmetric
+        Which operands count, and the values that are known to be symmetric matrices.
+    inner
+        The adjoints of a graph.
 
     Raises
     ------
@@ -32,15 +42,17 @@ def adjoint(node: Node, bars: Sequence[Node | None], active: Sequence[bool], inn
         If the number of passes is not known before the loop runs (E0608).
     """
     if node.op is IF:
-        return _branch(node, bars, active, inner)
-    return _Scan(node, bars, active, inner).run()
+        return _branch(node, bars, active, symmetric, inner)
+    return _Scan(node, bars, active, symmetric, inner).run()
 
 
 def _floats(type: TensorType) -> bool:
     return type.dtype.kind in "fc"
 
 
-def _branch(node: Node, bars: Sequence[Node | None], active: Sequence[bool], inner: Inner) -> list[Node | None]:
+def _branch(
+    node: Node, bars: Sequence[Node | None], active: Sequence[bool], symmetric: Collection[Node], inner: Inner
+) -> list[Node | None]:
     types = node.type if isinstance(node.type, tuple) else (node.type,)
     given = [b if b is not None else zeros(t) for b, t in zip(bars, types, strict=True)]
     operands = node.args[1:]
@@ -51,7 +63,8 @@ def _branch(node: Node, bars: Sequence[Node | None], active: Sequence[bool], inn
         fresh = Fresh(program)
         more = [fresh(f"bar{k}", b.tensor) for k, b in enumerate(given)]
         usable = [m if _floats(o.tensor) else None for m, o in zip(more, program.outputs, strict=True)]
-        found = inner(program.outputs, usable, [program.inputs[k] for k in asked])
+        known = symmetric_values(program, [program.inputs[k] for k, a in enumerate(operands) if a in symmetric])
+        found = inner(program.outputs, usable, [program.inputs[k] for k in asked], known)
         outputs = [
             fitted(f, operands[k].tensor) if f is not None else zeros(operands[k].tensor)
             for f, k in zip(found, asked, strict=True)
@@ -107,8 +120,15 @@ class Fresh:
 class _Scan:
     """The adjoint of one loop; a `repeat` with a known number of passes is a scan without results."""
 
-    def __init__(self, node: Node, bars: Sequence[Node | None], active: Sequence[bool], inner: Inner) -> None:
-        self.node, self.active, self.inner = node, active, inner
+    def __init__(
+        self,
+        node: Node,
+        bars: Sequence[Node | None],
+        active: Sequence[bool],
+        symmetric: Collection[Node],
+        inner: Inner,
+    ) -> None:
+        self.node, self.active, self.symmetric, self.inner = node, active, symmetric, inner
         body: Program = node["body"]
         self.states: int = node["state"]
         if node.op is REPEAT:
@@ -116,7 +136,7 @@ class _Scan:
                 raise fail(
                     "E0608",
                     "a `repeat` whose number of passes depends on its values has no derivative",
-                    help="give a fixed number of passes, without `until`",
+                    help="give a fixed number of passes, or take `fixed_point(F, x)` where x = F(x) is sought",
                 )
             self.extent = node["count"]
             counter = Fresh(body)("pass", TensorType(INT))
@@ -148,15 +168,18 @@ class _Scan:
         given = [fresh(f"given{k}", _of(self.bars[k]).tensor) for k in stacked]
         here = make("sub", (size(self.extent - 1), turn))
         now = {counter: here, **{s: _row(w, here) for s, w in zip(kept, whole, strict=True)}}
-        outputs = replace([*body.outputs, *(row for row, _ in rows.values())], now)
-        wanted = [*(now[kept[k]] for k in moving), *(fixed[k] for k in whole_asked), *outputs[len(body.outputs) :]]
-        outputs = outputs[: len(body.outputs)]
+        operands = node.args[states : states + len(fixed)]
+        known = list(symmetric_values(body, [i for i, a in zip(fixed, operands, strict=True) if a in self.symmetric]))
+        sought, said = [row for row, _ in rows.values()], [n for n, _ in body.facts]
+        there = iter(replace([*body.outputs, *sought, *known, *said], now))
+        outputs, sought, known, said = ([next(there) for _ in part] for part in (body.outputs, sought, known, said))
+        wanted = [*(now[kept[k]] for k in moving), *(fixed[k] for k in whole_asked), *sought]
         cotangents: list[Node | None] = [None] * len(outputs)
         for k, bar in zip(moving, carried, strict=True):
             cotangents[k] = bar
         for k, array in zip(stacked, given, strict=True):
             cotangents[k] = _row(array, here)
-        found = self.inner(outputs, cotangents, wanted)
+        found = self.inner(outputs, cotangents, wanted, known)
         middle = len(moving) + len(totals)
         shares = [_Share.of(f) for f in found[len(moving) : middle]]
         back = [_or_zeros(f, s.tensor) for f, s in zip(found[: len(moving)], carried, strict=True)]
@@ -168,10 +191,10 @@ class _Scan:
             f"{body.name}_adjoint",
             (turn, *carried, *(totals[n] for n, _ in added), *whole, *given, *fixed),
             (*back, *sums, *parts, *factors),
-            facts=body.facts,
+            facts=[(n, f) for n, (_, f) in zip(said, body.facts, strict=True)],
         )
         start = [*(_of(self.bars[k]) for k in moving), *(zeros(totals[n].tensor) for n, _ in added)]
-        rest = [*collected, *(_of(self.bars[k]) for k in stacked), *node.args[states : states + len(fixed)]]
+        rest = [*collected, *(_of(self.bars[k]) for k in stacked), *operands]
         result: list[Node | None] = [None] * len(node.args)
         if not backward.outputs:
             return result

@@ -6,20 +6,17 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 
 from tpc.dsl.diagnostics import Label, TpcError
-from tpc.ir.build import cast, items, literal, literal_value, make
-from tpc.ir.dims import is_nonnegative
+from tpc.ir.build import cast, literal, literal_value, make
 from tpc.ir.formula import Access, Apply, Literal, Scalar
 from tpc.ir.node import Node, topological
 from tpc.ir.notes import place
-from tpc.ir.ops.structure import IF, ITEM, REPEAT, SCAN, SUBSCRIPT, At
+from tpc.ir.ops.structure import DERIVATIVE, IF, ITEM, REPEAT, SCAN, SUBSCRIPT, At
 from tpc.ir.scalar import SCALARS
 from tpc.ir.types import TensorType
-from tpc.passes.differentiate import library
+from tpc.passes.differentiate import matrices
 from tpc.passes.differentiate.formulas import adjoint, no_derivative
-from tpc.passes.differentiate.rules import CUT, RULES, fitted, part, zeros
+from tpc.passes.differentiate.rules import CUT, RULES, fitted, zeros
 from tpc.passes.differentiate.scalars import NOT_HOLOMORPHIC, derivatives, is_one, is_zero, put
-
-_MATRIX_FUNCTIONS = frozenset(["expm", "logm", "sqrtm", "matpow"])
 
 
 def adjoints(
@@ -146,15 +143,20 @@ class _Reverse:
         name = node.op.name
         if name in CUT:
             return [None] * len(node.args)
+        if node.op is DERIVATIVE:
+            from tpc.passes.differentiate import implicit
+
+            given = [zeros(t) if b is None else b for b, t in zip(bars, types_of(node), strict=True)]
+            return implicit.adjoint(node, given, self.active)
         if node.op in (SCAN, REPEAT, IF):
-            return loops.adjoint(node, bars, [a in self.active for a in node.args], self._inner)
+            return loops.adjoint(node, bars, [a in self.active for a in node.args], self.symmetric, adjoints)
         whole = [zeros(t) if b is None else b for b, t in zip(bars, types_of(node), strict=True)]
         if name in RULES:
             return RULES[name](node, whole)
         if name in SCALARS:
             return self._elementwise(node, whole[0])
         if node.op.group == "linalg":
-            return self._linear_algebra(node, whole)
+            return matrices.adjoint(node, bars, whole, self.active, self.symmetric)
         types = [a.tensor for a in node.args]
         formula = node.op.formula(types, dict(node.attributes))
         if formula is None:
@@ -187,50 +189,6 @@ class _Reverse:
             counts = operand in self.active and not is_zero(line)
             found.append(_times(bar, put(line, operands), values) if counts else None)
         return found
-
-    def _linear_algebra(self, node: Node, bars: Sequence[Node]) -> Sequence[Node | None]:
-        name, args = node.op.name, list(node.args)
-        if name == "solve_triangular":
-            name = "solve_lower" if node["lower"] else "solve_upper"
-        if name == "lstsq" and is_nonnegative(args[0].tensor.dims[-2] - args[0].tensor.dims[-1]):
-            name = "lstsq_tall"
-        if len(args) == 2 and args[1].tensor.rank == 1:
-            name += "_vector"
-        if args[0].tensor.rank > 2 and library.has(f"{name}_batch"):
-            name += "_batch"
-        if args[0] in self.symmetric and library.has(f"{name}_symmetric"):
-            name += "_symmetric"
-        if name in _MATRIX_FUNCTIONS:
-            corner = self._corner(node, bars[0])
-            if name != "matpow" or args[1] not in self.active:
-                return [corner, *([None] * (len(args) - 1))]
-            return [corner, *library.applied("matpow_power", [args[0], node, bars[0]])]
-        if name == "qr" and not is_nonnegative(args[0].tensor.dims[-2] - args[0].tensor.dims[-1]):
-            raise no_derivative("qr of a wide matrix", "its columns are not independent")
-        if not library.has(name):
-            raise no_derivative(node.op.name, "it has none in the language yet")
-        values = [*args, *items(node)]
-        if any(v.tensor.dtype.kind == "c" for v in values):
-            if name.removesuffix("_batch") not in ("inv", "solve", "solve_vector", "det", "logdet"):
-                raise no_derivative(f"{name} of complex matrices", "only that of real ones is there yet")
-            values = [make("conj", (v,)) for v in values]
-        found = library.applied(name, [*values, *bars])
-        if name == "eigh":
-            found = [make("mul", (literal(0.5), make("add", (found[0], make("transpose", (found[0],))))))]
-        return found
-
-    def _corner(self, node: Node, bar: Node) -> Node:
-        """The adjoint of a matrix function: f([A, E; 0, A]) has its derivative along E in the corner (Mathias 1996)."""
-        a = node.args[0]
-        n = a.tensor.dims[-1]
-        turned = make("transpose", (a,))
-        upper = make("concat", (turned, bar), axis=-1)
-        lower = make("concat", (zeros(a.tensor), turned), axis=-1)
-        whole = make(node.op, (make("concat", (upper, lower), axis=-2), *node.args[1:]), **dict(node.attributes))
-        return part(part(whole, -2, 0, n), -1, n, n)
-
-    def _inner(self, outputs: Sequence[Node], bars: Sequence[Node | None], wanted: Sequence[Node]) -> list[Node | None]:
-        return adjoints(outputs, bars, wanted, self.symmetric)
 
 
 SHORT = 16  # entries of a vector that are looked at one by one

@@ -83,6 +83,16 @@ def _reshape(node: Node, bars: Sequence[Node]) -> list[Node | None]:
     return [make("reshape", (bars[0],), dims=node.args[0].tensor.dims)]
 
 
+@rule("after")
+def _after(node: Node, bars: Sequence[Node]) -> list[Node | None]:
+    return [bars[0], None]
+
+
+@rule("require")
+def _require(node: Node, bars: Sequence[Node]) -> list[Node | None]:
+    return [bars[0], None]
+
+
 @rule("broadcast_to")
 def _broadcast(node: Node, bars: Sequence[Node]) -> list[Node | None]:
     return [bars[0]]  # `fitted` sums it
@@ -287,7 +297,47 @@ def _cumsum(node: Node, bars: Sequence[Node]) -> list[Node | None]:
 
 @rule("cumprod")
 def _cumprod(node: Node, bars: Sequence[Node]) -> list[Node | None]:
-    return [make("div", (_backwards(make("mul", (bars[0], node)), node["axis"]), node.args[0]))]
+    """By the recurrence that it is: no quotient, since factors may be zero."""
+    axis = _last_axis(node)
+    x, value, bar = (_moved(n, axis, 0) for n in (node.args[0], node, bars[0]))
+    first = TensorType(value.tensor.dtype, (1, *value.tensor.dims[1:]))
+    ones = make("ones", dims=first.dims, dtype=first.dtype)
+    states, bar = make("concat", (ones, value), axis=0), make("concat", (zeros(first), bar), axis=0)
+    return [_moved(_recurrence(x, states, bar)[0], 0, axis)]
+
+
+@rule("linear_scan")
+def _linear_scan(node: Node, bars: Sequence[Node]) -> list[Node | None]:
+    a, _, x = node.args
+    by_factor, by_term, by_start = _recurrence(a, node, bars[0])
+    own = a.tensor.dims[1:]
+    spread = (a.tensor.dims[0], *(1,) * (x.tensor.rank - len(own)), *own)
+    by_factor = fitted(by_factor, TensorType(a.tensor.dtype, spread))
+    return [make("reshape", (by_factor,), dims=a.tensor.dims), by_term, by_start]
+
+
+def _recurrence(a: Node, states: Node, bar: Node) -> tuple[Node, Node, Node]:
+    """The adjoints of factors, terms and start of a linear recurrence, which is one backwards."""
+    steps = a.tensor.dims[0]
+    earlier = make("flip", (part(bar, 0, 0, steps),), axis=0)
+    last = _entry(bar, steps)
+    turned = make("linear_scan", (make("flip", (_conjugated(a),), axis=0), earlier, last))
+    through = make("flip", (turned,), axis=0)
+    later = part(through, 0, 1, steps)
+    return make("mul", (later, _conjugated(part(states, 0, 0, steps)))), later, _entry(through, 0)
+
+
+def _entry(node: Node, position: DimLike) -> Node:
+    """One entry along the first axis."""
+    rest = [Range(0, dim, 1) for dim in node.tensor.dims[1:]]
+    return make(SUBSCRIPT, (node,), items=(At(position), *rest))
+
+
+def _moved(node: Node, source: int, target: int) -> Node:
+    """An array with an axis at another place."""
+    axes = [n for n in range(node.tensor.rank) if n != source]
+    axes.insert(target, source)
+    return node if source == target else make("permute", (node,), axes=tuple(axes))
 
 
 def _backwards(node: Node, axis: int) -> Node:

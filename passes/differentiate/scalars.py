@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from tpc.ir.formula import Access, Literal, Scalar, mapped
+from tpc.ir.formula import Access, Apply, Literal, Scalar, mapped
 from tpc.ir.op import Op
 from tpc.ir.types import F64, TensorType
 
@@ -106,8 +106,19 @@ def _read(names: list[str], line: str) -> Scalar:
 
 
 def put(derivative: Scalar, operands: tuple[Scalar, ...]) -> Scalar:
-    """A derivative with scalars in the places of operands and value."""
-    return mapped(derivative, lambda s: operands[s.operand] if isinstance(s, Access) else s)
+    """A derivative with scalars in the places of operands and value, and without the numbers that cancel."""
+
+    def change(scalar: Scalar) -> Scalar:
+        match scalar:
+            case Access(operand=operand):
+                return operands[operand]
+            case Apply(function="sub", arguments=(Literal(value=int(x)), Literal(value=int(y)))) if x >= y:
+                return Literal(str(x - y))
+            case Apply(function="pow", arguments=(base, Literal(value=1))):
+                return base
+        return scalar
+
+    return mapped(derivative, change)
 
 
 def is_zero(scalar: Scalar) -> bool:

@@ -10,23 +10,29 @@ from functools import partial
 
 from tpc.ir.build import cast, input_node, items, literal, literal_value, make
 from tpc.ir.dims import Dim, DimLike, divide, is_nonnegative, product, substitute
-from tpc.ir.facts import analyse
 from tpc.ir.node import Node, Program
 from tpc.ir.ops.structure import DERIVATIVE, SCAN, SUBSCRIPT, At, Range
 from tpc.ir.rewrite import everywhere, map_programs, ordered_facts, replace, rewrite
 from tpc.ir.sizes import with_sizes
 from tpc.ir.types import INT, TensorType
-from tpc.passes.differentiate import forward
+from tpc.passes.differentiate import forward, implicit
 from tpc.passes.differentiate.loops import Fresh, declared, share_loops
 from tpc.passes.differentiate.reverse import adjoints
 from tpc.passes.differentiate.rules import fitted, is_euclidean, zeros
+from tpc.passes.differentiate.spectral import as_matrix_function
+from tpc.passes.differentiate.structure import along_facts, symmetric_values
 from tpc.passes.inline import inline
 from tpc.passes.respell import respell
 from tpc.passes.vectorise import vectorise
 
 
-def differentiate(program: Program) -> Program:
+def differentiate(program: Program, keep_fixed_points: bool = False) -> Program:
     """The program without `grad`, `jacobian` and the others.
+
+    Parameters
+    ----------
+    keep_fixed_points
+        Leave fixed points as they are, since their derivatives do not depend on how they are found.
 
     Raises
     ------
@@ -35,6 +41,8 @@ def differentiate(program: Program) -> Program:
     """
     if not any(node.op is DERIVATIVE for node in program.walk()):
         return program
+    if not keep_fixed_points:  # which those of derivatives are among
+        program = differentiate(program, True)
     taken: dict[Node, list[Node]] = {}
 
     def change(node: Node) -> Node:
@@ -42,8 +50,8 @@ def differentiate(program: Program) -> Program:
             position: int = node["position"]
             return taken[node.args[0]][position]
         if node.op is not DERIVATIVE:
-            return map_programs(node, differentiate)
-        results = _meaning(node)
+            return map_programs(node, lambda inner: differentiate(inner, keep_fixed_points))
+        results = _meaning(node, keep_fixed_points)
         taken[node] = results
         return results[0] if len(results) == 1 else node
 
@@ -54,25 +62,29 @@ def differentiate(program: Program) -> Program:
     return program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts))
 
 
-def _meaning(node: Node) -> list[Node]:
+def _meaning(node: Node, keep_fixed_points: bool) -> list[Node]:
     """The results of a derivative, applied."""
     body: Program = node["body"]
-    steps: Sequence[tuple[str, tuple[str, ...]]] = node["steps"]
+    steps: Sequence[tuple[str, tuple[str, ...], implicit.Options]] = node["steps"]
     types = []
     for operand, parameter in zip(node.args, body.inputs, strict=False):
-        maps = sum(kind == "vmap" and (not names or parameter["name"] in names) for kind, names in steps)
+        maps = sum(kind == "vmap" and (not names or parameter["name"] in names) for kind, names, _ in steps)
         types.append(TensorType(operand.tensor.dtype, operand.tensor.dims[maps:]))
     made = _prepared(with_sizes(body, _sizes(body, types)))
     count = len(made.inputs)
-    for number, (kind, names) in enumerate(steps):
+    for number, (kind, names, options) in enumerate(steps):
         own = {i["name"]: i for i in made.inputs[:count]}
         at = [own[name] for name in names or own]
+        if kind == implicit.KIND:
+            is_last = number == len(steps) - 1
+            made = _fixed_point(made, at, options, keep_fixed_points or not is_last)
+            continue
         if kind != "vmap":
-            made = _STEPS[kind](made, at)
+            made = _STEPS[kind](made, at, **dict(options))
             continue
         at += made.inputs[count:]
         first = made.inputs.index(at[0])
-        around = sum(k == "vmap" and (not n or first >= count or at[0]["name"] in n) for k, n in steps[number + 1 :])
+        around = sum(k == "vmap" and (not n or first >= count or at[0]["name"] in n) for k, n, _ in steps[number + 1 :])
         made = vmap(made, at, node.args[first].tensor.dims[around])
     given = {i: cast(a, i.tensor.dtype) for i, a in zip(made.inputs, node.args, strict=True)}
     outputs = share_loops(replace(made.outputs, given))
@@ -85,11 +97,13 @@ def _prepared(program: Program) -> Program:
 
     Loops that can be made at once are, since their adjoints are then products, and not sums from pass to pass.
     """
-    return vectorise(respell(everywhere(inline(differentiate(program)), _smooth)))
+    return vectorise(respell(everywhere(inline(differentiate(program, True)), _smooth)))
 
 
 def _smooth(node: Node) -> Node:
-    """The square of a norm as a sum of squares, which has derivatives at 0."""
+    """The square of a norm as a sum of squares, which has derivatives at 0; and functions of matrices as such."""
+    if node.op.name == "matmul":
+        return as_matrix_function(node)
     is_square = node.op.name == "square" or (node.op.name == "pow" and literal_value(node.args[1]) == 2)
     if not is_square or node.args[0].op.name != "norm" or node.tensor.dtype.kind != "f":
         return node
@@ -155,12 +169,6 @@ def _solved(have: DimLike, want: DimLike) -> tuple[str, DimLike] | None:
 # ---- steps
 
 
-def symmetric_values(program: Program) -> set[Node]:
-    """The values of a program that are known to be symmetric matrices."""
-    facts = analyse(program)
-    return {n for n in program.nodes if any(f.name == "symmetric" for f in facts.get(n, ()))}
-
-
 def _adjoints(program: Program, bars: Sequence[Node | None], wanted: Sequence[Node]) -> list[Node]:
     found = adjoints(program.outputs, bars, wanted, symmetric_values(program))
     return [zeros(w.tensor) if f is None else fitted(f, w.tensor) for f, w in zip(found, wanted, strict=True)]
@@ -178,18 +186,19 @@ def _gradients(program: Program, at: Sequence[Node]) -> list[Node]:
 
 
 def _grad(program: Program, at: Sequence[Node]) -> Program:
-    return _with_outputs(program, _gradients(program, at))
+    return _with_outputs(program, along_facts(program, at, _gradients(program, at)))
 
 
 def _value_and_grad(program: Program, at: Sequence[Node]) -> Program:
-    return _with_outputs(program, [program.outputs[0], *_gradients(program, at)])
+    return _with_outputs(program, [program.outputs[0], *along_facts(program, at, _gradients(program, at))])
 
 
 def vjp(program: Program, at: Sequence[Node]) -> Program:
     """The program of the adjoints of some inputs; further inputs are those of the results that are floats."""
     fresh = Fresh(program)
     bars = [fresh("bar", o.tensor) if o.tensor.dtype.kind in "fc" else None for o in program.outputs]
-    return _with_outputs(program, _adjoints(program, bars, at), *(b for b in bars if b is not None))
+    found = along_facts(program, at, _adjoints(program, bars, at))
+    return _with_outputs(program, found, *(b for b in bars if b is not None))
 
 
 def jvp(program: Program, at: Sequence[Node]) -> Program:
@@ -197,6 +206,22 @@ def jvp(program: Program, at: Sequence[Node]) -> Program:
     fresh = Fresh(program)
     directions = {i: fresh("direction", i.tensor) for i in at}
     return _with_outputs(program, _tangents(program, directions), *directions.values())
+
+
+def _fixed_point(program: Program, at: Sequence[Node], options: implicit.Options, is_kept: bool) -> Program:
+    if not is_kept:
+        return implicit.written_out(program, at, options)
+    return _with_outputs(program, implicit.kept(program, at, program.inputs, options))
+
+
+def _jet(program: Program, at: Sequence[Node], order: int = 2) -> Program:
+    """The derivative of an order along one direction: values of lower orders are shared, as their nodes are equal."""
+    fresh = Fresh(program)
+    directions = {i: fresh("direction", i.tensor) for i in at}
+    made = program
+    for _ in range(order):
+        made = respell(_with_outputs(made, _tangents(made, directions)))
+    return _with_outputs(program, made.outputs, *directions.values())
 
 
 def _hvp(program: Program, at: Sequence[Node]) -> Program:
@@ -213,9 +238,9 @@ def _jacobian(program: Program, at: Sequence[Node]) -> Program:
             rows, columns = product(output.tensor.dims), product(x.tensor.dims)
             dims = (*output.tensor.dims, *x.tensor.dims)
             if _is_less(rows, columns, output.tensor.rank, x.tensor.rank):
-                (found,) = _along(one, output.tensor, partial(_row_of, one, x))
+                (found,) = _along(one, _Units(output.tensor), partial(_row_of, one, x))
             else:
-                (found,) = _along(one, x.tensor, partial(_column_of, one, x))
+                (found,) = _along(one, _Units(x.tensor), partial(_column_of, one, x))
                 found = make("transpose", (_reshaped(found, columns, rows),))
             outputs.append(_reshaped(found, *dims))
     return _with_outputs(program, outputs)
@@ -241,46 +266,72 @@ def _is_less(rows: DimLike, columns: DimLike, row_rank: int, column_rank: int) -
 
 def _hessian(program: Program, at: Sequence[Node]) -> Program:
     (x,) = at
-    slope = _grad(program, at)
-    (whole,) = _along(slope, x.tensor, partial(_column_of, slope, x))
+    slope = _with_outputs(program, _gradients(program, at))
+    (whole,) = _along(slope, _Units(x.tensor), partial(_column_of, slope, x))
     return _with_outputs(program, [_reshaped(whole, *x.tensor.dims, *x.tensor.dims)])
 
 
-def _laplacian(program: Program, at: Sequence[Node]) -> Program:
-    """Second derivatives added up on their way; where a loop is on the way, the trace of the Hessian."""
+def _laplacian(program: Program, at: Sequence[Node], samples: int = 0, seed: int = 0) -> Program:
+    """Second derivatives added up on their way; where a loop is on the way, the trace of the Hessian.
+
+    With samples, an estimate: the mean of second derivatives along random signs (Hutchinson 1990).
+    """
     (x,), (value,) = at, program.outputs
+    axes = _Units(x.tensor) if not samples else _Signs(x.tensor, samples, seed)
     if not forward.has_loops([value]):
-        found = forward.laplacian(value, x, symmetric_values(program), lambda body: _along(program, x.tensor, body))
-        return _with_outputs(program, [zeros(value.tensor) if found is None else fitted(found, value.tensor)])
-    slope = _grad(program, at)
+        known = symmetric_values(program)
+        found = forward.laplacian(value, x, known, lambda body: _along(program, axes, body))
+        total = zeros(value.tensor) if found is None else fitted(found, value.tensor)
+    else:
+        slope = _with_outputs(program, _gradients(program, at))
 
-    def curvature(unit: Node) -> list[Node]:
-        (change,) = _tangents(slope, {x: unit})
-        return [make("sum", (make("mul", (change, unit)),), axis=None, keepdims=False)]
+        def curvature(way: Node) -> list[Node]:
+            (change,) = _tangents(slope, {x: way})
+            return [make("sum", (make("mul", (change, way)),), axis=None, keepdims=False)]
 
-    return _with_outputs(program, [make("sum", _along(slope, x.tensor, curvature), axis=None, keepdims=False)])
+        total = make("sum", _along(slope, axes, curvature), axis=None, keepdims=False)
+    return _with_outputs(program, [make("div", (total, literal(samples))) if samples else total])
 
 
-def _along(program: Program, type: TensorType, values: Callable[[Node], Sequence[Node]]) -> list[Node]:
-    """Values for every unit of a type, stacked along a first axis: a loop over the entries."""
-    count = product(type.dims)
+class _Units:
+    """The arrays that are 1 at one entry and 0 elsewhere."""
+
+    def __init__(self, type: TensorType) -> None:
+        self.type, self.count = type, product(type.dims)
+
+    def at(self, counter: Node) -> Node:
+        type = self.type
+        if not type.dims:
+            return cast(literal(1.0), type.dtype) if not type.dtype.is_weak else literal(1.0)
+        dtype = None if type.dtype.is_weak else type.dtype
+        return self._row(make("eye", (), i=self.count, j=self.count, dtype=dtype), counter)
+
+    def _row(self, rows: Node, counter: Node) -> Node:
+        row = make(SUBSCRIPT, (rows, counter), items=(At(None), Range(0, rows.tensor.dims[1], 1)))
+        return row if len(self.type.dims) == 1 else make("reshape", (row,), dims=self.type.dims)
+
+
+class _Signs(_Units):
+    """Arrays of random signs."""
+
+    def __init__(self, type: TensorType, samples: int, seed: int) -> None:
+        self.type, self.count = type, samples
+        dims = (samples, product(type.dims))
+        self.rows = make("rademacher", (), dims=dims, seed=seed, dtype=None if type.dtype.is_weak else type.dtype)
+
+    def at(self, counter: Node) -> Node:
+        return self._row(self.rows, counter)
+
+
+def _along(program: Program, axes: _Units, values: Callable[[Node], Sequence[Node]]) -> list[Node]:
+    """Values for every one of some directions, stacked along a first axis: a loop over them."""
     counter = input_node("entry", TensorType(INT))
-    inner = values(_unit(counter, type))
+    inner = values(axes.at(counter))
     if not inner:
         return []
     inputs = (counter, *program.inputs)
     body = declared(Program(f"{program.name}_along", inputs, inner, facts=program.facts))
-    return items(make(SCAN, program.inputs, body=body, state=0, extent=count))
-
-
-def _unit(counter: Node, type: TensorType) -> Node:
-    """The array that is 1 at one entry and 0 elsewhere."""
-    count = product(type.dims)
-    if not type.dims:
-        return cast(literal(1.0), type.dtype) if not type.dtype.is_weak else literal(1.0)
-    whole = make("eye", (), i=count, j=count, dtype=None if type.dtype.is_weak else type.dtype)
-    row = make(SUBSCRIPT, (whole, counter), items=(At(None), Range(0, count, 1)))
-    return row if len(type.dims) == 1 else make("reshape", (row,), dims=type.dims)
+    return items(make(SCAN, program.inputs, body=body, state=0, extent=axes.count))
 
 
 def vmap(program: Program, at: Sequence[Node], lead: DimLike) -> Program:
@@ -298,7 +349,7 @@ def vmap(program: Program, at: Sequence[Node], lead: DimLike) -> Program:
     return Program(program.name, inputs, items(loop), facts=known)
 
 
-_STEPS = {
+_STEPS: dict[str, Callable[..., Program]] = {
     "grad": _grad,
     "value_and_grad": _value_and_grad,
     "vjp": vjp,
@@ -307,6 +358,7 @@ _STEPS = {
     "jacobian": _jacobian,
     "hessian": _hessian,
     "laplacian": _laplacian,
+    "jet": _jet,
 }
 
 

@@ -16,7 +16,7 @@ from tpc.ir.dims import named
 from tpc.ir.node import Node, Program
 
 if TYPE_CHECKING:
-    from tpc.compiled import Specialised
+    from tpc.specialised import Specialised
 
 
 class Routine:
@@ -39,8 +39,8 @@ class Routine:
         self._plain: Program | None = None
         self._refused: dict[tuple[int, ...], bool] = {}
 
-    def __call__(self, sizes: Mapping[str, int], *arrays: Any, **keywords: int) -> tuple[Any, ...]:
-        """The results as tensors that know how they came about; `keywords` are those of `sizes` that the code takes."""
+    def __call__(self, sizes: Mapping[str, int], *arrays: Any) -> tuple[Any, ...]:
+        """The results as tensors that know how they came about."""
         wanted = tuple(k for k, a in enumerate(arrays) if _is_tensor(a) and a.requires_grad)
         if wanted and self.special.backend == "torch" and not self.has_derivative(wanted):
             return self.run(sizes, arrays)  # as torch itself differentiates it
@@ -59,12 +59,12 @@ class Routine:
 
     @property
     def program(self) -> Program:
-        """The program without calls and derivatives."""
+        """The program without calls and derivatives, but for fixed points, which are differentiated as such."""
         from tpc.passes.differentiate import differentiate
         from tpc.passes.inline import inline
 
         if self._plain is None:
-            self._plain = inline(differentiate(self.whole(self.special.program)))
+            self._plain = inline(differentiate(self.whole(self.special.program), keep_fixed_points=True))
         return self._plain
 
     def has_derivative(self, wanted: tuple[int, ...]) -> bool:

@@ -1,0 +1,1 @@
+"""Derivatives beside those of torch and jax: `python -m benchmarks derivatives`."""

@@ -1,0 +1,88 @@
+"""Adjoints of linear algebra: which line of `linalg.tp` holds for a node."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from tpc.ir.build import items, literal, make
+from tpc.ir.dims import is_nonnegative
+from tpc.ir.node import Node
+from tpc.ir.types import F64, TensorType
+from tpc.passes.differentiate import library
+from tpc.passes.differentiate.formulas import no_derivative
+from tpc.passes.differentiate.rules import part, zeros
+
+_MATRIX_FUNCTIONS = ("expm", "logm", "sqrtm")
+_SAME_FOR_COMPLEX = ("inv", "solve", "solve_vector", "det", "logdet")
+
+
+def adjoint(
+    node: Node,
+    bars: Sequence[Node | None],
+    whole: Sequence[Node],
+    active: Collection[Node],
+    symmetric: Collection[Node],
+) -> Sequence[Node | None]:
+    """What a node of linear algebra adds to the adjoints of its operands.
+
+    Parameters
+    ----------
+    bars, whole
+        Adjoints of its results: None where a result does not count, and with zeros in these places.
+    """
+    name, args = _form(node, bars, symmetric), list(node.args)
+    if name.removesuffix("_symmetric") == "matpow":
+        base = library.applied(name, [*args, node, whole[0]])[0] if name != "matpow" else _corner(node, whole[0])
+        power = library.applied("matpow_power", [args[0], node, whole[0]])[0] if args[1] in active else None
+        return [base, power]
+    if name in _MATRIX_FUNCTIONS:
+        return [_corner(node, whole[0])]
+    if name == "qr" and not is_nonnegative(args[0].tensor.dims[-2] - args[0].tensor.dims[-1]):
+        raise no_derivative("qr of a wide matrix", "its columns are not independent")
+    if not library.has(name):
+        raise no_derivative(node.op.name, "it has none in the language yet")
+    values = [*args, *items(node)]
+    if any(v.tensor.dtype.kind == "c" for v in values):
+        if name.removesuffix("_batch") not in _SAME_FOR_COMPLEX:
+            raise no_derivative(f"{name} of complex matrices", "only that of real ones is there yet")
+        values = [make("conj", (v,)) for v in values]
+    more = [literal(_nearly_equal(args[0].tensor))] if node.op.name in ("eigh", "svd") else []
+    return library.applied(name, [*values, *whole, *more])
+
+
+def _form(node: Node, bars: Sequence[Node | None], symmetric: Collection[Node]) -> str:
+    """The name of an op with what the operands and results say about its adjoint."""
+    name, args = node.op.name, node.args
+    if name == "solve_triangular":
+        name = "solve_lower" if node["lower"] else "solve_upper"
+    if name == "lstsq" and is_nonnegative(args[0].tensor.dims[-2] - args[0].tensor.dims[-1]):
+        name = "lstsq_tall"
+    if name in ("eigh", "svd"):
+        vectors, values = (bars[1:], bars[:1]) if name == "eigh" else (bars[::2], bars[1:2])
+        if all(b is None for b in vectors):
+            return f"{name}_values"
+        if values[0] is None:
+            return f"{name}_vectors"
+    if len(args) == 2 and args[1].tensor.rank == 1:
+        name += "_vector"
+    if args[0].tensor.rank > 2 and library.has(f"{name}_batch"):
+        name += "_batch"
+    if args[0] in symmetric and library.has(f"{name}_symmetric"):
+        name += "_symmetric"
+    return name
+
+
+def _nearly_equal(type: TensorType) -> float:
+    """The distance of eigenvalues, as a part of their norm, up to which they may be equal but for rounding."""
+    return 1e-12 if type.dtype is F64 else 1e-5
+
+
+def _corner(node: Node, bar: Node) -> Node:
+    """The adjoint of a matrix function: f([A, E; 0, A]) has its derivative along E in the corner (Mathias 1996)."""
+    a = node.args[0]
+    n = a.tensor.dims[-1]
+    turned = make("transpose", (a,))
+    upper = make("concat", (turned, bar), axis=-1)
+    lower = make("concat", (zeros(a.tensor), turned), axis=-1)
+    whole = make(node.op, (make("concat", (upper, lower), axis=-2), *node.args[1:]), **dict(node.attributes))
+    return part(part(whole, -2, 0, n), -1, n, n)
