@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tpc.backends.code import Lines, dim_source, number, shape_source
+from tpc.backends.contract import Head
 from tpc.backends.names import spelled
 from tpc.ir.dims import Dim, DimLike, dim_text, multiply, names_of, product
 from tpc.ir.dims import named as named_size
@@ -88,7 +89,10 @@ class Opening:
             dims = [dim_source(d, self.sizes) for d in type.dims]
             self.lines.write(f"_shape({parameter!r}, {parameter}, {shape_source(dims)})")
         self.constraints()
+        checks = self.lines.count
         self.formats()
+        known = {n: self.sizes[n] for n in sorted(self.bound | set(self.function.keyword_sizes))}
+        self.function.head = Head(checks, self.lines.count - checks, known)
         return self.lines.lines
 
     def needed(self) -> set[str]:

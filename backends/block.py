@@ -7,16 +7,20 @@ once by an operation that reads well with it inside.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from tpc.backends import control
 from tpc.backends.arguments import type_text
 from tpc.backends.code import Value, fill, repeats, shape_source, tidy
 from tpc.backends.dialect import Site
+from tpc.backends.lifetimes import Lifetimes
 from tpc.backends.names import spelled, words
 from tpc.backends.notation import formula_value
+from tpc.backends.subscripts import write_subscript
 from tpc.dsl.diagnostics import InternalError, fail
-from tpc.ir.node import Node, topological
+from tpc.ir.node import Node, Program, topological
+from tpc.ir.ops.shapes import AFTER
 from tpc.ir.ops.structure import (
     APPROXIMATE,
     CALL,
@@ -30,13 +34,12 @@ from tpc.ir.ops.structure import (
     SCAN,
     SIZE,
     SUBSCRIPT,
-    At,
-    Range,
 )
 from tpc.ir.types import BF16, BOOL, F16, F32, I64, INT, STRONG, DType, TensorType, as_float, promote_all
 
 if TYPE_CHECKING:
     from tpc.backends.function import Function
+    from tpc.passes.memory.liveness import Liveness
 
 # Operations that read well inside of another, and those that read well with another inside.
 _INSIDE = ("elementwise", "products", "fourier")
@@ -64,9 +67,17 @@ _MOVING = words(
 class Block:
     """The values of one program inside of a function: the whole function, or the body of a loop or branch."""
 
-    def __init__(self, function: Function, env: dict[Node, Value]) -> None:
+    def __init__(
+        self,
+        function: Function,
+        env: dict[Node, Value],
+        memory: Liveness | None = None,
+        most: float = inf,
+        spare: float = inf,
+    ) -> None:
         self.function, self.dialect = function, function.dialect
         self.env = env
+        self.lifetimes = None if memory is None else Lifetimes(self, memory, most, spare)
         self.results: dict[Node, list[Value]] = {}
         self.users: dict[Node, list[Node | None]] = {}
 
@@ -77,6 +88,8 @@ class Block:
         for node in topological(outputs):
             if node not in self.env and node not in self.results:
                 self.node(node)
+                if self.lifetimes is not None:
+                    self.lifetimes.wrote(node)
 
     def count(self, outputs: Sequence[Node]) -> None:
         """Who uses each node; None stands for a result of the block."""
@@ -93,7 +106,23 @@ class Block:
     def atom(self, node: Node) -> Value:
         """The value under a name."""
         self.env[node] = self.function.named(self.env[node])
+        if self.lifetimes is not None:
+            self.lifetimes.named(node)
         return self.env[node]
+
+    def inner(self, program: Program, env: dict[Node, Value], around: Node) -> Block:
+        """The block of a loop or branch."""
+        outer = self.lifetimes
+        memory = outer.memory.inner.get(program) if outer is not None else None
+        if outer is None or memory is None:
+            return Block(self.function, env)
+        left, spare = outer.left(around)
+        return Block(self.function, env, memory, memory.peak + left, spare)
+
+    def finish(self) -> None:
+        """Let names go, once all lines of the block are written."""
+        if self.lifetimes is not None:
+            self.lifetimes.finish()
 
     def output(self, node: Node, position: int) -> str:
         """A result of the function: of exactly its dtype, and no part of an argument."""
@@ -130,8 +159,10 @@ class Block:
                 raise fail("E1001", f"`{node['steps'][0][0]}` is not built yet")
             case op if op is APPROXIMATE:
                 raise fail("E1001", "`~=` is not built yet", help="write `=` for the exact value")
+            case op if op is AFTER:  # both have lines of their own, the second of them before this
+                self.env[node] = self.value(node.args[0])
             case op if op is SUBSCRIPT:
-                self.subscript(node)
+                write_subscript(self, node)
             case op if op.name == "stack" and self.rows(node, node.tensor.dtype) is not None:
                 values = self.rows(node, node.tensor.dtype)
                 assert isinstance(values, list)
@@ -149,36 +180,6 @@ class Block:
             return None
         parts = [self.rows(a, dtype) for a in node.args]
         return None if any(p is None for p in parts) else parts
-
-    def subscript(self, node: Node) -> None:
-        """Slices and positions; one that only the run tells is tested there."""
-        function, type = self.function, node.tensor
-        array, *dynamic = [self.value(a) for a in node.args]
-        items = []
-        for item, dim in zip(node["items"], node.args[0].tensor.dims, strict=True):
-            if isinstance(item, At) and item.position is not None:
-                items.append(function.size(item.position))
-            elif isinstance(item, At):
-                place = dynamic.pop(0).text
-                known = function.counters.get(place) == dim and dim is not None
-                items.append(place if known else f"{function.helper('_at')}({place}, {function.size(dim)})")
-            elif item == Range(0, dim, 1):
-                items.append(":")
-            else:
-                stop = (
-                    item.start + item.count * item.step
-                    if item.step == 1 or item.count == 0
-                    else (item.start + (item.count - 1) * item.step + 1)
-                )
-                low, high = function.size(item.start), function.size(stop)
-                if item.step != 1 and not isinstance(item.count, int):
-                    high = f"max({low}, {high})"
-                step = "" if item.step == 1 else f":{item.step}"
-                items.append(f"{'' if item.start == 0 else low}:{'' if stop == dim else high}{step}")
-        while items and items[-1] == ":":
-            items.pop()
-        text = fill("{0}[{items}]", array.text, items=", ".join(items)) if items else array.text
-        self.assign(node, Value(text, type.dtype, type.rank, depth=array.depth + 1))
 
     def constant(self, node: Node) -> None:
         """A small constant is written out, a larger one is a global."""
@@ -198,6 +199,8 @@ class Block:
         """An op: by its entry in the table, as a scalar function, or by its formula."""
         if isinstance(node.type, tuple):
             self.several(node)
+            return
+        if self.lifetimes is not None and self.lifetimes.in_place(node):
             return
         value = self.computed(node)
         self.assign(node, self.fitted(value, node.tensor))
@@ -328,6 +331,8 @@ class Block:
         if len(users) != 1:
             return False
         (user,) = users
+        if self.lifetimes is not None and not self.lifetimes.may_wait(node, user):
+            return False
         if user is None and self.function.program.outputs == (node,):
             return node.op.group != "structure" and len(value.text) <= _LONGEST_RESULT
         if value.depth > 3 or len(value.text) > _LONGEST:
@@ -338,6 +343,8 @@ class Block:
             return node.op.group != "structure"
         if user.op is IF:
             return node is user.args[0]
+        if user.op is AFTER:
+            return False
         if node.op.name in ("transpose", "adjoint") and user.op.group in ("products", "linalg"):
             return True
         if node.op.name == "stack" and user.op.name == "stack":

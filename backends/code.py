@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tpc.ir.dims import Dim, DimLike
@@ -112,6 +113,20 @@ class Lines:
         text = "    " * self.indent + tidy(statement)
         self.lines.append(f"{text}  # {comment}" if comment and len(text) + len(comment) < 100 else text)
 
+    def insert(self, place: int, statement: str) -> None:
+        """Put a statement before the line at a place, which is in the block that is being written."""
+        self.lines.insert(place, "    " * self.indent + tidy(statement))
+
+    def last_use(self, names: Iterable[str]) -> int:
+        """The last line of the block that is being written in which one of these names occurs; where that is in a
+        block inside of it, the last line of that."""
+        word = re.compile(rf"\b({'|'.join(map(re.escape, names))})\b")
+        found = next((k for k in range(len(self.lines) - 1, -1, -1) if word.search(self.lines[k])), -1)
+        inside = "    " * (self.indent + 1)
+        while found + 1 < len(self.lines) and self.lines[found + 1].startswith((inside, inside[4:] + "else:")):
+            found += 1
+        return found
+
     def open(self, header: str) -> None:
         """Add the header of a block, such as `for i in range(n):`; what follows is indented."""
         text = tidy(f"{header}\n    pass").rsplit("\n", 1)[0]
@@ -123,3 +138,8 @@ class Lines:
 
     def close(self) -> None:
         self.indent -= 1
+
+    @property
+    def count(self) -> int:
+        """How many statements there are, blocks with what is in them counted once."""
+        return sum(not line.startswith((" " * 5, "    else:")) for line in self.lines)

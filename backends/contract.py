@@ -37,11 +37,12 @@ TOLD = "told_by_no_other"
 @dataclass(frozen=True)
 class Region:
     """A function of a module that can be native: what it means (a program, or its text, read when it is needed), its
-    parameters, and those that are sizes."""
+    parameters, those that are sizes, and whether native code may do all that holds in exact arithmetic."""
 
     meaning: Program | str
     parameters: tuple[str, ...]
     sizes: Mapping[str, str]
+    fast: bool = False
 
     @cached_property
     def program(self) -> Program:
@@ -61,6 +62,16 @@ class Region:
 
 
 @dataclass(frozen=True)
+class Head:
+    """How the function of a module starts: with statements that check arguments and find sizes, then with those that
+    bring numbers into their formats; and the variables of the sizes, by the names of these."""
+
+    checks: int = 0
+    formats: int = 0
+    sizes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Emitted:
     """A module of source, and what is needed to run it in this process."""
 
@@ -72,6 +83,7 @@ class Emitted:
     origins: Mapping[str, Node] = field(default_factory=dict)  # global name -> the constant of the program
     natives: Mapping[str, Region] = field(default_factory=dict)  # functions of it that have native code
     whole: str | None = None  # the one of these that is all of the program, if one is
+    head: Head = Head()
 
 
 class Backend(Protocol):

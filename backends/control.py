@@ -10,6 +10,7 @@ from tpc.backends.code import Value, shape_source
 from tpc.backends.names import words
 from tpc.ir.formula import Apply, Reduction
 from tpc.ir.node import Node, Program, topological
+from tpc.ir.ops.shapes import AFTER
 from tpc.ir.ops.structure import CALL, CONSTANT, IF, INDEX, INPUT, ITEM, REPEAT, SCAN
 from tpc.ir.types import TensorType
 
@@ -18,12 +19,16 @@ if TYPE_CHECKING:
     from tpc.backends.dialect import Dialect
 
 # Ops that compute at least one entry anew, so that the result shares no memory with an operand.
-_COPYING = ("products", "reductions", "linalg", "fourier", "layers", "ordering", "random")
+_COPYING = ("products", "reductions", "linalg", "fourier", "layers", "ordering", "random", "recurrences")
 VIEWS = words(
-    "transpose adjoint permute reshape squeeze unsqueeze diag vec unvec re im conj floor ceil round trunc cast tril "
-    "triu clip fftshift ifftshift lu ldl expm matpow"
+    "after transpose adjoint permute reshape squeeze unsqueeze diag vec unvec re im conj floor ceil round trunc cast "
+    "clip fftshift ifftshift lu ldl expm matpow"
 )
-_FRESH_SHAPES = words("zeros ones full eye arange linspace one_hot concat stack")
+_FRESH_SHAPES = words(
+    "zeros ones full eye arange linspace one_hot concat stack pad tile tril triu scatter_add segment_sum"
+)
+_GATHERS = words("take take_along")  # at positions in an array; one position is a look at a part
+_ROUNDING = words("floor ceil round trunc")  # which leave whole numbers as they are
 
 
 def types_of(node: Node) -> tuple[TensorType, ...]:
@@ -46,10 +51,8 @@ def result_names(block: Block, node: Node, wanted: Sequence[str | None] = ()) ->
     return names
 
 
-def _enter(block: Block, program: Program, values: Sequence[Value]) -> Block:
-    from tpc.backends.block import Block
-
-    return Block(block.function, dict(zip(program.inputs, values, strict=True)))
+def _enter(block: Block, node: Node, program: Program, values: Sequence[Value]) -> Block:
+    return block.inner(program, dict(zip(program.inputs, values, strict=True)), node)
 
 
 def _held(block: Block, value: Value, type: TensorType) -> Value:
@@ -117,7 +120,7 @@ def write_repeat(block: Block, node: Node) -> None:
         block.atom(operand)
     _assign(block, names, start)
     state = [Value(n, t.dtype, t.rank, t.dtype.is_weak and not t.rank) for n, t in zip(names, types, strict=True)]
-    inner = _enter(block, body, [*state, *(block.value(c) for c in captured)])
+    inner = _enter(block, node, body, [*state, *(block.value(c) for c in captured)])
     tests = until.outputs if until is not None else ()
     _hoist(inner, body, body.inputs[:states], [*tests, *body.outputs])
     lines.open(f"for _ in range({limit}):")
@@ -128,6 +131,7 @@ def write_repeat(block: Block, node: Node) -> None:
         lines.close()
     inner.run(body.outputs)
     _assign(block, names, [_held(inner, inner.value(o), t) for o, t in zip(body.outputs, types, strict=True)])
+    inner.finish()
     _pass_if_empty(block)
     lines.close()
     _give(block, node, names)
@@ -162,7 +166,7 @@ def write_scan(block: Block, node: Node) -> None:
     ]
     counter = body.inputs[0].tensor
     values = [Value(letter, counter.dtype, 0, True), *state, *(block.value(c) for c in captured)]
-    inner = _enter(block, body, values)
+    inner = _enter(block, node, body, values)
     _hoist(inner, body, body.inputs[: states + 1], body.outputs)
     lines.open(f"for {letter} in range({extent}):")
     inner.run(body.outputs)
@@ -174,6 +178,7 @@ def write_scan(block: Block, node: Node) -> None:
         names[:states],
         [_held(inner, inner.value(o), t) for o, t in zip(body.outputs[:states], types, strict=True)],
     )
+    inner.finish()
     _pass_if_empty(block)
     lines.close()
     for name, type in zip(names[states:], results[states:], strict=True):
@@ -197,10 +202,11 @@ def write_if(block: Block, node: Node) -> None:
     for position, program in enumerate((then, other)):
         if position:
             lines.otherwise()
-        inner = _enter(block, program, values)
+        inner = _enter(block, node, program, values)
         inner.run(program.outputs)
         given = [_held(inner, inner.value(o), t) for o, t in zip(program.outputs, types_of(node), strict=True)]
         _assign(block, names, given)
+        inner.finish()
         _pass_if_empty(block)
     lines.close()
     _give(block, node, names)
@@ -231,13 +237,15 @@ def is_fresh(node: Node, dialect: Dialect, known: Mapping[Node, bool] | None = N
         if stack.op is INDEX:
             body = stack["formula"].body
             return isinstance(body, (Apply, Reduction)) and not (isinstance(body, Apply) and body.function in VIEWS)
-        if group == "elementwise" and name not in VIEWS:
+        if group == "elementwise" and (name not in VIEWS or name in _ROUNDING and stack.tensor.dtype.kind == "f"):
             return True
         if group in _COPYING and name not in VIEWS:
             return True
-        if name in _FRESH_SHAPES or not stack.args:
+        if name == "diag" and stack.tensor.rank == 2 and stack.args[0].tensor.rank == 1:
             return True
-        if name in VIEWS and len(stack.args) == 1:
+        if name in _FRESH_SHAPES or not stack.args or name in _GATHERS and stack.args[1].tensor.rank:
+            return True
+        if name in VIEWS and len(stack.args) == 1 or stack.op is AFTER:
             stack = stack.args[0]
             continue
         return False

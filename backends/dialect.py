@@ -88,7 +88,7 @@ class Site:
 
     def given(self, wanted: DType) -> DType:
         """The format in which an entry gives a result: linear algebra and transforms know no half precision."""
-        half = wanted in (F16, BF16) and self.node.op.group in ("linalg", "fourier")
+        half = wanted in (F16, BF16) and self.node.op.group in ("linalg", "fourier", "recurrences")
         return F32 if half and self.node.op.name not in ("fftshift", "ifftshift") else wanted
 
     @property
@@ -281,6 +281,24 @@ class Dialect:
         depth = 1 + max(a.depth for a in met)
         return self.settle(scribe, function, Value(text, result, rank, depth=depth), common)
 
+    def apply_to(self, scribe: Scribe, function: str, args: Sequence[Value], place: int, name: str) -> str | None:
+        """A statement that writes a scalar function to one of its operands; `name` is what to call it after that.
+
+        None where the function is more than one call.
+        """
+        common = self.working(function, args)
+        met = [self.meet(scribe, a, common, function) for a in args]
+        target, texts = args[place].text, [a.text for a in met]
+        if met[place] is not args[place] or self.special_case(scribe, function, met, common, common) is not None:
+            return None
+        sign, call = _WRITING.get(function, ("", self.functions[function]))
+        if sign and name == target and (place == 0 or function in ("add", "mul")):
+            return f"{target} {sign}= {texts[1 - place]}"
+        if not call.endswith(")") or call.count("(") != 1:
+            return None
+        text = fill(call[:-1], *texts) + f", out={target})"
+        return text if name == target else f"{name} = {text}"
+
     def working(self, function: str, args: Sequence[Value]) -> DType:
         """The dtype in which a function works: where its operands meet."""
         rule = SCALARS[function].result
@@ -379,5 +397,13 @@ _OPERATORS = {
     "logical_or": "{0} or {1}",
     "logical_not": "not {0}",
     "abs": "abs({0})",
+}
+_WRITING = {
+    "add": ("+", "np.add({0}, {1})"),
+    "sub": ("-", "np.subtract({0}, {1})"),
+    "mul": ("*", "np.multiply({0}, {1})"),
+    "div": ("/", "np.divide({0}, {1})"),
+    "pow": ("**", "np.power({0}, {1})"),
+    "neg": ("", "np.negative({0})"),
 }
 _NUMPY_OF_NUMBERS = {"pow": "np.power({0}, {1})", "square": "{0} * {0}", "relu": "np.maximum({0}, 0)"}

@@ -51,7 +51,13 @@ class Module:
             pieces.append(constants)
         source = "\n\n".join(pieces) + "\n\n\n" + body + "\n"
         return Emitted(
-            source, main.name, tuple(main.parameters), dict(main.keyword_sizes), self.constants, self.origins
+            source,
+            main.name,
+            tuple(main.parameters),
+            dict(main.keyword_sizes),
+            self.constants,
+            self.origins,
+            head=main.head,
         )
 
     def reserve(self, program: Program, name: str) -> None:

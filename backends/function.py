@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from tpc.backends.arguments import Opening, parameter_list, signature
 from tpc.backends.block import Block
 from tpc.backends.code import Lines, Value, dim_source
+from tpc.backends.contract import Head
 from tpc.backends.dialect import Scribe
+from tpc.backends.lifetimes import SLACK, liveness
 from tpc.backends.names import Names
 from tpc.ir.dims import DimLike, names_of
 from tpc.ir.node import Node, Program
@@ -31,7 +34,9 @@ class Function(Scribe):
         self.uses_device = False
         self.counters: dict[str, DimLike] = {}  # loop counters, and how far they run
         self.used: set[Node] = set()
+        self.written: list[str] = []  # the names of values, in the order of their lines
         self.signature = ""
+        self.head = Head()
 
     # ---- what tables ask for
 
@@ -40,6 +45,7 @@ class Function(Scribe):
             return value
         name = self.names.fresh(wanted) if wanted else self.names.temporary()
         self.lines.write(f"{name} = {value.text}", comment)
+        self.written.append(name)
         return Value(name, value.dtype, value.rank, value.python)
 
     def helper(self, name: str) -> str:
@@ -78,7 +84,8 @@ class Function(Scribe):
 
     def write(self) -> str:
         program = self.program
-        block = Block(self, self.named_inputs())
+        memory = liveness(program, self.dialect.name)
+        block = Block(self, self.named_inputs(), memory, inf if memory is None else memory.peak * SLACK)
         self.signature = signature(self)
         block.run(program.outputs)
         results = [block.output(node, position) for position, node in enumerate(program.outputs)]
@@ -86,6 +93,7 @@ class Function(Scribe):
             self.lines.write(f"return {results[0]}")
         else:
             self.lines.write(f"return ({', '.join(results)})")
+        block.finish()
         body = self.lines.lines
         head = Opening(self).write() if self.outermost else []
         keywords = list(self.keyword_sizes.values())

@@ -18,8 +18,8 @@ from tpc.backends.names import words
 from tpc.dsl.diagnostics import InternalError
 
 STATEMENTS = (
-    ast.Module, ast.FunctionDef, ast.Return, ast.Assign, ast.AugAssign, ast.For, ast.If, ast.Expr, ast.Break,
-    ast.With, ast.withitem, ast.Try, ast.ExceptHandler, ast.Raise, ast.Import, ast.alias, ast.Pass,
+    ast.Module, ast.FunctionDef, ast.Return, ast.Assign, ast.AugAssign, ast.Delete, ast.For, ast.If, ast.Expr,
+    ast.Break, ast.With, ast.withitem, ast.Try, ast.ExceptHandler, ast.Raise, ast.Import, ast.alias, ast.Pass,
 )  # fmt: skip
 EXPRESSIONS = (
     ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.keyword, ast.Attribute, ast.Subscript, ast.Slice,
@@ -39,19 +39,20 @@ ARRAY = words(
     "abs all amax amin any append astype broadcast_to c_contiguous clone conj contiguous copy copy_ cpu detach "
     "device diagonal dtype eps expand f_contiguous finfo flags flip imag index_add indices is_complex item join max "
     "mean mH min mT ndim numel numpy permute prod real reshape resolve_neg scatter shape size sum swapaxes T to "
-    "tolist transpose values view where"
+    "tiny to tolist transpose values view where"
 )
 NUMPY = words(
     "abs accumulate add all angle any arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin "
     "argsort array array_equal asarray at bool bool_ broadcast_shapes broadcast_to cbrt ceil cholesky clip "
-    "complex128 complex64 concatenate conj cos cosh cross cumprod cumsum det diag diagonal divide eig eigh "
-    "eigvals eigvalsh einsum empty errstate exp exp2 expand_dims expm1 eye fft fft2 fftshift finfo flip float16 "
-    "float32 float64 floor floor_divide full Generator hypot ifft ifft2 ifftshift imag inf int32 int64 int8 "
+    "complex128 complex64 concatenate conj cos cosh count_nonzero cross cumprod cumsum det diag diagonal divide eig "
+    "eigh eigvals eigvalsh einsum empty errstate exp exp2 expand_dims expm1 eye fft fft2 fftshift finfo flip "
+    "float16 float32 float64 floor floor_divide full Generator hypot ifft ifft2 ifftshift imag inf int32 int64 int8 "
     "integers inv irfft iscomplexobj isfinite isinf isnan isrealobj kron linalg LinAlgError load log log10 log1p "
     "log2 logaddexp logical_and logical_not logical_or lstsq matrix_power matrix_rank max maximum mean median min "
-    "minimum mod nan ndindex norm ones outer pad Philox pinv power prod qr random real result_type rfft rint roll "
-    "searchsorted sign sin sinc sinh slogdet solve sort split sqrt square stack standard_normal std sum svd "
-    "take_along_axis tan tanh tile trace tril triu trunc uint32 var vdot where zeros"
+    "minimum mod moveaxis multiply nan ndindex negative norm ones outer pad Philox pinv power prod qr random real "
+    "result_type rfft rint roll searchsorted sign sin sinc sinh slogdet solve sort split sqrt square stack "
+    "standard_normal std subtract sum svd take_along_axis tan tanh tile trace tril triu trunc uint32 var vdot where "
+    "zeros"
 )
 SCIPY = words(
     "beta betaln dct dia_array digamma erf erfc erfinv expit expm fft fractional_matrix_power gamma gammaln "
@@ -61,13 +62,13 @@ SCIPY = words(
 TORCH = words(
     "abs acos acosh all amax amin angle any arange argmax argmin argsort as_tensor asin asinh atan atan2 atanh "
     "bessel_j0 bessel_j1 bfloat16 bool broadcast_shapes broadcast_to cat ceil cholesky cholesky_ex cholesky_inverse "
-    "cholesky_solve complex128 complex64 conj_physical cos cosh cross cummax cumprod cumsum det diag diagonal "
+    "cholesky_solve clamp complex128 complex64 conj_physical cos cosh cross cummax cumprod cumsum det diag diagonal "
     "diagonal_scatter digamma dtype eig eigh eigvals eigvalsh einsum empty erf erfc erfinv exp exp2 expm1 eye fft fft2 "
     "fftshift flip float16 float32 float64 floor floor_divide from_numpy full functional gather hypot i0 i0e i1 i1e "
     "ifft ifft2 ifftshift imag inf int32 int64 int8 inv inv_ex irfft isfinite isinf isnan kron ldl_factor_ex lgamma "
     "linalg log log10 log1p log2 log_ndtr log_softmax logaddexp logical_and logical_not logical_or logit logsumexp "
     "lstsq lu lu_factor_ex lu_solve matrix_exp matrix_power matrix_rank maximum mean median minimum movedim nan ndtr "
-    "ndtri nn ones outer pad pi pinv prod qr real relu remainder result_type rfft roll round rsqrt searchsorted sgn "
+    "ndtri nn ones ones_like outer pad pi pinv prod qr real relu remainder result_type rfft roll round rsqrt searchsorted sgn "
     "sigmoid sign sin sinc sinh slogdet softmax solve solve_ex solve_triangular sort special sqrt square stack std sum "
     "svd svdvals tan tanh tensor_split tile trace tril triu trunc unsqueeze var vdot vector_norm where xlogy zeros "
     "zeros_like"
@@ -178,10 +179,12 @@ def _problem(item: ast.AST, known: set[str], reads: bool) -> str | None:
         case ast.FunctionDef(name=name, decorator_list=decorators):
             if decorators or "__" in name or name in BUILTINS or name in ROOTS:
                 return f"the function {name}"
-        case ast.arg(arg=name) | ast.Name(id=name, ctx=ast.Store()) if (
+        case ast.arg(arg=name) | ast.Name(id=name, ctx=ast.Store() | ast.Del()) if (
             "__" in name or name in BUILTINS or name in ROOTS
         ):
             return f"the name {name}"
+        case ast.Delete(targets=targets) if not all(isinstance(t, ast.Name) for t in targets):
+            return "a deletion"
         case ast.Name(id="__file__" | "pathlib") if reads:
             return None
         case ast.Name(id="pathlib"):

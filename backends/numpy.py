@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tpc.backends import choice, emit, guard
 from tpc.backends.contract import Backend, Emitted
@@ -15,6 +15,9 @@ from tpc.backends.numpy_helpers import HELPERS
 from tpc.backends.numpy_kernels import KERNEL_HELPERS
 from tpc.backends.numpy_table import OPS, REDUCERS
 from tpc.ir.node import Node, Program
+
+if TYPE_CHECKING:
+    from tpc.backends.running import Running
 
 DIALECT = Dialect("numpy", FUNCTIONS, REDUCERS, OPS, HELPERS | KERNEL_HELPERS)
 
@@ -34,32 +37,31 @@ class NumpyBackend:
         return emit.constant(node, DIALECT)
 
     def helpers(self) -> Mapping[str, Callable[..., Any]]:
-        found = namespace(emit.helpers(DIALECT), {})
+        found = _namespace(guard.check(emit.helpers(DIALECT)), {})
         return {name: found[name] for name in DIALECT.helpers}
 
-    def load(self, emitted: Emitted) -> Callable[..., Any]:
-        import numpy as np
+    def load(self, emitted: Emitted) -> Running:
+        from tpc.backends.running import Running
 
-        function: Callable[..., Any] = namespace(emitted.source, emitted.constants)[emitted.function]
-
-        @wraps(function)
-        def quiet(*arguments: Any, **sizes: int) -> Any:
-            # infinities and NaN are values here: what they mean is the program's affair
-            with np.errstate(all="ignore"):
-                return function(*arguments, **sizes)
-
-        return quiet
+        return Running(emitted, *read(emitted))
 
 
-def namespace(source: str, constants: Mapping[str, Any]) -> dict[str, Any]:
-    """What a module of source defines."""
+def read(emitted: Emitted) -> tuple[ast.FunctionDef, dict[str, Any]]:
+    """The function that users call, which is the last of a module, and what the module defines."""
+    tree = guard.check(emitted.source)
+    main = tree.body[-1]
+    assert isinstance(main, ast.FunctionDef)
+    return main, _namespace(tree, emitted.constants)
+
+
+def _namespace(tree: ast.Module, constants: Mapping[str, Any]) -> dict[str, Any]:
     import numpy as np
     import scipy
 
-    for module in ("fft", "linalg", "sparse", "special"):  # each takes long to load
-        if f"scipy.{module}." in source:
-            import_module(f"scipy.{module}")
-    return guard.namespace(guard.check(source), {"np": np, "scipy": scipy}, constants)
+    imported = {alias.name for s in tree.body if isinstance(s, ast.Import) for alias in s.names}
+    for module in sorted(name for name in imported if name.startswith("scipy.")):  # each takes long to load
+        import_module(module)
+    return guard.namespace(tree, {"np": np, "scipy": scipy}, constants)
 
 
 BACKEND: Backend = NumpyBackend()

@@ -119,7 +119,7 @@ def _trmm(A, B, lower):
         '''
 def _solve_triangular(A, B, lower, name):
     """X with A @ X = B for triangular A; errors call A by its name."""
-    if not np.diagonal(A).all():
+    if np.count_nonzero(A.diagonal()) < len(A):
         raise np.linalg.LinAlgError(f"{name} is singular")
     return _triangular("trs", A, B, lower)
 ''',
@@ -147,7 +147,7 @@ def _cholesky(A, name):
     factor = scipy.linalg.get_lapack_funcs("potrf", (A,))
     turned = not A.flags.f_contiguous
     L, info = factor(A.T if turned else A, lower=not turned, clean=True)
-    if info > 0 or np.isnan(L[-1, -1]):  # NaN is not noticed by LAPACK, and comes through to the last entry
+    if info > 0 or L[-1, -1] != L[-1, -1]:  # NaN is not noticed by LAPACK, and comes through to the last entry
         raise np.linalg.LinAlgError(f"{name} is not positive definite")
     return L.T if turned else L
 '''
@@ -201,7 +201,7 @@ def _symmetric_factor(A):
         return _lu_factor(A)
     factor = scipy.linalg.get_lapack_funcs("potrf", (A,))
     packed, info = factor(A if A.flags.f_contiguous else A.T, lower=True, clean=False)
-    if info > 0 or np.isnan(packed[-1, -1]):
+    if info > 0 or packed[-1, -1] != packed[-1, -1]:  # which is NaN
         return _lu_factor(A)
     return packed, np.full(len(A), -1)
 ''',
@@ -211,7 +211,7 @@ def _symmetric_factor(A):
         '''
 def _lu_solve(packed, pivots, B, transposed, name):
     """X with A @ X = B (or A.T @ X = B) by the factors of A, which errors call by its name."""
-    if not np.diagonal(packed).all():
+    if np.count_nonzero(packed.diagonal()) < len(packed):
         raise np.linalg.LinAlgError(f"{name} is singular")
     if B.size == 0:
         return np.zeros(B.shape, B.dtype)

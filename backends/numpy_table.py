@@ -9,7 +9,8 @@ from tpc.backends.dialect import Entry, Scribe, Site
 from tpc.backends.numpy_kernels import KERNELS
 from tpc.backends.numpy_linalg import LINALG
 from tpc.ir.ops.indexing import checked_axes
-from tpc.ir.types import BF16, F16, F32, DType, as_float, promote_all
+from tpc.ir.ops.promises import reason
+from tpc.ir.types import BF16, F16, F32, DType, TensorType, as_float, promote_all
 
 # ---- reductions
 
@@ -248,6 +249,17 @@ def _cast(site: Site) -> str:
     return site.dialect.cast(site.scribe, site.args[0], site["dtype"]).text
 
 
+def recurrence(helper: str) -> Callable[[Site], str]:
+    """A helper that is given arrays, and the format to compute in."""
+
+    def text(site: Site) -> str:
+        operands = ", ".join(site.array(position) for position in range(len(site.args)))
+        first = site.node.type if isinstance(site.node.type, TensorType) else site.node.type[0]
+        return f"{site.help(helper)}({operands}, {site.dialect.dtype(site.given(first.dtype))})"
+
+    return text
+
+
 def _segments(site: Site) -> str:
     start = f"np.zeros({site.shape(site.node.tensor.dims)}, {site.dtype})"
     return f"{site.help('_scatter_add')}({start}, {site.args[1].text}, {site.args[0].text})"
@@ -300,6 +312,10 @@ def _argsort(site: Site) -> str:
 def _searchsorted(site: Site) -> str | None:
     side = "" if site["side"] == "left" else ", side='right'"
     return f"np.searchsorted({site.args[0].text}, {site.args[1].text}{side})"
+
+
+def require(site: Site) -> str:
+    return f"{site.help('_require')}({site.args[0].text}, {site.args[1].text}, {reason(dict(site.node.attributes))!r})"
 
 
 # ---- random
@@ -374,6 +390,8 @@ OPS: dict[str, Entry] = {
     # gathering
     "scatter_add": lambda site: f"{site.help('_scatter_add')}({', '.join(a.text for a in site.args)})",
     "segment_sum": _segments,
+    "linear_scan": recurrence("_linear_scan"),
+    "linear_attention": recurrence("_linear_attention"),
     **LINALG,
     **KERNELS,
     # Fourier transforms
@@ -392,6 +410,7 @@ OPS: dict[str, Entry] = {
     "argsort": _argsort,
     "topk": lambda site: f"{site.help('_topk')}({site.args[0].text}, {site.size(site['k'])})",
     "searchsorted": _searchsorted,
+    "require": require,
     # layers
     "softmax": simple("scipy.special.softmax({0}, axis={axis})"),
     "log_softmax": simple("scipy.special.log_softmax({0}, axis={axis})"),

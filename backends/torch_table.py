@@ -7,7 +7,17 @@ from collections.abc import Callable
 from tpc.backends.code import Value, fill, number, shape_source
 from tpc.backends.dialect import Entry, Scribe, Site
 from tpc.backends.numpy_linalg import each, named_error
-from tpc.backends.numpy_table import axis_options, drawn, reduce_op, reduced_axes, reshaped, simple, with_axis
+from tpc.backends.numpy_table import (
+    axis_options,
+    drawn,
+    recurrence,
+    reduce_op,
+    reduced_axes,
+    require,
+    reshaped,
+    simple,
+    with_axis,
+)
 from tpc.backends.torch_kernels import KERNELS
 from tpc.ir.ops.indexing import checked_axes
 from tpc.ir.types import BF16, BOOL, F16, F32, STRONG, DType, as_float, promote_all
@@ -380,6 +390,8 @@ OPS: dict[str, Entry] = {
     # gathering
     "scatter_add": _scatter,
     "segment_sum": _segments,
+    "linear_scan": recurrence("_linear_scan"),
+    "linear_attention": recurrence("_linear_attention"),
     # linear algebra
     "inv": named_error("_inv"),
     "pinv": _of_finite("pinv"),
@@ -422,6 +434,7 @@ OPS: dict[str, Entry] = {
     "argsort": _sort,
     "topk": lambda site: f"{site.help('_topk')}({site.args[0].text}, {site.size(site['k'])})",
     "searchsorted": _searchsorted,
+    "require": require,
     # layers
     "softmax": _softmax,
     "log_softmax": _softmax,

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tpc.backends import choice, emit
 from tpc.backends.contract import Backend, Emitted, Region
 from tpc.backends.llvm import sizes
 from tpc.backends.llvm.lower import refusal
 from tpc.backends.llvm.regions import Outliner, sizes_of
-from tpc.backends.llvm.stages import Staged
 from tpc.backends.numpy import BACKEND as NUMPY
-from tpc.backends.numpy import DIALECT, namespace
+from tpc.backends.numpy import DIALECT, read
 from tpc.ir.node import Node, Program
 from tpc.ir.ops.structure import CALL, INPUT, ITEM
+
+if TYPE_CHECKING:
+    from tpc.backends.llvm.stages import Staged
 
 
 class LlvmBackend:
@@ -47,8 +49,10 @@ class LlvmBackend:
     def helpers(self) -> Mapping[str, Callable[..., Any]]:
         return NUMPY.helpers()
 
-    def load(self, emitted: Emitted) -> Callable[..., Any]:
-        return Staged(emitted, namespace(emitted.source, emitted.constants))
+    def load(self, emitted: Emitted) -> Staged:
+        from tpc.backends.llvm.stages import Staged
+
+        return Staged(emitted, *read(emitted))
 
 
 def _with_natives(emitted: Emitted, module: emit.Module, outliner: Outliner) -> Emitted:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from itertools import count
 from threading import RLock
@@ -114,6 +114,13 @@ def _set_threads(setter: int, threads: int | None) -> None:
     if threads is None and not os.environ.get("TPC_THREADS"):
         threads = host().cores
     ctypes.CFUNCTYPE(None, ctypes.c_int64)(setter)(threads or 0)
+
+
+@cache
+def thread_setting() -> tuple[Callable[[], int], Callable[[int], None]]:
+    """What tells how many threads regions take, and what sets it."""
+    places = [_runtime().address(name) for name in ("tpc_threads", "tpc_set_threads")]
+    return ctypes.CFUNCTYPE(ctypes.c_int64)(places[0]), ctypes.CFUNCTYPE(None, ctypes.c_int64)(places[1])
 
 
 def _address(symbol: str) -> int | None:

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from tpc.passes.cost.machine import caches, cores
+from tpc.dsl.diagnostics import fail
+from tpc.passes.cost.machine import CACHES, caches, cores
+
+# Levels of the x86-64 ABI: what each adds to the one before, and the bits of its vectors.
+LEVELS = {
+    "x86-64-v2": ("+cx16,+sahf,+popcnt,+sse3,+sse4.1,+sse4.2,+ssse3", 128),
+    "x86-64-v3": ("+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe,+xsave", 256),
+    "x86-64-v4": ("+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl,-prefer-256-bit", 512),
+}
+NATIVE = "native"
+TARGETS = (NATIVE, *LEVELS)
 
 
 @dataclass(frozen=True)
@@ -45,8 +58,43 @@ def _machine(at: Host, level: int) -> Any:
     return target.create_target_machine(cpu=at.cpu, features=at.features, opt=level, reloc="pic", codemodel="small")
 
 
-@cache
+_target: ContextVar[Host | None] = ContextVar("_target", default=None)
+
+
 def host() -> Host:
+    """The machine that code is generated for: this one, or the target of the context."""
+    return _target.get() or _here()
+
+
+@contextmanager
+def targeting(name: str) -> Iterator[None]:
+    """Within this context code is generated for one of `TARGETS`, and depends on nothing else of this machine.
+
+    Raises
+    ------
+    TpcError
+        E1005 if this machine has another architecture.
+    """
+    token = _target.set(None if name == NATIVE else _level(name))
+    try:
+        yield
+    finally:
+        _target.reset(token)
+
+
+@cache
+def _level(name: str) -> Host:
+    """Any machine of a level of the x86-64 ABI."""
+    triple = _here().triple
+    if not triple.startswith("x86_64"):
+        raise fail("E1005", f"`{name}` is no target on this machine, which is {triple}", help=f"use `{NATIVE}`")
+    names = list(LEVELS)
+    features = ",".join(LEVELS[level][0] for level in names[: names.index(name) + 1])
+    return Host(triple, name, features, LEVELS[name][1], CACHES, 1)
+
+
+@cache
+def _here() -> Host:
     """This machine."""
     import llvmlite.binding as llvm
 

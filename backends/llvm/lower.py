@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tpc.backends.llvm.signature import Array, Native, Signature
 from tpc.dsl.diagnostics import InternalError
-from tpc.ir.dims import DimLike, divide, maximum, names_of
+from tpc.ir.dims import Dim, DimLike, maximum, names_of
 from tpc.ir.node import Node, Program
-from tpc.ir.ops.structure import INPUT
-from tpc.ir.types import BOOL, F32, F64, I8, I32, I64, STRONG, DType, TensorType
+from tpc.ir.ops.structure import IF, INPUT, ITEM, REPEAT, SCAN
+from tpc.ir.types import BOOL, F16, F32, F64, I8, I32, I64, STRONG, DType, TensorType
 
 if TYPE_CHECKING:
+    from tpc.backends.llvm.fusion.loop import Loop, Run, Sequence
     from tpc.backends.llvm.fusion.statement import Statement
-    from tpc.backends.llvm.fusion.together import Step
+    from tpc.backends.llvm.lines import Lines
 
-FORMATS = (F64, F32, I64, I32, I8, BOOL)
-ALIGNMENT = 64
+FORMATS = (F64, F32, F16, I64, I32, I8, BOOL)
+BLOCKS = (REPEAT, SCAN, IF)
 SCATTERING = ("scatter_add", "segment_sum")
 
 
-def lower(program: Program, name: str | None = None, *, fast: bool = False) -> Native:
+def lower(program: Program, name: str | None = None, *, fast: bool = False, lines: Lines | None = None) -> Native:
     """The native function of a program.
 
     Parameters
@@ -32,6 +34,8 @@ def lower(program: Program, name: str | None = None, *, fast: bool = False) -> N
         The function's name; the program's if there is none.
     fast
         Whether all that holds in exact arithmetic may be done; else sums alone are reordered.
+    lines
+        Where its values stand in a text, for line tables and remarks; equal functions differ by them.
 
     Raises
     ------
@@ -41,48 +45,67 @@ def lower(program: Program, name: str | None = None, *, fast: bool = False) -> N
     from tpc.backends.llvm.nests.program import write
 
     name = name or program.name
-    results, steps = _steps(program, fast)
-    sizes = tuple(sorted({s for node in (*program.inputs, *program.nodes) for d in _dims(node) for s in names_of(d)}))
+    sequence, whole = _sequence(program, fast)
+    sizes = tuple(sorted({s for node in (*program.inputs, *program.walk()) for d in _dims(node) for s in names_of(d)}))
     operands = [Array(str(n["name"]), _held(n.tensor), n.tensor.dims) for n in program.inputs]
-    offsets, workspace = _workspace(steps, results)
+    offsets, workspace = _workspace(whole)
     outputs = [
         Array(text, _held(n.tensor), n.tensor.dims)
         for text, n in zip(program.output_names, program.outputs, strict=True)
     ]
-    written = write(name, sizes, program.inputs, results, offsets, steps)
+    written = write(name, sizes, program.inputs, whole, offsets, sequence.same, lines)
     signature = Signature(name, sizes, tuple(operands), tuple(outputs), workspace, tuple(written.failures))
-    return Native(signature, written.ir, written.symbols)
+    return Native(signature, written.ir, written.symbols, written.remarks)
 
 
 def stored(program: Program) -> set[Node]:
     """The values of a program that are written to memory; what is fused into these is not. Raises as `lower`."""
-    results, steps = _steps(program, False)
-    offsets, _ = _workspace(steps, results)
-    return {place for place in (*offsets, *results) if isinstance(place, Node)}
+    _, whole = _sequence(program, False)
+    offsets, _ = _workspace(whole)
+    return {place for place in (*offsets, *whole.results) if isinstance(place, Node)}
 
 
-def _steps(program: Program, fast: bool) -> tuple[list[Any], list[Step]]:
-    """The buffers of the results, and what is done one after the other."""
-    from tpc.backends.llvm.fusion.blocks import blocked
-    from tpc.backends.llvm.fusion.plan import statements
-    from tpc.backends.llvm.fusion.together import together
+def _sequence(program: Program, fast: bool) -> tuple[Sequence, Run]:
+    """A program as steps, with the buffers of its results."""
+    from tpc.backends.llvm.fusion.loop import Sequence
     from tpc.backends.llvm.fusion.translation import Untranslatable
 
     for node in program.nodes:
         reason = refusal(node)
         if reason is not None:
             raise InternalError("lower", reason)
+    sequence = Sequence(lambda part: _run(part, fast))
     try:
-        planned = statements(program, fast)
+        return sequence, sequence.of(program)
     except Untranslatable as problem:
         raise InternalError("lower", str(problem)) from problem
+
+
+def _run(program: Program, fast: bool) -> Run:
+    """The steps of a program without loops."""
+    from tpc.backends.llvm.fusion.blocks import blocked
+    from tpc.backends.llvm.fusion.loop import Run
+    from tpc.backends.llvm.fusion.plan import statements
+    from tpc.backends.llvm.fusion.together import together
+
+    planned = statements(program, fast)
     results, copies = _results(program)
-    return results, together(blocked([*planned, *copies], results), results)
+    return Run(tuple(together(blocked([*planned, *copies], results), results)), tuple(results))
 
 
 def refusal(node: Node) -> str | None:
     """Why a node has no native code; None if it has."""
     types = node.type if isinstance(node.type, tuple) else (node.type,)
+    if node.op in BLOCKS:
+        inner = [n for program in node.programs for n in (*program.inputs, *program.nodes)]
+        reasons = [reason for n in inner if (reason := refusal(n)) is not None]
+        return f"inside of `{node.op.name}`: {reasons[0]}" if reasons else None
+    if node.op.name in SCATTERING:
+        formats = {x.tensor.dtype for x in (node, *node.args) if x.tensor.dtype.kind != "i"} or {node.tensor.dtype}
+        known = formats <= {F64, F32, I64, I32} and len(formats) == 1
+        return None if known else f"`{node.op.name}` of {node.tensor.dtype} has no native code"
+    if node.op is ITEM and node.args[0].op in BLOCKS:
+        return refusal(node.args[0])
     for type in types:
         if STRONG.get(type.dtype, type.dtype) not in FORMATS:
             return f"{type.dtype} has no native code"
@@ -97,8 +120,6 @@ def _why_not(node: Node) -> str | None:
     from tpc.backends.llvm.fusion.terms import held, parts
     from tpc.backends.llvm.fusion.translation import Untranslatable, number_or_size
 
-    if node.op.name in SCATTERING:
-        return f"the formula of `{node.op.name}` would test all positions for every entry"
     try:
         if number_or_size(node) is not None:
             return None
@@ -114,7 +135,7 @@ def _why_not(node: Node) -> str | None:
 
 
 def _has_code(function: str, dtypes: list[DType]) -> bool:
-    from tpc.backends.llvm.mathematics import supports
+    from tpc.backends.llvm.covered import supports
 
     return supports(function, [STRONG.get(d, d) for d in dtypes])
 
@@ -129,8 +150,10 @@ def _dims(node: Node) -> tuple[DimLike, ...]:
     formula = node.get("formula")
     if formula is not None:
         found += [d for _, d in formula.extents]
-    if node.op.name == "size":
-        found.append(node["dim"])
+    for name in ("dim", "count", "extent"):
+        dim = node.get(name)
+        if isinstance(dim, int | Dim):
+            found.append(dim)
     return tuple(found)
 
 
@@ -153,27 +176,54 @@ def _results(program: Program) -> tuple[list[Any], list[Statement]]:
     return buffers, copies
 
 
-def _workspace(steps: list[Step], results: list[Any]) -> tuple[dict[Any, DimLike], DimLike]:
+def _workspace(whole: Run) -> tuple[dict[Any, DimLike], DimLike]:
     """Where in the workspace each block and each stored value lies that is no result, and how large it is."""
+    from tpc.backends.llvm.workspace import laid_out
+
+    needed: dict[Any, DimLike] = {}
+    for place, size in _needed(whole):
+        needed.setdefault(place, size)
+    return laid_out(whole.steps, needed)
+
+
+def _needed(run: Run) -> Iterator[tuple[Any, DimLike]]:
+    """What steps need memory for besides their results, and how many bytes."""
     from tpc.backends.llvm.fusion.blocks import Block
+    from tpc.backends.llvm.fusion.loop import Branch, Loop, Scatter
     from tpc.backends.llvm.fusion.stream import Stream
     from tpc.backends.llvm.nests.program import BLOCK, ROWS
     from tpc.backends.llvm.nests.stream import scratch
 
-    offsets: dict[Any, DimLike] = {}
-    total: DimLike = 0
-    for step in steps:
-        needed: dict[Any, DimLike] = {}
+    for step in run.steps:
+        if isinstance(step, Loop):
+            yield from _needed_by_loop(step)
+            continue
+        if isinstance(step, Scatter):
+            yield step.given[0], step.given[0].tensor.bytes
+            continue
+        if isinstance(step, Branch):
+            yield from ((node, node.tensor.bytes) for node in step.given)
+            yield from _needed(step.then)
+            yield from _needed(step.other)
+            continue
         if isinstance(step, Block):
-            needed[step] = maximum(BLOCK, ROWS * step.row_bytes)
+            yield step, maximum(BLOCK, ROWS * step.row_bytes)
             step = step.statements[-1]
         if isinstance(step, Stream):
-            needed[step] = scratch(step).tensor.bytes
+            yield step, scratch(step).tensor.bytes
             step = step.whole
         for statement in step.together:
-            if statement.target not in results:
-                needed[statement.target] = statement.target.tensor.bytes
-        for place, size in needed.items():
-            offsets[place] = total
-            total = total + divide(size + (ALIGNMENT - 1), ALIGNMENT) * ALIGNMENT
-    return offsets, total
+            if statement.target not in run.results:
+                yield statement.target, statement.target.tensor.bytes
+
+
+def _needed_by_loop(loop: Loop) -> Iterator[tuple[Any, DimLike]]:
+    for pair in loop.spare:
+        yield from ((buffer, buffer.tensor.bytes) for buffer in pair)
+    yield from ((node, node.tensor.bytes) for node in loop.stacked)
+    if loop.position is not None:
+        yield loop.position, 8
+    if loop.until is not None:
+        yield from ((buffer, buffer.tensor.bytes) for buffer in loop.until.results)
+        yield from _needed(loop.until)
+    yield from _needed(loop.body)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tpc.backends import store
@@ -28,15 +29,24 @@ def lowered(region: Region, name: str) -> Native:
     InternalError
         If a part of it has no native code.
     """
-    from tpc.backends.llvm.lower import lower
-
     at = host()
-    key = objects.digest("\0".join(map(str, [store.version(), name, at.vector_bits, at.caches, at.cores, region.text])))
+
+    def make() -> Native:
+        from tpc.backends.llvm.lower import lower
+
+        return lower(region.program, name, fast=region.fast)
+
+    return kept([name, at.vector_bits, at.caches, at.cores, region.fast, region.text], make)
+
+
+def kept(known: Sequence[Any], make: Callable[[], Native]) -> Native:
+    """The native function that depends on what is known, and on this tpc; made if it was not made before."""
+    key = objects.digest("\0".join(map(str, [store.version(), *known])))
     file = f"{key}{store.PROGRAM}"
     try:
         return _read(store.read(file), key)
     except (OSError, ValueError, RecursionError):
-        native = lower(region.program, name)
+        native = make()
         store.write(file, _text(native, key).encode())
         return native
 

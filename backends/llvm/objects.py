@@ -46,15 +46,23 @@ def optimised(text: str, level: int = LEVEL) -> Any:
 
 
 def optimise(module: Any, level: int = LEVEL) -> Any:
-    """A module of llvmlite for this machine, verified and optimised in place. Raises RuntimeError."""
+    """A module of llvmlite for this machine, verified and optimised in place. Raises RuntimeError.
+
+    Functions are simplified one by one. Loops come with the vectors, accumulators and tiles that they are to have: what
+    LLVM adds with its passes over modules (vectorising, unrolling, inlining) takes as long again, and spills registers.
+    """
     import llvmlite.binding as llvm
 
     module.verify()
     if level > 0:
-        tuning = llvm.create_pipeline_tuning_options(speed_level=level)
-        tuning.loop_vectorization = tuning.slp_vectorization = tuning.loop_interleaving = level > 1
-        builder = llvm.create_pass_builder(host().machine(level), tuning)
-        builder.getModulePassManager().run(module, builder)
+        builder = llvm.create_pass_builder(host().machine(level), llvm.create_pipeline_tuning_options(level))
+        inlining = llvm.create_new_module_pass_manager()
+        inlining.add_always_inliner_pass()
+        inlining.run(module, builder)
+        passes = builder.getFunctionPassManager()
+        for function in module.functions:
+            if not function.is_declaration:
+                passes.run(function, builder)
     return module
 
 

@@ -15,11 +15,13 @@ from tpc.ir.build import input_node, items
 from tpc.ir.dims import DimLike, named, names_of
 from tpc.ir.facts import analyse
 from tpc.ir.node import Fact, Node, Program
-from tpc.ir.ops.structure import CALL, INPUT, LITERAL, SIZE
+from tpc.ir.ops.shapes import AFTER
+from tpc.ir.ops.structure import CALL, INPUT, ITEM, LITERAL, SIZE
 from tpc.ir.rewrite import map_programs, rebuilt, replace
 from tpc.ir.types import TensorType
 
 VIEWS = frozenset(["transpose", "permute", "reshape", "vec", "unvec", "squeeze", "unsqueeze", "item"])
+SMALL = 24  # entries of an axis, as in `fusion.contraction`, which is not imported for this alone
 LIBRARY = frozenset(["matmul", "matvec", "vecmat", "dot", "adjoint", "outer"])  # no quicker in native code alone
 
 
@@ -64,7 +66,9 @@ class Outliner:
             inside = {node for node, at in levels.items() if at == level}
             if not _pays(inside):
                 continue
-            wanted = [n for n in program.nodes if n in inside and self._leaves(n, inside, users, program.outputs)]
+            values = [n for n in program.nodes if n in inside or (n.op is ITEM and n.args[0] in inside)]
+            values = [n for n in values if not isinstance(n.type, tuple)]
+            wanted = [n for n in values if self._leaves(n, inside, users, program.outputs)]
             body, operands = self._body(f"{program.name}_{next(self._numbers)}", wanted, inside, facts)
             attributes = (("body", body), ("sizes", _own_sizes(body)))
             type = body.result_types[0] if len(wanted) == 1 else body.result_types
@@ -117,7 +121,7 @@ class Outliner:
             else:
                 below = [levels[s] + (s in native) for s in self._sources(node)]
                 levels[node] = max(below, default=0)
-                if node.op is not INPUT:
+                if node.op not in (INPUT, AFTER):  # what waits begins another region
                     self.refused[node] = reason
         return native
 
@@ -146,7 +150,8 @@ class Outliner:
         while waiting:
             node = waiting.pop()
             for operand in node.args:
-                if operand in inside or (self._is_neutral(operand) and operand.op.name != "item"):
+                of = operand.args[0] if operand.op is ITEM else operand
+                if of in inside or (self._is_neutral(operand) and operand.op is not ITEM):
                     if operand not in seen:
                         seen.add(operand)
                         waiting.append(operand)
@@ -181,7 +186,13 @@ class Outliner:
 def _pays(nodes: Iterable[Node]) -> bool:
     """Whether native code may gain anything: there is more than calls of a library, and than a few numbers."""
     has_axes = any(d for n in nodes for m in (n, *n.args) for d in _dims(m))
-    return has_axes and not all(n.op.name in LIBRARY for n in nodes)
+    return has_axes and not all(n.op.name in LIBRARY and not _is_small(n) for n in nodes)
+
+
+def _is_small(product: Node) -> bool:
+    """Whether it is many small products, each of which a library does more slowly than loops."""
+    dims = [operand.tensor.dims for operand in product.args]
+    return all(len(d) > 2 and all(isinstance(e, int) and e <= SMALL for e in d[-2:]) for d in dims)
 
 
 def _own_sizes(body: Program) -> tuple[tuple[str, DimLike], ...]:

@@ -48,8 +48,9 @@ class Signature:
 @dataclass(frozen=True)
 class Native:
     """A native function as LLVM IR; equal functions have equal text. `symbols` are those of BLAS, LAPACK and the
-    run-time library (`threads`) that it calls."""
+    run-time library (`threads`) that it calls; `remarks` are for who reads it, by names of functions."""
 
     signature: Signature
     ir: str
     symbols: tuple[str, ...] = ()
+    remarks: tuple[tuple[str, str], ...] = ()

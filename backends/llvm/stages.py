@@ -7,27 +7,28 @@ A fork waits until that is done; a child process that has lost the thread begins
 
 from __future__ import annotations
 
+import ast
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any
 
 from tpc.backends.contract import Emitted
 from tpc.backends.llvm.signature import Native
+from tpc.backends.running import Running
 
 PATIENCE = 0.02  # seconds of calls after which native code is compiled; about a fifth of what that takes
 
 
-class Staged:
+class Staged(Running):
     """The function of an emitted module.
 
     `finish` waits for native code, or makes it, and `when_ready` is called once it is there. `failure` says why there
     is none, should that go wrong.
     """
 
-    def __init__(self, emitted: Emitted, namespace: dict[str, Any]) -> None:
-        self.emitted, self.namespace = emitted, namespace
-        self.function: Callable[..., Any] = namespace[emitted.function]
+    def __init__(self, emitted: Emitted, main: ast.FunctionDef, namespace: dict[str, Any]) -> None:
+        super().__init__(emitted, main, namespace)
         self.natives: dict[str, Callable[..., Any]] = {}
         self.lowered: dict[str, Native] = {}
         self.when_ready: Callable[[], None] = lambda: None
@@ -37,18 +38,29 @@ class Staged:
         self._is_settled = not emitted.natives
 
     def __call__(self, *arguments: Any, **sizes: int) -> Any:
-        import numpy as np
-
-        # infinities and NaN are values here: what they mean is the program's affair
-        with np.errstate(all="ignore"):
-            if self._is_settled:
-                return self.function(*arguments, **sizes)
-            began = perf_counter()
-            result = self.function(*arguments, **sizes)
-        self._spent += perf_counter() - began
-        if self._spent > PATIENCE:
-            self._started()
+        began = perf_counter()
+        result = super().__call__(*arguments, **sizes)
+        self._took(perf_counter() - began)
         return result
+
+    def checked(self, sizes: Mapping[str, int], variant: int | None = None) -> Callable[..., Any]:
+        function = super().checked(sizes, variant)
+        if self._is_settled:
+            return function
+
+        def timed(*arguments: Any) -> Any:
+            began = perf_counter()
+            result = function(*arguments)
+            self._took(perf_counter() - began)
+            return result
+
+        return timed
+
+    def _took(self, seconds: float) -> None:
+        if not self._is_settled:
+            self._spent += seconds
+            if self._spent > PATIENCE:
+                self._started()
 
     def finish(self) -> None:
         """Have native code before returning."""

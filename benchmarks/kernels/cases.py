@@ -52,6 +52,17 @@ def _distances(x: Any, y: Any) -> Any:
     return ((x[:, None, :] - y[None, :, :]) ** 2).sum(axis=2)
 
 
+def _standardised(x: Any) -> Any:
+    return (x - x.mean(axis=0)) / x.std(axis=0)
+
+
+def _power_iteration(a: Any, v: Any) -> Any:
+    for _ in range(100):
+        w = a @ v
+        v = w / (w * w).sum() ** 0.5
+    return v
+
+
 def _attention(q: Any, k: Any, v: Any) -> Any:
     return _softmax(q @ k.T / np.sqrt(q.shape[1]).astype(q.dtype)) @ v
 
@@ -196,6 +207,52 @@ KERNELS: tuple[Kernel, ...] = (
         },
         lambda n, m: 2 * n * m,
         lambda n, m: 2 * n * m,
+    ),
+    Kernel(
+        "activated product with a vector",
+        "def f(A: {dtype}[n, n], x: {dtype}[n], v: {dtype}[n]) = tanh(A @ x) + tanh(v @ A)",
+        {str(n): {"n": n} for n in (64, 256, 1000, 3000)},
+        {"A": ("n", "n"), "x": ("n",), "v": ("n",)},
+        lambda a, x, v: np.tanh(a @ x) + np.tanh(v @ a),
+        {
+            "torch": lambda a, x, v: tensors.torch().tanh(a @ x) + tensors.torch().tanh(v @ a),
+            "jax": lambda a, x, v: tensors.jax().numpy.tanh(a @ x) + tensors.jax().numpy.tanh(v @ a),
+        },
+        lambda n: n * n,
+        lambda n: 4 * n * n,
+    ),
+    Kernel(
+        "standardised columns",
+        "def f(X: {dtype}[n, m]) = (X - mean(X, axis=0)) / std(X, axis=0)",
+        _rows(64),
+        {"X": ("n", "m")},
+        _standardised,
+        {
+            "torch": lambda x: (x - x.mean(0)) / x.std(0, correction=0),
+            "jax": _standardised,
+        },
+        lambda n, m: 2 * n * m,
+        lambda n, m: 6 * n * m,
+    ),
+    Kernel(
+        "power iteration",
+        "def f(A: {dtype}[n, n], x: {dtype}[n]):\n"
+        "    v = x\n"
+        "    repeat 100:\n"
+        "        w = A @ v\n"
+        "        v = w / norm(w)\n"
+        "    return v\n",
+        {str(n): {"n": n} for n in (16, 64, 256, 1000)},
+        {"A": ("n", "n"), "x": ("n",)},
+        _power_iteration,
+        {
+            "numba": loops.power_iteration,
+            "torch": _power_iteration,
+            "jax": _power_iteration,
+        },
+        lambda n: 100 * n * n,
+        lambda n: 200 * n * n,
+        ("f64",),
     ),
     *(
         Kernel(

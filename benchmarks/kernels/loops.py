@@ -101,6 +101,21 @@ def diagonal_of_product(a: Any, b: Any) -> Any:
     return out
 
 
+def power_iteration(a: Any, x: Any) -> Any:
+    v = x.copy()
+    w = np.empty_like(x)
+    for _ in range(100):
+        squares = x[0] * 0
+        for i in prange(a.shape[0]):
+            total = x[0] * 0
+            for k in range(a.shape[1]):
+                total += a[i, k] * v[k]
+            w[i] = total
+            squares += total * total
+        v[:] = w / math.sqrt(squares)
+    return v
+
+
 def batched_product(a: Any, b: Any) -> Any:
     out = np.zeros_like(a)
     for n in prange(a.shape[0]):

@@ -58,7 +58,7 @@ MALICIOUS = [
     "async def f(x):\n    await x",
     "def f(x):\n    yield x",
     "def f(x):\n    while True:\n        pass",
-    "def f(x):\n    del x",
+    "def f(x):\n    del x.T", "def f(x):\n    del x[0]", "def f(x):\n    del np",
     "def f(x):\n    assert x",
     "@eval\ndef f(x):\n    return x",
     "def f(x):\n    x.shape = 1",

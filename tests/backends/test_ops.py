@@ -191,10 +191,10 @@ def test_every_op_is_covered(backend: str) -> None:
 
     dialect = import_module(f"tpc.backends.{backend}").DIALECT
     for op in OPS.values():
-        if op.group == "structure":
+        if op.group == "structure" or op.name == "after":  # the order of lines
             continue
         known = op.name in dialect.ops or op.name in dialect.functions
         assert known or op.has_formula or op.line_by, op.name
-    missing = {op.name for op in OPS.values() if op.reference is not None} - set(dialect.ops)
+    missing = {op.name for op in OPS.values() if op.reference is not None} - {*dialect.ops, "after"}
     assert not missing, "what a formula does not say stands in the table"
     assert set(SCALARS) <= set(dialect.functions)

@@ -21,6 +21,7 @@ from typing import Any, Literal, get_args
 from tpc.backends.llvm import blas, runtime, sizes
 from tpc.backends.llvm.ahead.header import header
 from tpc.backends.llvm.host import host
+from tpc.backends.llvm.lines import remarked
 from tpc.backends.llvm.objects import optimise
 from tpc.backends.llvm.signature import Native, Signature
 from tpc.dsl.diagnostics import fail
@@ -51,7 +52,7 @@ def emit(natives: Sequence[Native], kind: Kind, libraries: Sequence[str] = BLAS)
     if kind == "header":
         return header([native.signature for native in natives])
     if kind == "llvm":
-        return str(_joined(natives))
+        return remarked(str(_joined(natives)), dict(remark for native in natives for remark in native.remarks))
     machine = host().machine()
     module = optimise(_joined(natives))
     if kind == "asm":

@@ -21,6 +21,7 @@ from tpc.backends.llvm import arena, sizes
 from tpc.backends.llvm.entry import operands, results
 from tpc.backends.llvm.entry.layout import ITEMS, LENGTH, TYPE
 from tpc.backends.llvm.entry.writer import Writer
+from tpc.backends.llvm.lowered import kept
 from tpc.backends.llvm.signature import Array, Native, Signature
 from tpc.ir.dims import DimLike
 from tpc.ir.types import STRONG
@@ -43,6 +44,10 @@ def _unnamed(arrays: Sequence[Array]) -> tuple[Array, ...]:
 
 @lru_cache(256)
 def _glue(signature: Signature, given: tuple[str, ...], nonnegative: tuple[DimLike, ...]) -> Native:
+    return kept(["glue", signature, given, nonnegative], lambda: _written(signature, given, nonnegative))
+
+
+def _written(signature: Signature, given: Sequence[str], nonnegative: Sequence[DimLike]) -> Native:
     writer = Writer(ENTRY, signature, len(signature.operands) + len(given) + 1)
     _write(writer, given, nonnegative)
     symbols = tuple(g.name for g in writer.module.global_values if g.name != ENTRY)

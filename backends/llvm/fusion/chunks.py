@@ -8,7 +8,7 @@ from tpc.backends.llvm.fusion.places import Sum
 from tpc.backends.llvm.fusion.statement import Loop, Statement, Temporary
 from tpc.backends.llvm.fusion.terms import Term, call, changed, fold, letter, load, parts, size
 from tpc.ir.dims import DimLike, divide, product
-from tpc.ir.types import BOOL, TensorType
+from tpc.ir.types import BOOL, F16, TensorType
 
 LENGTH = 1 << 15  # entries of a chunk
 FEW = 64  # values of a statement that are too few to be shared among threads
@@ -31,7 +31,7 @@ def chunked(statement: Statement) -> list[Statement]:
 def _is_long(term: Term) -> bool:
     _, extent = term.data[1][0]
     entries = product(e for _, e in term.data[1])
-    if term.data[0].startswith("arg") or (isinstance(entries, int) and entries <= 2 * LENGTH):
+    if term.dtype is F16 or term.data[0].startswith("arg") or (isinstance(entries, int) and entries <= 2 * LENGTH):
         return False
     return not isinstance(extent, int) or extent > 1
 

@@ -14,12 +14,16 @@ from tpc.backends.llvm.fusion.chunks import chunked
 from tpc.backends.llvm.fusion.contraction import contraction
 from tpc.backends.llvm.fusion.fast import with_reciprocals
 from tpc.backends.llvm.fusion.flat import finished
+from tpc.backends.llvm.fusion.limits import bounded
 from tpc.backends.llvm.fusion.meaning import Meaning
 from tpc.backends.llvm.fusion.statement import Loop, Statement, computed, flops, times
 from tpc.backends.llvm.fusion.stream import Stream, streamed
 from tpc.backends.llvm.fusion.terms import INSIDE, Term, changed, has_fold, parts, renamed
+from tpc.backends.llvm.fusion.together import gets_along
 from tpc.backends.llvm.fusion.translation import number_or_size
+from tpc.backends.llvm.fusion.transposed import along_lines
 from tpc.ir.dims import DimLike, divide_exactly
+from tpc.ir.facts import analyse
 from tpc.ir.node import Node, Program
 from tpc.ir.ops.structure import INPUT
 
@@ -50,13 +54,17 @@ def statements(program: Program, fast: bool = False) -> list[Statement | Stream]
         if left or node in program.outputs:
             stored[node] = statement
     steps: list[Statement | Stream] = []
+    facts = analyse(program) if program.facts else {}
     streams = _streams(order, stored, program.outputs)
     for node in order:
         if node in streams:
             steps.append(streams[node])
         elif node in stored:
-            statement = finished(stored[node])
-            steps += chunked(with_reciprocals(statement) if fast else statement)
+            product = contraction(stored[node])
+            is_large = product is not None and product.is_large
+            statement = finished(stored[node] if is_large else bounded(stored[node], facts))
+            for part in chunked(with_reciprocals(statement) if fast else statement):
+                steps += along_lines(part) if not is_large else [part]
     return steps
 
 
@@ -139,6 +147,9 @@ def _substituted(
         again = cheap and (not large or _is_view(statement))
         worth = again or (len(readers) == 1 and not kept and _seldom(node, statement, reader))
         changed_reader = _inlined(node, reader) if worth else None
+        if changed_reader is not None and has_fold(statement.body) and has_fold(reader.body):
+            both, *apart = map(finished, (changed_reader, statement, reader))
+            changed_reader = changed_reader if gets_along(both, *apart) else None
         if changed_reader is None:
             left.append(root)
         else:

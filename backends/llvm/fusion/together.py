@@ -12,8 +12,9 @@ from tpc.backends.llvm.fusion.blocks import Block
 from tpc.backends.llvm.fusion.contraction import contraction
 from tpc.backends.llvm.fusion.statement import Buffer, Statement
 from tpc.backends.llvm.fusion.stream import Stream
-from tpc.backends.llvm.fusion.terms import INSIDE, Term, changed, parts, renamed
+from tpc.backends.llvm.fusion.terms import INSIDE, Term, changed, has_fold, parts, renamed
 
+MUCH = 1.25  # what one nest may cost of what two would
 MOST = 8  # statements in one nest
 Step = Statement | Block | Stream
 
@@ -67,7 +68,17 @@ def _merged(earlier: Statement, later: Statement) -> Statement | None:
     if any(t.kind == "load" and t.data[0] in made for t in parts(body)):
         return None  # it needs values of other letters
     beside = Statement(later.target, earlier.letters, renamed(later.place, names), body)
-    return replace(earlier, beside=(*earlier.beside, beside))
+    both = replace(earlier, beside=(*earlier.beside, beside))
+    return both if gets_along(both, earlier, later) else None
+
+
+def gets_along(both: Statement, *apart: Statement) -> bool:
+    """Whether one nest suits folds of several: one along rows and one along columns are better off in their own."""
+    if not all(any(map(has_fold, s.bodies)) for s in apart):
+        return True
+    from tpc.backends.llvm.nests.lanes import least_expense
+
+    return least_expense(both) <= MUCH * sum(map(least_expense, apart))
 
 
 def _goes_alone(statement: Statement) -> bool:

@@ -19,9 +19,7 @@ from tpc.backends.llvm.mathematics import (
     trigonometric,
 )
 from tpc.backends.llvm.mathematics.lanes import by_lane
-from tpc.backends.llvm.mathematics.vector import Builder, Vec, known, suffix
-from tpc.ir.scalar import SCALARS
-from tpc.ir.types import DType
+from tpc.backends.llvm.mathematics.vector import Builder, Vec, element, known, suffix
 
 Code = Callable[..., Vec]
 
@@ -63,8 +61,8 @@ DIRECT: dict[str, Code] = {
     "relu": arithmetic.relu,
 }
 
-# Longer ones, in a function of their own that LLVM writes in at each call.
-INLINED: dict[str, Code] = {
+# Longer ones, each in a function of its own: a call costs little beside them, and code is made once.
+CALLED: dict[str, Code] = {
     "pow": lambda x, y: arithmetic.integer_power(x, y) if x.is_integer else power.power(x, y),
     "mod": arithmetic.mod,
     "floor_div": arithmetic.floor_div,
@@ -137,7 +135,7 @@ def emit(builder: Any, name: str, arguments: Sequence[ir.Value], features: Colle
     ----------
     builder : llvmlite.ir.IRBuilder
     name : str
-        A name of `tpc.ir.scalar.SCALARS` that `supports` affirms.
+        A name of `tpc.ir.scalar.SCALARS` that `covered.supports` affirms.
     arguments : sequence of llvmlite.ir.Value
         Scalars or vectors of one type: float, double, signed integers or i1. `select` takes i1 first.
     features : collection of str
@@ -164,29 +162,12 @@ def _function(module: Any, name: str, arguments: Sequence[ir.Value], features: C
         return module.globals[symbol]
     function = ir.Function(module, ir.FunctionType(type_, [a.type for a in arguments]), symbol)
     function.linkage = "internal"
-    function.attributes.add("alwaysinline")
+    if isinstance(element(type_), ir.IntType):  # a divisor or an exponent that is known makes it a few instructions
+        function.attributes.add("alwaysinline")
     builder = Builder(function.append_basic_block(), features)
     # The builder moves on where a function branches.
-    builder.ret(INLINED[name](*(Vec(builder, argument) for argument in function.args)).value)
+    builder.ret(CALLED[name](*(Vec(builder, argument) for argument in function.args)).value)
     return function
-
-
-ON_INTEGERS = set(DIRECT) - {"div", "sqrt", "rsqrt", "angle"} | {"pow", "mod", "floor_div"}
-NOT_ON_TRUTH = {"sub", "neg", "sign", "pow", "mod", "floor_div", "floor", "ceil", "round", "trunc", "relu", "conj"}
-
-
-def supports(name: str, dtypes: Sequence[DType]) -> bool:
-    """Whether `emit` has code for operands of these dtypes, once they are converted to the dtype of computation.
-
-    Functions whose value is always a float take integers too: the caller converts them to f64 first. f16 and bf16 are
-    computed in f32.
-    """
-    kinds = {dtype.kind for dtype in dtypes}
-    if "c" in kinds or not (name in DIRECT or name in INLINED):
-        return False
-    if SCALARS[name].result in ("float", "real") or "f" in kinds:
-        return True
-    return name in ON_INTEGERS and not (kinds == {"b"} and name in NOT_ON_TRUTH)
 
 
 # Bounds of the error in units in the last place (f64, f32); a test holds them. What crosses zero where nothing is known

@@ -6,21 +6,25 @@ its own letters makes lanes; their states are merged in halves at the end, so th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from llvmlite import ir
 
+from tpc.backends.llvm.fusion import places as affine
+from tpc.backends.llvm.fusion.limits import conjuncts, limits
 from tpc.backends.llvm.fusion.places import Sum
 from tpc.backends.llvm.fusion.statement import Loop
-from tpc.backends.llvm.fusion.terms import Term, number_of
+from tpc.backends.llvm.fusion.terms import Term, number_of, parts
 from tpc.backends.llvm.fusion.translation import COMBINE, identity
 from tpc.backends.llvm.nests import packing
 from tpc.backends.llvm.nests.lanes import fold_lane
 from tpc.backends.llvm.nests.types import constant, lanes_of, register, vector
-from tpc.backends.llvm.nests.values import Lanes, Values, product_of
+from tpc.backends.llvm.nests.values import Values, product_of
+from tpc.backends.llvm.nests.vectors import for_lanes
 from tpc.ir.dims import DimLike
 
-PANEL = 256  # entries of a line that are reduced side by side
+PANEL = 1024  # entries of a line that are reduced side by side
 JAM = 8  # lines that are taken into a panel at once: so many streams of memory, and states are loaded once for all
 ENTRY = 8  # a state is no better aligned than one entry
 State = tuple[ir.Value, ...]
@@ -33,9 +37,11 @@ class Fold:
         self.values, self.writer = values, values.writer
         self.operator, self.letters = term.data
         self.body, *guard = term.arguments
-        self.guards = [g for whole in guard for g in _conjuncts(whole)]
+        self.guards = [g for whole in guard for g in conjuncts(whole)]
         self.term = term
         self.outer: frozenset[str] = frozenset()  # the letter of a panel, whose loop is inside of those of the fold
+        self.ends = frozenset(name for name, _ in self.letters)  # the letters whose last lanes are not to be taken in
+        self.rows: frozenset[str] = frozenset()  # the letter of rows that are taken side by side
         self.jam: tuple[str, ir.Value, int] = (
             "",
             self.writer.integer(0),
@@ -81,15 +87,20 @@ class Fold:
 
         return step
 
-    def panel(self, name: str, begin: ir.Value, end: ir.Value, count: int) -> Callable[[], ir.Value]:
+    def panel(
+        self, name: str, begin: ir.Value, end: ir.Value, count: int, ready: Mapping[Term, Callable[[], ir.Value]]
+    ) -> Callable[[], ir.Value]:
         """Run the fold for a panel of the lanes' letter, line by line, with a running state for each entry of it.
 
-        Gives what reads the value at the lanes that are open.
+        Gives what reads the value at the lanes that are open; `ready` has that of folds inside of this one.
         """
         values, writer = self.values, self.writer
         self.width = count
         first = self._start(count)
-        arrays = [writer.variable(ir.ArrayType(v.type.element, PANEL), f"{self.operator}.{name}") for v in first]
+        # a line that ends inside of the panel may have lanes beyond it
+        arrays = [
+            writer.variable(ir.ArrayType(v.type.element, PANEL + count), f"{self.operator}.{name}") for v in first
+        ]
 
         def places() -> list[ir.Value]:
             offset = writer.builder.sub(values.letters[name], begin)
@@ -99,15 +110,51 @@ class Fold:
             for place, value in zip(places(), first, strict=True):
                 writer.builder.store(value, place, align=ENTRY)
 
+        inside = [t for t in parts(self.body, *self.guards) if t in ready]
+
+        def line(guards: list[Term]) -> None:
+            writer.known[-1].update((t, ready[t]()) for t in inside)
+            self._lines(guards, places())
+
+        def lines(guards: list[Term], low: ir.Value = begin, high: ir.Value = end) -> None:
+            for_lanes(values, name, low, high, None, count, lambda: line(guards))
+
         for_lanes(values, name, begin, end, None, count, start)
         self.outer = frozenset([name])
-        self._loops(
-            list(self.letters),
-            self.guards,
-            None,
-            lambda guards: for_lanes(values, name, begin, end, None, count, lambda: self._lines(guards, places())),
-        )
+        ranges = self._line_ranges(name, begin, end)
+        if ranges is None:
+            self._loops(list(self.letters), self.guards, None, lines)
+        else:
+            self._by_ranges(name, begin, end, ranges, lines)
         return lambda: self._result(self._state(places()))
+
+    def side_by_side(self, name: str, first: ir.Value, count: int) -> list[ir.Value]:
+        """The values at `count` values of a letter around the fold, whose loop is run once for all of them.
+
+        So many streams of memory are read at once, and what does not depend on that letter is read once for all.
+        """
+        values, writer = self.values, self.writer
+        lane = fold_lane(self.term)
+        self.width = lane[1] if lane is not None else 0
+        start = self._start(self.width)
+        states = [[writer.variable(v.type, f"{self.operator}.{name}") for v in start] for _ in range(count)]
+        for variables in states:
+            for variable, value in zip(variables, start, strict=True):
+                writer.builder.store(value, variable)
+
+        def step(guards: list[Term]) -> None:
+            values.prepare([self.body, *guards], frozenset([name]))
+            for offset, variables in enumerate(states):
+                with writer.scope():
+                    values.letters[name] = writer.builder.add(first, writer.integer(offset), flags=("nsw",))
+                    self._step(guards, variables)
+            values.letters[name] = first
+
+        values.letters[name] = first
+        self.rows = frozenset([name])
+        self._loops(list(self.letters), self.guards, lane, step)
+        final = [self._state(variables) for variables in states]
+        return [self._result(self._merged(state) if lane is not None else state) for state in final]
 
     # ---- loops
 
@@ -123,9 +170,9 @@ class Fold:
             return
         values = self.values
         (name, extent), *rest = order
-        inner = self.outer | {n for n, _ in rest}
+        inner = self.outer | self.rows | {n for n, _ in rest}
         values.prepare([self.body, *guards], inner | {name})
-        begin, end, guards = self._bounds(name, extent, guards, inner)
+        guards, begin, end = self._bounds(name, self.writer.integer(0), self.writer.dim(extent), guards, inner)
         if self.outer and not rest:
             self._jammed(name, begin, end, lambda: step(guards))
             return
@@ -133,6 +180,54 @@ class Fold:
             packing.loop(values, name, begin, end, [self.body, *guards], lambda: self._loops(rest, guards, lane, step))
             return
         for_lanes(values, name, begin, end, extent, lane[1], lambda: self._loops(rest, guards, lane, step))
+
+    def _line_ranges(self, name: str, begin: ir.Value, end: ir.Value) -> list[ir.Value] | None:
+        """The ends of three ranges of lines: all of a panel takes in the middle one, and some of it the others.
+
+        None where the guards are no limits of lines.
+        """
+        writer, b = self.writer, self.writer.builder
+        if not self.guards or len(self.letters) > 1:
+            return None
+        ((line, extent),) = self.letters
+        found = [limits(guard, line) for guard in self.guards]
+        if not all(found):
+            return None
+        some, every = [[writer.integer(0), writer.dim(extent)] for _ in range(2)]
+        length = b.sub(b.sub(end, begin), writer.integer(1))
+        self.values.letters[name] = begin
+        for slope, rest in (pair for pairs in found for pair in pairs or ()):
+            first = self.values.first_place(rest)
+            step = affine.slope(rest, name)
+            last = b.add(first, b.mul(writer.dim(step or 0), length))
+            most, least = writer.greater(first, last), writer.lesser(first, last)
+            for range_, value in ((some, most), (every, least)):
+                if slope < 0:
+                    range_[1] = writer.lesser(range_[1], b.add(value, writer.integer(1)))
+                else:
+                    range_[0] = writer.greater(range_[0], b.neg(value))
+        del self.values.letters[name]
+        low, high = some
+        middle = writer.lesser(writer.greater(every[0], low), writer.greater(high, low))
+        return [low, middle, writer.greater(writer.lesser(every[1], high), middle), high]
+
+    def _by_ranges(
+        self, name: str, begin: ir.Value, end: ir.Value, ends: list[ir.Value], step: Callable[..., None]
+    ) -> None:
+        """The lines of a panel; where not all of it takes them in, a line goes from where to where its guards say."""
+        ((line, _),) = self.letters
+        for guards, first, last in zip((self.guards, [], self.guards), ends, ends[1:], strict=False):
+            self.values.prepare([self.body, *guards], self.outer | {line})
+            if not guards:
+                self._jammed(line, first, last, partial(step, []))
+                continue
+            with self.writer.loop(line, first, last) as counter:
+                self.jam = line, counter, 1
+                self.values.letters[line] = counter
+                self.ends |= {name}
+                step(*self._bounds(name, begin, end, guards, frozenset()))
+                self.ends -= {name}
+            del self.values.letters[line]
 
     def _jammed(self, name: str, begin: ir.Value, end: ir.Value, step: Callable[[], None]) -> None:
         """A loop over lines, several at a time and then the rest one by one: the order is that of the lines."""
@@ -153,10 +248,9 @@ class Fold:
                 self._step(guards, variables)
 
     def _bounds(
-        self, name: str, extent: DimLike, guards: list[Term], inner: frozenset[str]
-    ) -> tuple[ir.Value, ir.Value, list[Term]]:
-        """The range of a letter: guards that say no more than that are done with."""
-        begin, end = self.writer.integer(0), self.writer.dim(extent)
+        self, name: str, begin: ir.Value, end: ir.Value, guards: list[Term], inner: frozenset[str]
+    ) -> tuple[list[Term], ir.Value, ir.Value]:
+        """The part of a letter's range that guards leave, behind those that say more than that."""
         left = []
         for guard in guards:
             found = limits(guard, name)
@@ -171,7 +265,7 @@ class Fold:
                     end = self.writer.lesser(end, self.writer.builder.add(value, self.writer.integer(1)))
                 else:
                     begin = self.writer.greater(begin, self.writer.builder.neg(value))
-        return begin, end, left
+        return left, begin, end
 
     def _extreme(self, rest: Term) -> tuple[ir.Value, bool]:
         """The largest value of an index in the lanes, and whether lanes differ."""
@@ -205,7 +299,7 @@ class Fold:
         mask: ir.Value | None = None
         for guard in guards:
             mask = values.both(mask, values.value(guard))
-        if values.lanes is not None and values.lanes.name in dict(self.letters):
+        if values.lanes is not None and values.lanes.name in self.ends:
             mask = values.both(mask, values.lanes.counted)
         for variable, after in zip(variables, self._taken(old, mask), strict=True):
             self.writer.builder.store(after, variable, align=ENTRY)
@@ -307,69 +401,3 @@ class Fold:
             case "logsumexp":
                 return self.writer.builder.fadd(state[0], self.values.apply("log", [state[1]]))
         return state[0]
-
-
-def for_lanes(
-    values: Values,
-    name: str,
-    begin: ir.Value,
-    end: ir.Value,
-    extent: DimLike | None,
-    count: int,
-    body: Callable[[], None],
-) -> None:
-    """A loop in which `count` values of a letter make the lanes of vectors; the last ones are masked."""
-    writer, b = values.writer, values.writer.builder
-    outer = values.lanes
-    starts_at_0 = isinstance(begin, ir.Constant) and begin.constant == 0
-    whole = isinstance(end, ir.Constant) and starts_at_0 and isinstance(extent, int) and end.constant == extent
-    length = b.sub(end, begin)
-    full = (
-        b.add(begin, b.and_(length, writer.integer(-count)))
-        if not whole
-        else writer.integer(end.constant // count * count)
-    )
-    if not (whole and full.constant == 0):
-        with writer.loop(name, begin, full, count) as counter:
-            values.letters[name], values.lanes = counter, Lanes(name, count, None, None)
-            body()
-    if not (whole and full.constant == end.constant):
-        # below begin, where the range is empty, nothing is left either
-        with writer.when(b.icmp_signed("<", writer.greater(full, begin) if not whole else full, end), f"{name}.tail"):
-            start = full if whole else writer.greater(full, begin)
-            rest = b.sub(end, start)
-            counted, mask = (
-                b.icmp_unsigned("<", writer.count_up(count), writer.spread(r, count))
-                for r in (rest, writer.opaque(rest))
-            )
-            values.letters[name], values.lanes = start, Lanes(name, count, mask, counted)
-            body()
-    values.lanes = outer
-    values.letters.pop(name, None)
-
-
-def _conjuncts(guard: Term) -> list[Term]:
-    if guard.kind == "call" and guard.data == "logical_and":
-        return [g for a in guard.arguments for g in _conjuncts(a)]
-    return [guard]
-
-
-def limits(guard: Term, name: str) -> list[tuple[int, Term]] | None:
-    """A guard as `slope * letter + rest >= 0` with slopes of 1 and -1; None where it is nothing of the kind."""
-    if guard.kind != "call" or guard.data not in ("lt", "le", "gt", "ge", "eq"):
-        return None
-    left, right = guard.arguments
-    if left.dtype.kind != "i" or right.dtype.kind != "i":
-        return None
-    found = []
-    for sign in (1, -1) if guard.data == "eq" else (1,) if guard.data in ("gt", "ge") else (-1,):
-        total = Sum()
-        total.add(left, sign)
-        total.add(right, -sign)
-        if guard.data in ("lt", "gt"):
-            total.constant = total.constant - 1
-        slope = total.slopes.pop(name, 0)
-        if slope not in (1, -1) or total.opaque or any(not isinstance(s, int) for s in total.slopes.values()):
-            return None
-        found.append((int(slope), total.term()))
-    return found

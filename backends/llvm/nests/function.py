@@ -69,6 +69,9 @@ def opened(module: ir.Module, name: str, buffers: tuple[Buffer, ...], sizes: Seq
     status, begin, end = arguments[-3:]
     status.name, begin.name, end.name = "status", "begin", "end"
     writer = Writer(function, dict(zip(sizes, arguments, strict=False)))
+    # so that what is tested of letters is known where it can be
+    not_negative = writer.builder.icmp_signed(">=", begin, writer.integer(0))
+    writer.call("llvm.assume", ir.VoidType(), [not_negative])
     return Opened(function, buffers, Values(writer, pointers, errors, status), begin, end)
 
 

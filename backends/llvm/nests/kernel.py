@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from llvmlite import ir
 
 from tpc.backends.llvm.fusion import places
 from tpc.backends.llvm.fusion.rows import kept_row
-from tpc.backends.llvm.fusion.statement import Statement, computed, times
+from tpc.backends.llvm.fusion.statement import Statement, computed, flops, times
 from tpc.backends.llvm.fusion.terms import INSIDE, Term, parts
+from tpc.backends.llvm.fusion.translation import COMBINE
 from tpc.backends.llvm.nests import packing, running
 from tpc.backends.llvm.nests.errors import Errors
-from tpc.backends.llvm.nests.folds import PANEL, Fold, for_lanes
+from tpc.backends.llvm.nests.folds import PANEL, Fold
 from tpc.backends.llvm.nests.function import Kernel, buffers_of, opened
-from tpc.backends.llvm.nests.lanes import statement_lane
+from tpc.backends.llvm.nests.lanes import fold_lane, statement_lane
 from tpc.backends.llvm.nests.values import Values
+from tpc.backends.llvm.nests.vectors import for_lanes
 from tpc.ir.dims import DimLike
 from tpc.ir.scalar import SCALARS
 
+SIDE = 4  # rows that folds reduce side by side
+LITTLE = 8  # flops of what a fold does to an entry that memory is slower than
+NARROW = 256  # entries of a panel of which guards let pass a part
 UNIT = 256  # entries that a thread takes at least where a letter makes lanes
 FLOP, LOAD = 6, 12  # hundredths of a nanosecond, for an entry, as vectors
 
@@ -50,11 +55,12 @@ class _Nest:
             statement, kept = kept_row(statement)
             values.kept |= {term: (statement.target, place) for term, place in kept.items()}
         self.statement = statement
+        self.rows = [] if self.running is not None or self.lane is not None else _rows(statement)
         self.extent: DimLike = 1
         self.unit = 1
         if statement.letters and statement.letters[0][0] != self.running:
             name, self.extent = statement.letters[0]
-            self.unit = UNIT if self.lane is not None and self.lane[0] == name else 1
+            self.unit = UNIT if self.lane is not None and self.lane[0] == name else SIDE if self.rows else 1
 
     def write(self, begin: ir.Value, end: ir.Value) -> None:
         values, statement, writer = self.values, self.statement, self.values.writer
@@ -81,6 +87,9 @@ class _Nest:
         if self.lane is not None and self.lane[0] == name and folds:
             self._panels(name, begin, end, self.lane[1], folds)
             return
+        if self.rows and depth == len(letters) - 1:
+            self._side_by_side(name, begin, end)
+            return
         if self.lane is not None and self.lane[0] == name:
             for_lanes(values, name, begin, end, extent, self.lane[1], lambda: self._loops(depth + 1))
             return
@@ -99,6 +108,22 @@ class _Nest:
 
         packing.loop(values, name, begin, end, [body, *steps.values()], advance)
 
+    def _side_by_side(self, name: str, begin: ir.Value, end: ir.Value) -> None:
+        """A loop over rows that folds reduce: several at a time, and then the rest one by one."""
+        values, writer, b = self.values, self.values.writer, self.values.builder
+        whole = b.add(begin, b.and_(b.sub(end, begin), writer.integer(-SIDE)))
+        with writer.loop(f"{name}.side", begin, whole, SIDE) as first:
+            found = {term: Fold(values, term).side_by_side(name, first, SIDE) for term in self.rows}
+            for offset in range(SIDE):
+                with writer.scope():
+                    values.letters[name] = b.add(first, writer.integer(offset), flags=("nsw",))
+                    writer.known[-1].update((term, results[offset]) for term, results in found.items())
+                    self._store()
+        with writer.loop(name, writer.greater(whole, begin), end) as counter:
+            values.letters[name] = counter
+            self._store()
+        del values.letters[name]
+
     def _lines(self) -> list[Term]:
         """The folds of the statement, if they read lines of memory: then those are gone through one after the other."""
         if self.lane is None:
@@ -108,9 +133,14 @@ class _Nest:
 
     def _panels(self, name: str, begin: ir.Value, end: ir.Value, count: int, folds: list[Term]) -> None:
         values, writer = self.values, self.values.writer
-        with writer.loop(f"{name}.panel", begin, end, PANEL) as first:
-            last = writer.lesser(writer.builder.add(first, writer.integer(PANEL)), end)
-            ready = {term: Fold(values, term).panel(name, first, last, count) for term in folds}
+        width = PANEL if all(len(t.arguments) == 1 for t in folds) else NARROW
+        with writer.loop(f"{name}.panel", begin, end, width) as first:
+            last = writer.lesser(writer.builder.add(first, writer.integer(width)), end)
+            ready: dict[Term, Callable[[], ir.Value]] = {}
+            is_open = values.letters.keys() | {name}
+            for term in parts(*folds):  # those inside of others first
+                if term.kind == "fold" and name in term.free <= is_open:
+                    ready[term] = Fold(values, term).panel(name, first, last, count, dict(ready))
 
             def store() -> None:
                 for term, value in ready.items():
@@ -153,6 +183,26 @@ def _outermost_folds(bodies: Sequence[Term], lane: str) -> list[Term]:
         elif lane in term.free:
             stack.extend(term.arguments)
     return found
+
+
+def _rows(statement: Statement) -> list[Term]:
+    """The folds of a statement, if each does little to what it reads of a row: then memory is what they wait for."""
+    if not statement.letters or statement.kept:
+        return []
+    name, extent = statement.letters[-1]
+    folds = _outermost_folds(statement.bodies, name)
+    fit = all(len(t.data[1]) == len(t.arguments) == t.height == 1 and t.data[0] in COMBINE for t in folds)
+    if not fit or (isinstance(extent, int) and extent < SIDE):
+        return []
+    cheap = all(flops(t) <= LITTLE and fold_lane(t) is not None and _runs_along(t, name) for t in folds)
+    return folds if cheap else []
+
+
+def _runs_along(term: Term, row: str) -> bool:
+    """Whether a fold reads lines of memory that differ from row to row."""
+    ((letter, _),) = term.data[1]
+    indices = [t.arguments[0] for t in parts(term.arguments[0]) if t.kind == "load" and t.data[1] == INSIDE]
+    return any(row in index.free and places.slope(index, letter) == 1 for index in indices)
 
 
 def _reads_lines(term: Term, lane: str) -> bool:

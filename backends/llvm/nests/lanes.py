@@ -9,6 +9,7 @@ from tpc.backends.llvm.fusion import places
 from tpc.backends.llvm.fusion.statement import Loop, Statement, computed
 from tpc.backends.llvm.fusion.terms import Term, parts
 from tpc.backends.llvm.host import host
+from tpc.backends.llvm.nests.types import register_bytes
 from tpc.ir.dims import DimLike
 from tpc.ir.scalar import SCALARS
 
@@ -24,7 +25,7 @@ NEAR = 4  # entries that may lie from lane to lane, where loading what is betwee
 def lane_count(body: Term, extent: DimLike) -> int:
     """How many lanes: several vectors of the machine of the widest format, and no more than a power of two can use."""
     formats = [t.dtype for t in parts(body) if t.kind in ("load", "call", "fold") and not t.dtype.is_weak]
-    widest = max((d.size for d in formats), default=8)
+    widest = max(map(register_bytes, formats), default=8)
     work = sum(_flops(t) for t in parts(body))
     lanes = host().vector_bits // (8 * widest) * (VECTORS if work <= MANY else VECTORS // 2)
     if isinstance(extent, int):
@@ -47,14 +48,20 @@ def statement_lane(statement: Statement) -> tuple[str, int] | None:
     if not extents:
         return None
 
-    def total(name: str | None) -> float:
-        return sum(expense(s.body, statement.letters, name, s.place) for s in statement.together)
-
-    best = min([*reversed(extents), None], key=total)
+    best = min([*reversed(extents), None], key=lambda name: _total(statement, name))
     if best is None:
         return None  # its folds have lanes of their own
     lanes = min(lane_count(body, extents[best]) for body in statement.bodies)
     return (best, lanes) if lanes > 1 else None
+
+
+def least_expense(statement: Statement) -> float:
+    """Vector operations of a statement with the lanes that suit it best."""
+    return min(_total(statement, name) for name in [*(n for n, _ in statement.letters), None])
+
+
+def _total(statement: Statement, lane: str | None) -> float:
+    return sum(expense(s.body, statement.letters, lane, s.place) for s in statement.together)
 
 
 def expense(body: Term, loops: Sequence[Loop], lane: str | None, place: Term | None = None) -> float:

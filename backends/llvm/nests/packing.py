@@ -51,7 +51,8 @@ def loop(
             for term, tile in tiles.items():
                 type_ = memory(term.dtype)
                 address = writer.address(tile, vector(type_, lanes.count), step)
-                writer.known[-1][term] = writer.builder.load(address, typ=vector(type_, lanes.count))
+                entries = writer.builder.load(address, typ=vector(type_, lanes.count))
+                writer.known[-1][term] = values.opened(entries, term.dtype)
             values.letters[name] = writer.builder.add(first, step, flags=("nsw",))
             body()
     del values.letters[name]

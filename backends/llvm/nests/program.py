@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from llvmlite import ir
 
-from tpc.backends.llvm.fusion.statement import Statement, computed, times
+from tpc.backends.llvm.fusion.loop import Branch, Loop, Run, Scatter
+from tpc.backends.llvm.fusion.statement import Buffer, Statement, computed, times
 from tpc.backends.llvm.fusion.stream import Stream
 from tpc.backends.llvm.fusion.together import Step, whole
-from tpc.backends.llvm.nests import kernel
+from tpc.backends.llvm.lines import Lines, Remarks
+from tpc.backends.llvm.nests import kernel, scatter
+from tpc.backends.llvm.nests import loop as passes
 from tpc.backends.llvm.nests import product as products
 from tpc.backends.llvm.nests import stream as streams
 from tpc.backends.llvm.nests.errors import Errors
@@ -33,22 +37,28 @@ PARALLEL = "tpc_parallel"
 
 @dataclass(frozen=True)
 class Written:
-    """The text of a module, the failures of its function, and the symbols that it calls."""
+    """The text of a module, the failures of its function, the symbols that it calls, and remarks on its kernels."""
 
     ir: str
     failures: tuple[Failure, ...]
     symbols: tuple[str, ...]
+    remarks: Remarks
 
 
 def write(
     name: str,
     sizes: Sequence[str],
     operands: Sequence[Node],
-    results: Sequence[Any],
+    whole: Run,
     offsets: Mapping[Any, DimLike],
-    steps: Sequence[Step],
+    same: Mapping[Node, Buffer],
+    lines: Lines | None = None,
 ) -> Written:
-    """Write the module of a function whose stored values that are no results lie at offsets of the workspace."""
+    """Write the module of a function whose stored values that are no results lie at offsets of the workspace.
+
+    `same` says of what is read which buffer it is.
+    """
+    results = whole.results
     module = ir.Module(name)
     count = len(sizes) + len(operands) + len(results) + 1
     types = [INTEGER] * len(sizes) + [POINTER] * (count - len(sizes))
@@ -61,16 +71,17 @@ def write(
         argument.name = text
     writer = Writer(function, dict(zip(sizes, arguments, strict=False)))
     main = _Main(writer, sizes, Errors(module))
-    for node, argument in zip([*operands, *results], arguments[len(sizes) : -1], strict=True):
-        main.pointers[node] = argument
     for node, offset in offsets.items():
         main.pointers[node] = writer.first.gep(arguments[-1], [writer.dim(offset)], source_etype=BYTE)
-    main.refuse_nothing(steps)
-    for number, step in enumerate(steps):
-        main.step(f"{name}.{number}", step)
+    for node, argument in zip([*operands, *results], arguments[len(sizes) : -1], strict=True):
+        main.pointers[node] = argument
+    for node, buffer in same.items():
+        main.pointers[node] = main.pointers[buffer]
+    main.sequence(name, whole)
     writer.builder.ret(writer.builder.load(main.status, typ=INTEGER))
     symbols = tuple(sorted(g.name for g in module.functions if g.is_declaration and not g.name.startswith("llvm.")))
-    return Written(str(module), tuple(main.errors.failures), symbols)
+    remarks = lines.annotate(function, main.kernels) if lines is not None else ()
+    return Written(str(module), tuple(main.errors.failures), symbols, remarks)
 
 
 class _Main:
@@ -80,8 +91,26 @@ class _Main:
         self.writer, self.errors = writer, errors
         self.names, self.sizes = sizes, [writer.sizes[s] for s in sizes]
         self.pointers: dict[Any, ir.Value] = {}
+        self.kernels: list[Kernel] = []
         self.status = writer.variable(INTEGER, "status")
         writer.builder.store(writer.integer(0), self.status)
+
+    def sequence(self, name: str, run: Run) -> None:
+        """Run steps one after the other."""
+        self.refuse_nothing([step for step in run.steps if not isinstance(step, Loop | Branch | Scatter)])
+        for number, step in enumerate(run.steps):
+            inner = partial(self._part, f"{name}.{number}")
+            if isinstance(step, Loop):
+                passes.write(self.writer, self.pointers, step, inner)
+            elif isinstance(step, Branch):
+                passes.write_branch(self.writer, self.pointers, step, inner)
+            elif isinstance(step, Scatter):
+                scatter.write(self.writer, self.pointers, step)
+            else:
+                self.step(f"{name}.{number}", step)
+
+    def _part(self, name: str, which: str, run: Run) -> None:
+        self.sequence(f"{name}.{which}", run)
 
     def refuse_nothing(self, steps: Sequence[Step]) -> None:
         """Note an error where the largest or smallest of no entries is asked for."""
@@ -175,6 +204,7 @@ class _Main:
 
     def run(self, made: Kernel, within: Range | None) -> None:
         """Run a kernel: by threads where there is work enough for them."""
+        self.kernels.append(made)
         writer, b = self.writer, self.writer.builder
         begin, end = within or (writer.integer(0), writer.dim(made.extent))
         arguments = [*self.sizes, *(self.pointers[n] for n in made.buffers), self.status, begin, end]

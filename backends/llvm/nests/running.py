@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tpc.backends.llvm.fusion import places
+from tpc.backends.llvm.fusion.limits import limits
 from tpc.backends.llvm.fusion.statement import Statement
 from tpc.backends.llvm.fusion.terms import Term, fold, letter, parts, renamed
-from tpc.backends.llvm.nests.folds import limits
 from tpc.backends.llvm.nests.lanes import lane_count
 
 

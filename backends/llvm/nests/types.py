@@ -1,14 +1,24 @@
-"""Formats of tpc as types of LLVM: in registers a truth value is one bit, in memory one byte."""
+"""Formats of tpc as types of LLVM: in registers a truth value is one bit, in memory one byte, and f16 is f32."""
 
 from __future__ import annotations
 
 from llvmlite import ir
 
 from tpc.backends.llvm.fusion.terms import held
-from tpc.ir.types import BOOL, F32, F64, I8, I32, I64, DType
+from tpc.backends.llvm.mathematics.vector import constant as constant
+from tpc.ir.types import BOOL, F16, F32, F64, I8, I32, I64, DType
 
 I1, BYTE, INTEGER, POINTER = ir.IntType(1), ir.IntType(8), ir.IntType(64), ir.PointerType()
-_TYPES = {F64: ir.DoubleType(), F32: ir.FloatType(), I64: INTEGER, I32: ir.IntType(32), I8: BYTE, BOOL: I1}
+SHORT = ir.IntType(16)
+_TYPES = {
+    F64: ir.DoubleType(),
+    F32: ir.FloatType(),
+    F16: ir.FloatType(),
+    I64: INTEGER,
+    I32: ir.IntType(32),
+    I8: BYTE,
+    BOOL: I1,
+}
 
 
 def register(dtype: DType) -> ir.Type:
@@ -17,7 +27,12 @@ def register(dtype: DType) -> ir.Type:
 
 
 def memory(dtype: DType) -> ir.Type:
-    return BYTE if dtype is BOOL else register(dtype)
+    return BYTE if dtype is BOOL else SHORT if dtype is F16 else register(dtype)
+
+
+def register_bytes(dtype: DType) -> int:
+    """How much of a register an entry takes."""
+    return max(dtype.size, 4) if dtype.kind == "f" else dtype.size
 
 
 def vector(type_: ir.Type, lanes: int) -> ir.Type:
@@ -27,13 +42,6 @@ def vector(type_: ir.Type, lanes: int) -> ir.Type:
 def lanes_of(value: ir.Value) -> int:
     """How many lanes a value has; 0 for a scalar."""
     return value.type.count if isinstance(value.type, ir.VectorType) else 0
-
-
-def constant(type_: ir.Type, value: bool | int | float) -> ir.Constant:
-    """A number in every lane of a type."""
-    if isinstance(type_, ir.VectorType):
-        return ir.Constant(type_, [ir.Constant(type_.element, value)] * type_.count)
-    return ir.Constant(type_, value)
 
 
 def suffix(type_: ir.Type) -> str:

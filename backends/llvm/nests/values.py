@@ -16,6 +16,7 @@ from tpc.backends.llvm.fusion.statement import Buffer
 from tpc.backends.llvm.fusion.terms import CHECKED, INSIDE, Term, number_of
 from tpc.backends.llvm.host import host
 from tpc.backends.llvm.mathematics import emit
+from tpc.backends.llvm.mathematics.storage import narrow, widen
 from tpc.backends.llvm.nests.errors import Errors
 from tpc.backends.llvm.nests.formats import convert
 from tpc.backends.llvm.nests.lanes import NEAR
@@ -23,7 +24,7 @@ from tpc.backends.llvm.nests.types import BYTE, I1, INTEGER, POINTER, constant, 
 from tpc.backends.llvm.nests.writer import Writer
 from tpc.ir.dims import DimLike
 from tpc.ir.node import Node
-from tpc.ir.types import BOOL, I64, DType
+from tpc.ir.types import BOOL, F16, I64, DType
 
 
 @dataclass(frozen=True)
@@ -294,7 +295,7 @@ class Values:
                 wide,
                 [addresses, ir.Constant(ir.IntType(32), dtype.size), mask, constant(wide, 0)],
             )
-        return self._truth(value) if dtype is BOOL else value
+        return self.opened(value, dtype)
 
     def _entry(self, pointer: ir.Value, dtype: DType, index: ir.Value, inside: ir.Value | None) -> ir.Value:
         type_ = memory(dtype)
@@ -302,11 +303,14 @@ class Values:
         if inside is not None:  # a place that can always be read
             address = self.builder.select(inside, address, self.errors.nothing)
         value = self.builder.load(address, typ=type_, align=dtype.size)
-        value = self._truth(value) if dtype is BOOL else value
+        value = self.opened(value, dtype)
         return value if inside is None else self.builder.select(inside, value, constant(value.type, 0))
 
-    def _truth(self, value: ir.Value) -> ir.Value:
-        return self.builder.icmp_unsigned("!=", value, constant(value.type, 0))
+    def opened(self, value: ir.Value, dtype: DType) -> ir.Value:
+        """What was loaded, as it is computed with."""
+        if dtype is F16:
+            return widen(self.builder, dtype, value)
+        return self.builder.icmp_unsigned("!=", value, constant(value.type, 0)) if dtype is BOOL else value
 
     def store(self, pointer: ir.Value, dtype: DType, index: Term, value: ir.Value) -> None:
         """Write an entry, or one in every lane."""
@@ -332,6 +336,8 @@ class Values:
         self.writer.intrinsic(name, [value.type, address.type], ir.VoidType(), arguments)
 
     def _bytes(self, value: ir.Value, dtype: DType) -> ir.Value:
+        if dtype is F16:
+            return narrow(self.builder, dtype, value)
         if dtype is not BOOL:
             return value
         lanes = lanes_of(value)

@@ -112,9 +112,8 @@ class Writer:
             return constant(vector(value.type, lanes), value.constant)
         type_ = vector(value.type, lanes)
         one = self.builder.insert_element(ir.Constant(type_, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
-        return self.builder.shuffle_vector(
-            one, ir.Constant(type_, ir.Undefined), constant(vector(ir.IntType(32), lanes), 0)
-        )
+        first = ir.Constant(vector(ir.IntType(32), lanes), [ir.Constant(ir.IntType(32), 0)] * lanes)
+        return self.builder.shuffle_vector(one, ir.Constant(type_, ir.Undefined), first)
 
     def count_up(self, lanes: int) -> ir.Constant:
         """0, 1, 2, ..."""

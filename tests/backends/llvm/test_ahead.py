@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,15 @@ from tests.backends.llvm.kernels import ADD, CHECKED, COPY, SCALE, SUM, TWICE, n
 from tpc.backends.llvm.ahead import emit  # noqa: E402
 from tpc.backends.llvm.ahead.header import header  # noqa: E402
 from tpc.backends.llvm.ahead.loader import loader  # noqa: E402
-from tpc.backends.llvm.signature import Array, Failure, Signature  # noqa: E402
+from tpc.backends.llvm.host import NATIVE, TARGETS, host, targeting  # noqa: E402
+from tpc.backends.llvm.lines import Lines  # noqa: E402
+from tpc.backends.llvm.lower import lower  # noqa: E402
+from tpc.backends.llvm.signature import Array, Failure, Native, Signature  # noqa: E402
+from tpc.commands import compile as command  # noqa: E402
 from tpc.dsl.diagnostics import TpcError  # noqa: E402
+from tpc.dsl.source import Source  # noqa: E402
 from tpc.ir.dims import divide  # noqa: E402
+from tpc.ir.elaborate.module import check  # noqa: E402
 from tpc.ir.types import BF16, BOOL, C128, F64  # noqa: E402
 
 ALL = [ADD, SCALE, SUM, CHECKED, COPY, TWICE]
@@ -90,6 +97,13 @@ def test_python_calls_them_without_tpc(tmp_path: Path) -> None:
         """
 import sys
 import numpy as np
+
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("tpc", "llvmlite"):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Hidden())
 from functions import add, scale, total, checked, copied, twice
 x = np.arange(10.0)
 assert (add(x, list(x)) == 2 * x).all() and (add(x[::2], x[::2]) == 2 * x[::2]).all()
@@ -162,6 +176,91 @@ def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CC", "no-such-compiler -O2")
     with pytest.raises(TpcError, match="no-such-compiler"):
         emit([ADD], "shared")
+
+
+WAVE = """
+def wave(x: f64[n], y: f64[m, n]) -> (f64[m], f64):
+    inner = tanh(y)
+    s[i] = sum[j](inner[i, j] * x[j])
+    return s, sum(s * s)
+"""
+CALLS_WAVE = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include "wave.h"
+
+int main(void) {
+    double x[37], y[3 * 37], out[3], total;
+    for (int i = 0; i < 37; i++) x[i] = i / 37.0;
+    for (int i = 0; i < 3 * 37; i++) y[i] = i % 5;
+    void *workspace = aligned_alloc(64, wave_workspace(3, 37) + 64);
+    if (wave(3, 37, x, y, out, &total, workspace) != 0) return 1;
+    printf("%.12e %.12e\n", out[2], total);
+    free(workspace);
+    return 0;
+}
+"""
+
+
+def wave() -> Native:
+    checked = check(Source(WAVE, "wave.tp"))
+    (program,) = checked.programs.values()
+    spans = checked.module.notes.spans
+    return lower(program, lines=Lines(spans, spans[program.inputs[0]]))
+
+
+def built(target: str, folder: Path) -> str:
+    """What the program in C prints."""
+    with targeting(target):
+        made = [wave()]
+        text, code = emit(made, "header"), emit(made, "object")
+    assert isinstance(text, str) and isinstance(code, bytes)
+    (folder / "wave.h").write_text(text)
+    (folder / "wave.o").write_bytes(code)
+    (folder / "main.c").write_text(CALLS_WAVE)
+    run(["cc", "-Wall", "-Werror", "main.c", "wave.o", "-o", "main", "-lpthread", "-lm"], folder)
+    return run(["./main"], folder)
+
+
+@needs_compiler
+def test_targets(tmp_path: Path) -> None:
+    here = host().extensions
+    said = [float(word) for word in built(NATIVE, tmp_path).split()]
+    for target in TARGETS[1:]:
+        with targeting(target):
+            needed, text = host().extensions, emit([wave()], "asm")
+        assert isinstance(text, str)
+        assert ("ymm" in text, "zmm" in text) == (target != "x86-64-v2", target == "x86-64-v4")
+        if needed <= here:
+            assert [float(word) for word in built(target, tmp_path).split()] == pytest.approx(said, rel=1e-12)
+    assert host().vector_bits == max(512 * ("avx512vbmi" in here), host().vector_bits)
+    assert command.TARGETS == TARGETS
+
+
+def test_a_target_is_of_this_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tpc.backends.llvm import host as module
+
+    elsewhere = replace(host(), triple="aarch64-unknown-linux-gnu")
+    monkeypatch.setattr(module, "_here", lambda: elsewhere)
+    module._level.cache_clear()
+    with pytest.raises(TpcError, match="aarch64"), targeting("x86-64-v3"):
+        pass
+
+
+def test_code_says_where_it_comes_from() -> None:
+    made = wave()
+    text, assembly = emit([made], "llvm"), emit([made], "asm")
+    assert isinstance(text, str) and isinstance(assembly, str)
+    before, _, kernel = text.partition("define internal void @wave.0.")
+    assert before.endswith("; wave.tp:3: inner = tanh(y)\n; wave.tp:4: s[i] = sum[j](inner[i, j] * x[j])\n"), before[
+        -500:
+    ]
+    assert "\ni:" in kernel or "\nj:" in kernel  # loops are called by their letters
+    assert "; wave.tp:5: return s, sum(s * s)" in text and "; wave.tp:2: def wave(" in text
+    for line in (2, 4, 5):
+        assert f".loc\t1 {line} " in assembly
+    plain = emit([lower(next(iter(check(Source(WAVE, "wave.tp")).programs.values())))], "llvm")
+    assert isinstance(plain, str) and "wave.tp" not in plain and "!dbg" not in plain
 
 
 @needs_compiler

@@ -1,0 +1,199 @@
+"""Loops, branches and what is scattered as steps. A pass of a loop reads one set of buffers and writes another.
+
+What such blocks read is stored before them; `Sequence` puts programs in order, with blocks between stretches of
+statements. Inputs stand for what is stored already, under names of their own, so that equal nodes of a body and of what
+is around it are not taken for each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import count
+
+from tpc.backends.llvm.fusion.statement import Buffer, Temporary
+from tpc.backends.llvm.fusion.together import Step
+from tpc.ir.build import input_node, items
+from tpc.ir.dims import DimLike
+from tpc.ir.node import Node, Program, topological
+from tpc.ir.ops.structure import IF, INPUT, LITERAL, REPEAT, SCAN, SIZE
+from tpc.ir.rewrite import replace
+
+BLOCKS = (REPEAT, SCAN, IF)
+COSTLY = ("products", "reductions", "linalg")
+SCATTERING = ("scatter_add", "segment_sum")
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Steps, and the buffers in which they leave the outputs of a program."""
+
+    steps: tuple[Step | Block, ...]
+    results: tuple[Buffer, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """`body` again and again, from the values in `start` on, which it reads as `state`.
+
+    Attributes
+    ----------
+    count
+        The most passes: a size, or the buffer of a number.
+    position
+        Where the number of the pass is written, if the body reads it.
+    until
+        Whether to stop, before each pass; then what the body needs of it.
+    spare
+        Two buffers for each value of the state.
+    given
+        What stands for the results behind the loop: first those of the state, then those that are stacked.
+    """
+
+    count: DimLike | Node
+    start: tuple[Node, ...]
+    state: tuple[Node, ...]
+    position: Node | None
+    until: Run | None
+    body: Run
+    spare: tuple[tuple[Temporary, Temporary], ...]
+    given: tuple[Node, ...]
+
+    @property
+    def stacked(self) -> tuple[Node, ...]:
+        return self.given[len(self.state) :]
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """`then` where the condition holds, else `other`; both leave their outputs in what is `given`."""
+
+    condition: Node
+    then: Run
+    other: Run
+    given: tuple[Node, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Scatter:
+    """Rows of `updates` added to those of `start` (or to 0) whose numbers `index` has, where there are such."""
+
+    start: Node | None
+    index: Node
+    updates: Node
+    given: tuple[Node]
+
+
+Block = Loop | Branch | Scatter
+
+
+@dataclass
+class Sequence:
+    """A program and those of its loops as steps; `plan` gives the steps and results of one without loops.
+
+    `same` says for inputs that stand for a stored value which one it is.
+    """
+
+    plan: Callable[[Program], Run]
+    same: dict[Node, Buffer] = field(default_factory=dict)
+    _numbers: Iterable[int] = field(default_factory=count)
+
+    def of(self, program: Program) -> Run:
+        """A program in order."""
+        steps: list[Step | Block] = []
+        known: dict[Node, Node] = {}
+        for node in program.nodes:
+            if node.op in BLOCKS or node.op.name in SCATTERING:
+                steps += self._before(node, program, known)
+                block = self._block(node, known)
+                steps.append(block)
+                known.update(zip(items(node), block.given, strict=True))
+        if not known:
+            return self.plan(program)
+        last = self.plan(_part(program, replace(program.outputs, known)))
+        return Run((*steps, *last.steps), last.results)
+
+    def _block(self, node: Node, known: dict[Node, Node]) -> Block:
+        if node.op.name in SCATTERING:
+            return self._scatter(node, known)
+        return self._branch(node, known) if node.op is IF else self._loop(node, known)
+
+    def _before(self, loop: Node, program: Program, known: dict[Node, Node]) -> tuple[Step | Block, ...]:
+        """Store what a loop reads, and what else is computed for it and needed again."""
+        args = [a for a in loop.args if a.op is not INPUT and a not in known]
+        below = {n for n in topological(args) if n.op is not INPUT and n not in known and not isinstance(n.type, tuple)}
+        reached = {n for n in topological(replace(args, known)) if n.op is not INPUT}
+        others = [n for n in program.nodes if n not in below and n is not loop]
+        used = {a for n in others for a in n.args} | set(program.outputs)
+        again = [n for n in below if n in used and n in reached and n.op not in (LITERAL, SIZE)]
+        wanted = list(dict.fromkeys([*args, *sorted(again, key=program.nodes.index)]))
+        if not wanted:
+            return ()
+        run = self.plan(_part(program, replace(wanted, known)))
+        for node, buffer in zip(wanted, run.results, strict=True):
+            known[node] = self._input(node)
+            self.same[known[node]] = buffer
+        return run.steps
+
+    def _loop(self, node: Node, known: dict[Node, Node]) -> Loop:
+        args = [known.get(a, a) for a in node.args]
+        states, body = node["state"], node["body"]
+        limit = node["extent"] if node.op is SCAN else node["count"]
+        if limit is None:
+            limit = args.pop()
+        first = int(node.op is SCAN)
+        own = [self._input(n) for n in body.inputs[: first + states]]
+        meant = dict(zip(body.inputs, [*own, *args[states:]], strict=True))
+        until = node["until"] if node.op is REPEAT else None
+        types = [n.tensor for n in own[first:]]
+        outputs, test = replace(body.outputs, meant), None
+        if until is not None:
+            wanted = replace(until.outputs, meant)
+            shared = _shared(wanted, outputs)
+            test = self.of(_part(until, [*wanted, *shared]))
+            stands = {n: self._input(n) for n in shared}
+            self.same.update(zip(stands.values(), test.results[1:], strict=True))
+            outputs = replace(outputs, stands)
+        return Loop(
+            limit,
+            tuple(args[:states]),
+            tuple(own[first:]),
+            own[0] if first else None,
+            test,
+            self.of(_part(body, outputs)),
+            tuple((Temporary("state", t), Temporary("state", t)) for t in types),
+            tuple(self._input(n) for n in items(node)),
+        )
+
+    def _branch(self, node: Node, known: dict[Node, Node]) -> Branch:
+        condition, *args = (known.get(a, a) for a in node.args)
+
+        def run(program: Program) -> Run:
+            return self.of(_part(program, replace(program.outputs, dict(zip(program.inputs, args, strict=True)))))
+
+        return Branch(condition, run(node["then"]), run(node["other"]), tuple(self._input(n) for n in items(node)))
+
+    def _scatter(self, node: Node, known: dict[Node, Node]) -> Scatter:
+        args = [known.get(a, a) for a in node.args]
+        if node.op.name == "segment_sum":
+            updates, index = args
+            return Scatter(None, index, updates, (self._input(node),))
+        start, index, updates = args
+        return Scatter(start, index, updates, (self._input(node),))
+
+    def _input(self, node: Node) -> Node:
+        return input_node(f"value.{next(iter(self._numbers))}", node.tensor)
+
+
+def _part(program: Program, outputs: Iterable[Node]) -> Program:
+    """The part of a program that computes these values from what is stored."""
+    results = list(outputs)
+    return Program(program.name, [n for n in topological(results) if n.op is INPUT], results)
+
+
+def _shared(tests: list[Node], outputs: list[Node]) -> list[Node]:
+    """Products and reductions of a test, and what is made of them, that the body needs too."""
+    tested, wanted = topological(tests), topological(outputs)
+    common = {n for n in set(tested).intersection(wanted) if n.op is not INPUT and not isinstance(n.type, tuple)}
+    used = {a for n in wanted if n not in common for a in n.args}.union(outputs)
+    return [n for n in tested if n in common & used and any(m.op.group in COSTLY for m in topological([n]))]
