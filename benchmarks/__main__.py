@@ -11,14 +11,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import cost, frontend, kronecker, symbolic
+from benchmarks import cost, frontend, kronecker, stages, symbolic
 from benchmarks.algebra import command as algebra
+from benchmarks.derivatives import command as derivatives
 from benchmarks.kernels import command as kernels
+from benchmarks.memory import command as memory
 
 BENCHMARKS: dict[str, Callable[[int], dict[str, Any]]] = {
     "cost": cost.run,
     "frontend": frontend.run,
     "kronecker": kronecker.run,
+    "stages": stages.run,
 }
 
 
@@ -29,11 +32,14 @@ def main() -> int:
         command = commands.add_parser(name)
         command.add_argument("--repeat", type=int, default=5, help="runs of each; the median counts (5)")
     algebra.arguments(commands.add_parser("algebra", description=algebra.__doc__))
+    derivatives.arguments(commands.add_parser("derivatives", description=derivatives.__doc__))
     symbolic.arguments(commands.add_parser("symbolic", description=symbolic.__doc__))
     kernels.arguments(commands.add_parser("kernels", description=kernels.__doc__))
+    memory.arguments(commands.add_parser("memory", description=memory.__doc__))
     options = parser.parse_args()
-    own = {"algebra": algebra.run, "kernels": kernels.run, "symbolic": symbolic.run}.get(options.name)
-    result = own(options) if own is not None else BENCHMARKS[options.name](options.repeat)
+    own = {"algebra": algebra, "derivatives": derivatives, "kernels": kernels}
+    own |= {"memory": memory, "symbolic": symbolic}
+    result = own[options.name].run(options) if options.name in own else BENCHMARKS[options.name](options.repeat)
     machine = {"python": platform.python_version(), "machine": platform.platform(), "processor": platform.machine()}
     result = {"tpc": version("tpc"), **machine, **result}
     path = getattr(options, "json", None) or Path(__file__).parent / "results" / f"{options.name}.json"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from tpc.ir.dims import DimLike, arithmetic
-from tpc.ir.formula import Formula, Literal
+from tpc.ir.formula import Access, Composed, Formula, LetterValue, Literal, Scalar, accesses, mapped
 from tpc.ir.node import Node
 from tpc.ir.op import Misfit, Op
 from tpc.ir.ops.structure import INDEX, INPUT, ITEM, LITERAL, SIZE, SIZE_TYPE
@@ -144,8 +145,27 @@ def static_dim(node: Node) -> DimLike | None:
 
 
 def index(formula: Formula, operands: Sequence[Node]) -> Node:
-    """A value said by a formula over operands."""
-    return make(INDEX, operands, formula=formula)
+    """A value said by a formula over operands; an axis that several letters make is one of the operand reshaped."""
+    parts = list(operands)
+
+    def split(scalar: Scalar) -> Scalar:
+        if not isinstance(scalar, Access) or not any(isinstance(place, Composed) for place in scalar.indices):
+            return scalar
+        places: list[Scalar | Composed] = []
+        dims: list[DimLike] = []
+        for place, dim in zip(scalar.indices, operands[scalar.operand].tensor.dims, strict=True):
+            letters = place.letters if isinstance(place, Composed) else ()
+            places += [LetterValue(letter) for letter in letters] or [place]
+            dims += [formula.extent[letter] for letter in letters] or [dim]
+        parts.append(make("reshape", (operands[scalar.operand],), dims=tuple(dims)))
+        return Access(len(parts) - 1, tuple(places), scalar.pad)
+
+    body = mapped(formula.body, split)
+    if len(parts) == len(operands):
+        return make(INDEX, operands, formula=formula)
+    read = sorted({access.operand for access in accesses(body)})
+    body = mapped(body, lambda s: replace(s, operand=read.index(s.operand)) if isinstance(s, Access) else s)
+    return make(INDEX, [parts[k] for k in read], formula=Formula(formula.axes, formula.extents, body))
 
 
 def literal_value(node: Node) -> bool | int | float | complex | None:

@@ -310,8 +310,9 @@ class _Printer:
             return f"{operands[0]} within {node['within'].spelling}{on}"
         if op.name == "derivative":
             text = str(node["body"].name)
-            for kind, parameters in node["steps"]:
-                text = f"{kind}({', '.join([text, *parameters])})"
+            for kind, parameters, options in node["steps"]:
+                words = [f"{name}={value}" for name, value in options]
+                text = f"{kind}({', '.join([text, *parameters, *words])})"
             return f"{text}({', '.join(operands)})"
         return f"{op.name}({', '.join(self.arguments(node, operands))})"
 

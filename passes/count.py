@@ -14,8 +14,8 @@ from tpc.ir.types import F64, DType, TensorType
 from tpc.passes.choose.prices import Prices, Sizes
 
 # Ops whose result is another look at an operand's memory, all but the matrix of a diagonal.
-VIEWS = ("transpose", "subscript", "reshape", "vec", "unvec", "item", "diag", "squeeze", "unsqueeze", "permute")
 RESHAPES = ("reshape", "vec", "unvec")
+VIEWS = (*RESHAPES, "after", "transpose", "permute", "squeeze", "unsqueeze", "subscript", "item", "diag")
 GIVEN = (INPUT, CONSTANT, ITEM, LITERAL, SIZE)
 
 # Kernels of ops on one square matrix, on two axes of a matrix, and of solves with a matrix and a right side.
@@ -53,6 +53,7 @@ STEPS = {
 }
 DETERMINANT = ("log", "abs", "sum", "ne", "sum", "select")  # of the diagonal of a factor
 INDEFINITE = 0.1  # of the symmetric matrices that are tried by Cholesky's method
+CHUNK = 64  # steps of a recurrence of matrices that become one product
 EXPM_PRODUCTS = 12  # of a usual matrix: a rational function of degree 13, and some squarings
 
 
@@ -65,9 +66,9 @@ def node_flops(node: Node) -> DimLike:
         case "repeat":
             test = node["until"]
             body = _total(node["body"]) + (0 if test is None else _total(test))
-            return body * _passes(node)
+            return body * passes_of(node)
         case "scan":
-            return _total(node["body"]) * _passes(node)
+            return _total(node["body"]) * passes_of(node)
         case "if" if is_guarded(node):
             return _total(node["then"])
         case "if":
@@ -146,32 +147,6 @@ def held(node: Node) -> DimLike:
     return total
 
 
-def peaks(program: Program) -> list[DimLike]:
-    """What is held at each step, for a program that forgets a value after its last use; guards are taken to hold."""
-    nodes = program.nodes
-    last = {node: position for position, user in enumerate(nodes) for node in user.args}
-    kept = {*program.inputs, *program.outputs}
-    live: DimLike = 0
-    for node in program.inputs:
-        live += held(node)
-    steps = [live]
-    for position, node in enumerate(nodes):
-        if node.op is INPUT:
-            continue
-        if not is_view(node):
-            live += held(node)
-        steps.append(live)
-        for inner in (node["then"],) if is_guarded(node) else node.programs:
-            outside: DimLike = 0  # its inputs are held already
-            for operand in inner.inputs:
-                outside += held(operand)
-            steps += [live + step - outside for step in peaks(inner)]
-        for operand in dict.fromkeys(node.args):
-            if last[operand] == position and operand not in kept and not is_view(operand):
-                live = live - held(operand)
-    return steps
-
-
 def _total(program: Program) -> DimLike:
     total: DimLike = 0
     for node in program.nodes:
@@ -179,7 +154,7 @@ def _total(program: Program) -> DimLike:
     return total
 
 
-def _passes(node: Node) -> DimLike:
+def passes_of(node: Node) -> DimLike:
     """How often the body of a loop runs, if no test ends it."""
     count: DimLike | None = node["count"] if node.op.name == "repeat" else node["extent"]
     return 1 if count is None else count
@@ -236,7 +211,7 @@ def kernels_of(node: Node) -> tuple[Kernel, ...]:
             sizes = dict(node["sizes"])
             return tuple(_substituted(kernel, sizes) for kernel in _kernels(node["body"]))
         case "repeat" | "scan":
-            count = _passes(node)
+            count = passes_of(node)
             inner = [kernel for program in node.programs for kernel in _kernels(program)]
             return tuple(replace(kernel, times=kernel.times * count) for kernel in inner)
         case "if" if is_guarded(node):
@@ -380,10 +355,26 @@ def _of_entries(node: Node, tensors: list[TensorType], result: TensorType) -> Fo
         return (("copy", (entries,)),)
     if op.name in ("take", "take_along"):
         return (("gather", (entries,)),)
+    if op.name == "linear_scan":
+        return (("linear_scan", (tensors[1].dims[0], product(tensors[2].dims))),)
+    if op.name == "linear_attention":
+        return _of_attention(tensors)
     if op.name in ("fft", "ifft") and tensors[0].dims:
         return (("fft", tensors[0].dims[-1:], product(tensors[0].dims[:-1])),)
     return (
         (("einsum" if op.name in ("index", "kron", "khatri_rao") else "other"), (node_flops(node), node_bytes(node))),
+    )
+
+
+def _of_attention(tensors: list[TensorType]) -> Found:
+    """Products within chunks of steps, and of each chunk with the matrix before it."""
+    (*_, rows, columns), steps = tensors[4].dims, tensors[0].dims[0]
+    batch = product(tensors[4].dims[:-2])
+    return (
+        ("gemm", (steps, CHUNK, rows), batch),
+        ("gemm", (steps, CHUNK, columns), batch),
+        ("gemm", (steps, rows, columns), batch, 2),
+        ("elementwise", (batch * steps * rows, 2, 1), 1, 8),
     )
 
 
@@ -409,8 +400,10 @@ class Totals:
 def totals(program: Program, prices: Prices, at: Mapping[str, int] | None = None) -> Totals:
     """What a program costs; of sizes that `at` lacks, `prices.USUAL` is taken."""
     known = at or {}
+    from tpc.passes.memory.liveness import Liveness
+
     size = Sizes(known)
     flops = sum(size(node_flops(node)) for node in program.nodes)
     moved = sum(size(node_bytes(node)) for node in program.nodes)
-    peak = max((size(step) for step in peaks(program)), default=0)
+    peak = Liveness(program, size=size).peak
     return Totals(flops, moved, peak, predicted(program, prices, known))

@@ -20,6 +20,7 @@ from tpc.passes.differentiate import differentiate
 from tpc.passes.fold import fold
 from tpc.passes.hoist import hoist
 from tpc.passes.inline import inline
+from tpc.passes.memory.schedule import schedule
 from tpc.passes.prune import prune
 from tpc.passes.respell import respell, respell_plan
 from tpc.passes.share_sums import share_sums
@@ -38,6 +39,8 @@ class Options:
     mode: str = "stable"
     backend: str = "numpy"
     threads: int | None = None
+    memory: int | None = None  # bytes that the program may hold
+    calls: int = 1  # with the same parameters: work on these alone is done once, ahead
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,11 @@ def _optimised(program: Program, options: Options) -> Program | Optimised:
 
 
 def _vectorised(program: Program, options: Options) -> Program:
-    return vectorise(program, {**options.at, **options.sizes}) if optimises(options) else program
+    if not optimises(options):
+        return program
+    from tpc.passes.cost import profile
+
+    return vectorise(program, {**options.at, **options.sizes}, profile(options.backend, options.threads))
 
 
 def _fused(program: Program, options: Options) -> Program | Optimised:
@@ -72,12 +79,31 @@ def _fused(program: Program, options: Options) -> Program | Optimised:
     return fuse_kronecker(program, _request(options))
 
 
+def _within(program: Program, options: Options) -> Program:
+    from tpc.passes.choose.samples import open_sizes
+
+    if options.memory is None or open_sizes(program):  # a plan is made for sizes, once they are known
+        return program
+    from tpc.passes.cost import profile
+    from tpc.passes.count import node_seconds
+    from tpc.passes.memory.liveness import Liveness
+    from tpc.passes.rematerialise import rematerialise
+
+    prices = profile(options.backend, options.threads)
+    return rematerialise(
+        program,
+        options.memory,
+        lambda node: node_seconds(node, prices, {}),
+        lambda changed: Liveness(changed, options.backend),
+    )
+
+
 def _request(options: Options) -> Request:
     from tpc.passes.cost import profile
     from tpc.passes.optimise import Request
 
     prices = profile(options.backend, options.threads)
-    return Request(prices, {**options.at, **options.sizes}, options.mode)
+    return Request(prices, {**options.at, **options.sizes}, options.mode, calls=options.calls)
 
 
 PIPELINE: tuple[Pass, ...] = (
@@ -145,6 +171,16 @@ PIPELINE: tuple[Pass, ...] = (
         "prune",
         "Last, since the passes before leave loop state and captured values that nothing needs.",
         lambda program, options: prune(program),
+    ),
+    Pass(
+        "schedule",
+        "The order of work is chosen once it is known what is done; it is held by data that waits for other data.",
+        lambda program, options: schedule(program, options.backend),
+    ),
+    Pass(
+        "rematerialise",
+        "The last of all, for no pass may take equal values together that are computed again to hold less.",
+        _within,
     ),
 )
 

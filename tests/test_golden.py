@@ -50,7 +50,8 @@ def prints(written: str, name: str) -> str:
     program = checked.programs[default]
     assert check(Source(str(program))).programs[default] is program
     sizes = {k: int(v) for k, v in re.findall(r"(\w+)=(\d+)", intent(written, "sizes"))}
-    plan = run(program, Options(sizes))
+    memory = intent(written, "memory")
+    plan = run(program, Options(sizes, memory=int(memory) if memory else None))
     parts = [f"# ---- prints\n{program}"]
     for step, result in plan.steps:
         if step in intent(written, "passes").split():

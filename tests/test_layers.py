@@ -22,7 +22,15 @@ ALLOWED = {
     "dsl": ("tpc.dsl",),
     "ir": ("tpc.dsl", "tpc.ir"),
     "passes": ("tpc.dsl", "tpc.ir", "tpc.passes"),
-    "backends": ("tpc.dsl.diagnostics", "tpc.ir", "tpc.backends", "tpc.passes.pipeline", "tpc.passes.cost.machine"),
+    "backends": (
+        "tpc.dsl.diagnostics",
+        "tpc.dsl.source",
+        "tpc.ir",
+        "tpc.backends",
+        "tpc.passes.pipeline",
+        "tpc.passes.cost.machine",
+        "tpc.passes.memory",  # when values are let go, and where they lie, is part of the plan
+    ),
 }
 # Libraries that take long to load.
 HEAVY = ("torch", "scipy", "networkx", "lark", "safetensors", "rich", "numpy")

@@ -174,6 +174,6 @@ def cast(operands: list[Any], dtype: Any) -> list[Any]:
 
 def tolerance(operands: list[Any], growth: float) -> float:
     """The relative error that a result may have: the unit of the dtype times what grew, and a margin of 32."""
-    arrays = [x for x in operands if isinstance(x, np.ndarray)]
+    arrays = [x for x in operands if isinstance(x, np.ndarray) and x.dtype.kind in "fc"]
     unit = max((np.finfo(x.dtype).eps for x in arrays), default=np.finfo(np.float64).eps)
     return float(32 * unit * growth)

@@ -24,11 +24,22 @@ SHORTEST = 1e-3  # seconds of a sample; faster runs are repeated within it
 PAUSE = 0.005  # for the threads of the library before, which wait in a loop for more work
 
 
-def measure(case: Case, sizes: Sizes, seconds: float, names: Sequence[str] = NAMES) -> dict[str, Any]:
+def measure(
+    case: Case,
+    sizes: Sizes,
+    seconds: float,
+    names: Sequence[str] = NAMES,
+    ready: Callable[[str, Case, Sizes], Contender] = contender,
+    least: float = 0.0,
+) -> dict[str, Any]:
     """Run a case in all ways.
 
     Parameters
     ----------
+    ready
+        Makes a case ready to run in one of the ways.
+    least
+        The relative error that is allowed in any case.
     seconds
         About how long the rounds may take together; there are 3 to 25. Each has fresh operands, the same for all, and
         another order.
@@ -44,12 +55,13 @@ def measure(case: Case, sizes: Sizes, seconds: float, names: Sequence[str] = NAM
     if case.expect != "optimise":
         return case_row | {"met": _told(case, sizes), "runs": {}}
     trials, allowed = _trials(case, sizes)
+    allowed = max(allowed, least)
     runs: dict[str, dict[str, Any]] = {}
-    ready: dict[str, tuple[Contender, float]] = {}
+    running: dict[str, tuple[Contender, float]] = {}
     for name in names:
         try:
             with deadline(30 + 10 * seconds):
-                made, runs[name], estimate = _first(name, case, sizes, trials)
+                made, runs[name], estimate = _first(partial(ready, name, case, sizes), trials)
         except Unavailable as reason:
             runs[name] = {"left_out": str(reason)}
             continue
@@ -59,9 +71,9 @@ def measure(case: Case, sizes: Sizes, seconds: float, names: Sequence[str] = NAM
         if not runs[name]["error"] <= allowed:
             runs[name]["left_out"] = f"wrong: an error of {runs[name]['error']:.1e}, {allowed:.1e} allowed"
             continue
-        ready[name] = made, estimate
+        running[name] = made, estimate
     del trials
-    _rounds(case, sizes, seconds, ready, runs)
+    _rounds(case, sizes, seconds, running, runs)
     return case_row | {"best_flops": case.best(sizes), "tolerance": allowed, "scored": case.scored, "runs": runs}
 
 
@@ -109,10 +121,10 @@ def _told(case: Case, sizes: Sizes) -> bool:
     return False
 
 
-def _first(name: str, case: Case, sizes: Sizes, trials: Sequence[Trial]) -> tuple[Contender, dict[str, Any], float]:
+def _first(ready: Callable[[], Contender], trials: Sequence[Trial]) -> tuple[Contender, dict[str, Any], float]:
     """A contender that ran, what is known of it, and about how long a run takes."""
     began = time.perf_counter()
-    made = contender(name, case, sizes)
+    made = ready()
     took = []
     error = 0.0
     for trial in trials:

@@ -15,7 +15,9 @@ from tpc.ir.ops.linalg import LINALG
 from tpc.ir.ops.matrix_functions import MATRIX_FUNCTIONS
 from tpc.ir.ops.ordering import ORDERING
 from tpc.ir.ops.products import PRODUCTS
+from tpc.ir.ops.promises import PROMISES
 from tpc.ir.ops.random import RANDOM
+from tpc.ir.ops.recurrences import RECURRENCES
 from tpc.ir.ops.reductions import REDUCTIONS
 from tpc.ir.ops.shapes import SHAPES
 from tpc.ir.ops.structure import STRUCTURE
@@ -28,6 +30,7 @@ OPS: dict[str, Op] = {
         *PRODUCTS,
         *CONVOLUTION,
         *REDUCTIONS,
+        *RECURRENCES,
         *CREATION,
         *SHAPES,
         *GATHERING,
@@ -39,5 +42,6 @@ OPS: dict[str, Op] = {
         *LAYERS,
         *ORDERING,
         *RANDOM,
+        *PROMISES,
     )
 }

@@ -274,6 +274,14 @@ def _by_formula(formula_by: FormulaBy) -> dict[str, FormulaBy | Typing]:
     return {"formula_by": formula_by, "typing": typed_by(formula_by)}
 
 
+AFTER = _op(
+    "after",
+    "after(x[...], y[...])",
+    "x, taken only once y is known: it orders the work, and with it the memory that is needed",
+    typing=lambda operands, attributes: [operands[0]],
+    **moves(lambda np, operands, attributes: operands[0]),
+)
+
 SHAPES: list[Op] = [
     _op(
         "reshape",
@@ -366,4 +374,5 @@ SHAPES: list[Op] = [
         typing=_split_types,
         **moves(_split),
     ),
+    AFTER,
 ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import log2
+from math import log2, sqrt
 
 COMMON = (
     "call",
@@ -26,6 +26,7 @@ COMMON = (
 LEVELS = 3  # of cache
 PAGES = 2**25  # bytes beyond which the memory of a result is fetched from the system, page by page, at each call
 LARGE, SMALL = 1e6, 2e4  # operations from which on products of matrices, and walks over arrays, are large
+WIDE = 500  # entries of a state from which on a recurrence is made step by step
 SMALL_FACTOR = 13  # of the length of a Fourier transform, up to which libraries have code of its own
 
 
@@ -312,6 +313,13 @@ FAMILIES: dict[str, Family] = {
     "gather": Family(("entries",), lambda entries: entries, lambda entries: 3 * entries, threshold=SMALL),
     "einsum": Family(
         ("flops", "bytes"), lambda flops, bytes: flops, lambda flops, bytes: bytes, threshold=SMALL, in_bytes=True
+    ),
+    "linear_scan": Family(
+        ("steps", "width"),
+        lambda steps, width: 2 * steps * width,
+        lambda steps, width: 4 * steps * width,
+        lambda steps, width: {"blocks": sqrt(steps), "steps of a wide state": steps if width >= WIDE else 0},
+        threshold=SMALL,
     ),
     "fft": Family(("n",), lambda n: 5 * n * log2(max(n, 2)), lambda n: 3 * n, _transform, SMALL),
 }

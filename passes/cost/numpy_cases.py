@@ -91,6 +91,11 @@ def cases(helpers: Helpers) -> dict[str, Case]:
             prepare=lambda x, entries: (x, np.random.default_rng(0).permutation(entries)),
         ),
         "einsum": Case(("m k", "n k", "k"), outer_sum),
+        "linear_scan": Case(
+            ("steps width", "steps width", "width"),
+            lambda a, b, x: helpers["_linear_scan"](a, b, x, b.dtype),
+            prepare=lambda a, b, x, steps, width: (a / 4, b, x),
+        ),
         "fft": Case(("n",), np.fft.fft, True),
     }
 

@@ -60,6 +60,7 @@ RANGES: dict[str, Range] = {
     "copy": Range((8_000_000,), 1e7, 30),
     "transpose_copy": Range((3000, 3000), 4e6, 40),
     "gather": Range((3_000_000,), 1e7, 30),
+    "linear_scan": Range((50_000, 5000), 1e6, 40),
     "fft": Range((1_000_000,), 2e8, 40),
     "einsum": Range((300, 300, 300), 1e7, 40),
     "elementwise": Range((4_000_000,), 1e7, 70),

@@ -80,6 +80,11 @@ def cases(helpers: Helpers) -> dict[str, Case]:
             prepare=lambda x, entries: (x, torch.randperm(entries)),
         ),
         "einsum": Case(("m k", "n k", "k"), lambda A, B, c: torch.einsum("ik,jk,k->ij", A, B, c)),
+        "linear_scan": Case(
+            ("steps width", "steps width", "width"),
+            lambda a, b, x: helpers["_linear_scan"](a, b, x, b.dtype),
+            prepare=lambda a, b, x, steps, width: (a / 4, b, x),
+        ),
         "fft": Case(("n",), torch.fft.fft, True),
     }
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tpc.compiled import Compiled
     from tpc.cost import Cost
     from tpc.dsl.diagnostics import Diagnostic, InternalError, TpcError
+    from tpc.inspection.finding import Inspection
+    from tpc.inspection.search import inspect
     from tpc.layer import module
 
 # In a checkout whose git made no links (Windows), the folders are found at the top of the tree.
@@ -30,7 +32,9 @@ _HOMES = {
     "compile": "tpc.api",
     "load": "tpc.api",
     "program": "tpc.api",
+    "inspect": "tpc.inspection.search",
     "module": "tpc.layer",
+    "Inspection": "tpc.inspection.finding",
     "Library": "tpc.api",
     "Compiled": "tpc.compiled",
     "Cost": "tpc.cost",
@@ -43,11 +47,13 @@ __all__ = [
     "Compiled",
     "Cost",
     "Diagnostic",
+    "Inspection",
     "InternalError",
     "Library",
     "TpcError",
     "__version__",
     "compile",
+    "inspect",
     "load",
     "module",
     "program",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tpc.dsl.diagnostics import Label, fail
 from tpc.function import Function
+from tpc.ir.notes import keeping
 from tpc.passes.pipeline import Options, run
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def native(function: Function, options: Options) -> Native:
     TpcError
         E1006 if a part of it has no native code.
     """
+    from tpc.backends.llvm.lines import Lines
     from tpc.backends.llvm.lower import lower, refusal
 
     plan = run(function.generic(), options, notes=function.module.notes)
@@ -30,7 +32,10 @@ def native(function: Function, options: Options) -> Native:
         reason = refusal(node)
         if reason is not None:
             raise _refused(function, plan, node, reason)
-    return lower(plan.program, function.name, fast=options.mode == "fast")
+    notes = plan.notes.copy()
+    with keeping(notes):  # what is rewritten on the way keeps its place
+        lines = Lines(notes.spans, function.span)
+        return lower(plan.program, function.name, fast=options.mode == "fast", lines=lines)
 
 
 def _refused(function: Function, plan: Plan, node: Node, reason: str) -> TpcError:

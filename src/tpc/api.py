@@ -33,6 +33,7 @@ def compile(
     threads: int | None = None,
     verify: bool = False,
     check_facts: bool = False,
+    calls: int = 100,
     folder: str | os.PathLike[str] | None = None,
 ) -> Compiled:
     """Compile a function of a program.
@@ -44,14 +45,18 @@ def compile(
     function
         Its name; without one the function called `main` is meant, or else the last.
     backend
-        `auto` (numpy, and torch for torch tensors), `numpy` or `torch`.
+        `numpy`, `torch`, `llvm`, or `auto`: torch for torch tensors, and else numpy, until native code pays and is
+        found to be faster.
     dims
         Sizes to fix, by name: `{"n": 1000}`. The others follow from the shapes of the arguments at each call.
     mode
         What may change in rounding: `bitwise` computes what is written as it is written; `stable` takes equal forms
         that keep the error bound; `fast` takes all that are equal in exact arithmetic.
-    tolerance, memory
-        Not built yet: other values than the defaults are refused.
+    tolerance
+        Not built yet: other values than 0 are refused.
+    memory
+        Bytes that the program may hold at one time, arguments and results included: `"512MB"`, or a number. Values are
+        computed again where they do not fit; results stay the same. Each size that is called has a plan of its own.
     threads
         How many threads the linear algebra may use.
     verify
@@ -59,6 +64,9 @@ def compile(
         `.verification`; a wrong result raises `InternalError`.
     check_facts
         Test at each call that the arguments have the facts that are declared of them, such as `spd`.
+    calls
+        How often the function is called with the same parameters, those declared `is param`: the work that depends on
+        them alone counts a share of its time, and is done once (see `Compiled.prepare`).
     folder
         Where `use` and `load` of a program given as text find their files.
 
@@ -79,7 +87,7 @@ def compile(
     >>> f([1, 2, 3])
     array([2., 4., 6.])
     """
-    settings = Settings(backend, dict(dims or {}), mode, tolerance, _bytes(memory), threads, verify, check_facts)
+    settings = Settings(backend, dict(dims or {}), mode, tolerance, _bytes(memory), threads, verify, check_facts, calls)
     source, files = _source(text_or_path, folder)
 
     def elaborated() -> Function:

@@ -72,6 +72,7 @@ def _key(identity: str, options: Options) -> str:
     from tpc.passes.pipeline import optimises
 
     asked = [sorted(options.sizes.items()), sorted(options.at.items()), options.mode, options.backend, options.threads]
+    asked.append(options.memory)
     return _digest([identity, asked, optimises(options), _surroundings(options.backend)])
 
 

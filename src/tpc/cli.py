@@ -24,6 +24,7 @@ COMMANDS = {
     "check": "Look for errors in programs without running them.",
     "explain": "Show what a program does and costs, or what an error code means.",
     "compile": "Write the compiled program: as Python, torch or typed text.",
+    "inspect": "Find structure in matrices, and say what to declare.",
     "grad": "Print the derivative of a function as a program.",
     "fmt": "Lay out programs in the canonical way.",
     "new": "Make a folder with a first program and its data.",

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 from tpc.ir.dims import DimLike, dim_text, is_nonnegative, substitute
 from tpc.ir.node import Program
-from tpc.passes.count import node_bytes, node_flops, peaks, predicted
+from tpc.passes.choose.prices import Sizes
+from tpc.passes.count import node_bytes, node_flops, predicted
+from tpc.passes.memory.liveness import Liveness
+from tpc.passes.memory.peaks import peaks
 
 if TYPE_CHECKING:
     from tpc.passes.choose.prices import Prices
@@ -37,7 +40,9 @@ class Cost:
     seconds: float | None = None
 
 
-def cost(program: Program, sizes: Mapping[str, int] | None = None, prices: Prices | None = None) -> Cost:
+def cost(
+    program: Program, sizes: Mapping[str, int] | None = None, prices: Prices | None = None, library: str = "numpy"
+) -> Cost:
     """The cost of a program.
 
     Parameters
@@ -53,10 +58,13 @@ def cost(program: Program, sizes: Mapping[str, int] | None = None, prices: Price
     for node in program.nodes:
         flops += substitute(node_flops(node), known)
         moved += substitute(node_bytes(node), known)
-    peak = [substitute(p, known) for p in peaks(program)]
     is_known = isinstance(moved, int) and isinstance(flops, int)
+    if is_known:
+        peak: int | str = Liveness(program, library, Sizes(known)).peak
+    else:
+        peak = _most([substitute(p, known) for p in peaks(program, library)])
     seconds = predicted(program, prices, known) if prices is not None and is_known else None
-    return Cost(shown(flops), shown(moved), _most(peak), seconds)
+    return Cost(shown(flops), shown(moved), peak, seconds)
 
 
 def shown(dim: DimLike) -> int | str:

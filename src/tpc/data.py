@@ -100,7 +100,7 @@ def plain(array: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
     """
     import numpy as np
 
-    dtype = array.dtype.newbyteorder("=")
+    dtype = np.dtype(array.dtype.name) if array.dtype.kind in "biufc" else array.dtype  # in the order of this machine
     if dtype.name in ("int16", "uint8", "uint16"):
         dtype = np.dtype(np.int32)
     elif dtype.name in ("uint32", "uint64"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tpc.backends import backend as find_backend
-from tpc.backends.contract import Emitted, Region
+from tpc.backends.contract import Emitted, Head, Region
 from tpc.backends.fields import dim_json, read_dim, read_identifier, read_list, read_mapping, read_text
 from tpc.code import Code
 from tpc.ir.dims import DimLike
@@ -28,10 +28,12 @@ def as_json(code: Code, program: Program) -> dict[str, Any] | None:
         "parameters": list(emitted.parameters),
         "sizes": dict(emitted.sizes),
         "constants": constants,
-        "natives": {name: [r.text, list(r.parameters), dict(r.sizes)] for name, r in emitted.natives.items()},
+        "natives": {name: [r.text, list(r.parameters), dict(r.sizes), r.fast] for name, r in emitted.natives.items()},
         "whole": emitted.whole,
+        "head": [emitted.head.checks, emitted.head.formats, dict(emitted.head.sizes)],
         "seconds": [[[dim_json(dim), c] for dim, c in terms] for terms in code.seconds],
         "peaks": [[dim_json(step) for step in steps] for steps in code.peaks],
+        "gains": [[[dim_json(dim), c] for dim, c in terms] for terms in code.gains],
     }
 
 
@@ -43,12 +45,13 @@ def code(body: Any, program: Program, backend: str) -> Code:
     ValueError
         If a field is missing, or is not what it must be.
     """
-    fields = {"source", "function", "parameters", "sizes", "constants", "natives", "whole", "seconds", "peaks"}
-    if not isinstance(body, dict) or set(body) != fields:
+    names = "source function parameters sizes constants natives whole head seconds peaks gains"
+    if not isinstance(body, dict) or set(body) != set(names.split()):
         raise ValueError("fields")
     seconds = tuple(tuple(_term(t) for t in read_list(terms)) for terms in read_list(body["seconds"]))
     peaks = tuple(tuple(read_dim(step) for step in read_list(steps)) for steps in read_list(body["peaks"]))
-    if len(seconds) != len(peaks) or not seconds:
+    gains = tuple(tuple(_term(t) for t in read_list(terms)) for terms in read_list(body["gains"]))
+    if len(seconds) != len(peaks) or not seconds or len(gains) not in (0, len(seconds)):
         raise ValueError("variants")
     held = {(n["data"].digest, n.tensor.dtype.name): n for n in program.walk() if n.op is CONSTANT}
     constants = {}
@@ -65,8 +68,9 @@ def code(body: Any, program: Program, backend: str) -> Code:
         constants,
         natives={read_identifier(name): _region(data) for name, data in read_mapping(body["natives"]).items()},
         whole=None if body["whole"] is None else read_identifier(body["whole"]),
+        head=_head(body["head"]),
     )
-    return Code(emitted, seconds, peaks)
+    return Code(emitted, seconds, peaks, gains)
 
 
 def _is_told(region: Region) -> bool:
@@ -78,9 +82,18 @@ def _is_told(region: Region) -> bool:
 
 
 def _region(data: Any) -> Region:
-    text, parameters, sizes = read_list(data, 3)
+    text, parameters, sizes, fast = read_list(data, 4)
     keywords = {name: read_identifier(keyword) for name, keyword in read_mapping(sizes).items()}
-    return Region(read_text(text), tuple(map(read_identifier, read_list(parameters))), keywords)
+    if not isinstance(fast, bool):
+        raise ValueError("fast")
+    return Region(read_text(text), tuple(map(read_identifier, read_list(parameters))), keywords, fast)
+
+
+def _head(data: Any) -> Head:
+    checks, formats, sizes = read_list(data, 3)
+    if not (isinstance(checks, int) and isinstance(formats, int) and min(checks, formats) >= 0):
+        raise ValueError("head")
+    return Head(checks, formats, {name: read_identifier(v) for name, v in read_mapping(sizes).items()})
 
 
 def _term(data: Any) -> tuple[DimLike, float]:

@@ -18,6 +18,7 @@ from tpc.ir.elaborate.module import Checked, ModuleScope
 from tpc.ir.elaborate.scope import Frame, suggestion
 from tpc.ir.elaborate.types import size_names
 from tpc.ir.node import Program
+from tpc.ir.notes import Notes
 from tpc.ir.ops.structure import CONSTANT
 from tpc.ir.types import DTYPES, DType, TensorType
 
@@ -50,12 +51,21 @@ class Function:
         """The function with its program; itself, unless it was recalled from the cache."""
         return self
 
+    @property
+    def notes(self) -> Notes:
+        """What the user called the values of its programs, and where they come from."""
+        return self.module.notes
+
+    def begin(self, program: Program) -> str | None:
+        """The pass that a program of it has come to; None for one as it was written."""
+        return None
+
     def identity(self, program: Program) -> str:
         """What tells a program of this function from all others: its text, with names, and the data it was given."""
         from tpc.ir.text import program_text
 
         constants = sorted({n["data"].digest for n in program.walk() if n.op is CONSTANT})
-        text = "\n".join([program_text(program, self.module.notes.names), *constants])
+        text = "\n".join([program_text(program, self.notes.names), *constants])
         return hashlib.sha256(text.encode()).hexdigest()
 
     @cached_property

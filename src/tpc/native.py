@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from tpc.threads import ThreadLimit, settings
+
 if TYPE_CHECKING:
-    from tpc.compiled import Compiled, Specialised
+    from tpc.compiled import Compiled
     from tpc.ir.dims import DimLike
     from tpc.ir.node import Program
+    from tpc.specialised import Specialised
 
 
 def call_at_once(compiled: Compiled, special: Specialised) -> None:
@@ -32,8 +32,7 @@ def call_at_once(compiled: Compiled, special: Specialised) -> None:
         return call(*args, **kwargs)
 
     slow.__name__, slow.__doc__ = compiled.__name__, compiled.__doc__
-    names = special.program.output_names
-    results = tuple if len(names) == 1 else namedtuple(compiled.__name__, names, rename=True)
+    results: Any = tuple if len(special.program.output_names) == 1 else special.together
     parameters = [node["name"] for node in special.program.inputs]
     entered = entry.entry(run.lowered[emitted.whole], slow, parameters, nonnegative=guards, results=results)
     entry.call_at_once(compiled, entered)
@@ -60,14 +59,9 @@ def _guards(program: Program) -> list[DimLike] | None:
     return found
 
 
-@contextmanager
-def limited(threads: int) -> Iterator[None]:
-    """Native code and the BLAS that it calls take so many threads in this context."""
+def thread_limit(threads: int) -> ThreadLimit:
+    """A limit for native code too, and the BLAS that it calls."""
     from tpc.backends.llvm import blas, engine
 
-    engine.set_threads(threads)
-    blas.set_threads(threads)
-    try:
-        yield
-    finally:
-        engine.set_threads(None)
+    blas.threads()  # which loads the library
+    return ThreadLimit(threads, [*settings(), engine.thread_setting()])

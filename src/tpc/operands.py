@@ -128,8 +128,9 @@ def _numpy(array: np.ndarray[Any, Any], name: str, weak: bool = False) -> Operan
         if kind == "O":
             help += "; a column of mixed or missing values must be mended first"
         raise _unfit(name, f"an array of {found}" if kind in what else found, help)
-    if not array.dtype.isnative:
-        array = array.astype(array.dtype.newbyteorder("="))
+    usual = np.dtype(array.dtype.name)
+    if array.dtype is not usual:  # of another order of bytes, or equal and another object, which native code refuses
+        array = array.view(usual) if array.dtype == usual else array.astype(usual)
     return Operand("numpy", array, dtype, weak)
 
 

@@ -27,6 +27,7 @@ class Settings:
     threads: int | None = None
     verify: bool = False
     check_facts: bool = False
+    calls: int = 100
 
     def __post_init__(self) -> None:
         _one_of("backend", self.backend, get_args(BackendName))
@@ -40,8 +41,11 @@ class Settings:
             raise fail("E1004", f"`threads` must be an integer from 1 on, not {self.threads!r}")
         if self.tolerance > 0:
             raise not_built("approximation within a `tolerance`", "leave it out; results are computed exactly")
-        if self.memory is not None:
-            raise not_built("fitting a program into a `memory` budget", "leave it out")
+        if self.memory is not None and (not isinstance(self.memory, int) or self.memory < 1):
+            help = 'such as `memory="512MB"`'
+            raise fail("E1004", f"`memory` must be an amount from 1 byte on, not {self.memory!r}", help=help)
+        if isinstance(self.calls, bool) or not isinstance(self.calls, int) or self.calls < 1:
+            raise fail("E1004", f"`calls` must be an integer from 1 on, not {self.calls!r}")
         for backend, package in NEEDS.items():
             if self.backend == backend and importlib.util.find_spec(package) is None:
                 raise missing(backend)

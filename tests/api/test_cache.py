@@ -311,9 +311,7 @@ def test_many_writers(place: Path) -> None:
         np.testing.assert_allclose(result, A @ B @ C)
 
 
-def test_doctor_shows_and_clears(place: Path) -> None:
+def test_doctor_shows_the_cache(place: Path) -> None:
     run()
     shown = json.loads(CliRunner().invoke(cli, ["doctor", "--json"]).stdout)["cache"]
     assert shown["folder"] == str(place) and shown["files"] >= 2 and shown["bytes"] > 0
-    cleared = CliRunner().invoke(cli, ["doctor", "--clear-cache"])
-    assert cleared.exit_code == 0 and cleared.stdout.startswith("removed ") and not entries(place)

@@ -135,7 +135,7 @@ def test_one_compilation_for_all_sizes(ridge: tpc.Compiled) -> None:
     f = tpc.compile(RIDGE)
     for rows in (4, 5, 6):
         f(X[:rows], y[:rows])
-    assert len(f._cache) == 1
+    assert len(f._specialiser.made) == 1
 
 
 def test_fixed_sizes() -> None:
@@ -169,7 +169,7 @@ def test_verify() -> None:
 def test_verify_finds_a_wrong_result() -> None:
     f = tpc.compile(RIDGE, verify=True)
     f.prepare()
-    special = next(iter(f._cache.values()))
+    special = next(iter(f._specialiser.made.values()))
     object.__setattr__(special, "run", lambda *arrays: np.array([1.0, 2, 3]))
     with pytest.raises(tpc.InternalError):
         f(X, y)

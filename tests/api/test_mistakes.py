@@ -57,7 +57,8 @@ MISTAKES: dict[str, Callable[[], Any]] = {
     "a function that is not there": lambda: tpc.compile(GLS, function="glss"),
     "a backend that is not there": lambda: tpc.compile(GLS, backend="nunpy"),  # type: ignore[arg-type]
     "a tolerance": lambda: tpc.compile(GLS, tolerance=1e-3),
-    "a budget": lambda: tpc.compile(GLS, memory="2GB"),
+    "a budget": lambda: tpc.compile(GLS, memory=400)(X, M, y),
+    "a budget of nothing": lambda: tpc.compile(GLS, memory=0),
     "neither program nor file": lambda: tpc.compile("ridge"),
     "a file that is not there": lambda: tpc.compile("missing-7f3.tp"),
     "a Python function": lambda: tpc.compile(len),  # type: ignore[arg-type]

@@ -232,9 +232,9 @@ def count_lowered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     before = lower.lower
 
-    def lowering(program: Any, name: str) -> Any:
+    def lowering(program: Any, name: str, **options: bool) -> Any:
         found.append(name)
-        return before(program, name)
+        return before(program, name, **options)
 
     monkeypatch.setattr(lower, "lower", lowering)
     return found

@@ -82,8 +82,9 @@ def test_totals_are_those_of_the_plan(updated: Account) -> None:
 def test_json_has_stable_keys(updated: Account) -> None:
     found = json.loads(json.dumps(record(updated)))
     assert list(found) == [
-        *["function", "program", "plan", "passes", "sizes", "assumed", "cost", "totals", "lines", "choices"],
-        *["derivations", "native", "guards", "search", "prices", "variants", "check", "advice"],
+        *["function", "program", "plan", "passes", "sizes", "assumed", "cost", "totals", "held", "lines"],
+        "choices",
+        *["derivations", "native", "guards", "search", "prices", "variants", "check", "advice", "roofline"],
     ]
     step = found["derivations"][-1]["steps"][0]
     assert list(step) == ["rule", "text", "before", "after", "variables", "facts", "totals"]

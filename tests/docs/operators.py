@@ -31,9 +31,14 @@ GROUPS = {
     "gathering": ("Gathering and scattering", ""),
     "linalg": ("Linear algebra", ""),
     "fourier": ("Fourier transforms", ""),
+    "recurrences": (
+        "Recurrences",
+        "A `scan` that does the same becomes one of these. They are made in blocks of steps that lie side by side.",
+    ),
     "layers": ("Layers", ""),
     "ordering": ("Ordering", ""),
     "random": ("Random numbers", "The same seed gives the same numbers."),
+    "promises": ("Promises", ""),
 }
 
 RULES = {

@@ -81,6 +81,15 @@ def parse_memory(context: click.Context, parameter: click.Parameter, value: str 
         raise click.BadParameter(str(error), context, parameter) from None
 
 
+def all_sizes(function: Function, dims: Mapping[str, int], memory: int | None) -> None:
+    """Refuse a budget for sizes that are open, since there is a plan under it only for sizes that are known."""
+    from tpc.passes.choose.samples import open_sizes
+
+    missing = [name for name in open_sizes(function.generic()) if name not in dims]
+    if memory is not None and missing:
+        raise click.UsageError(f"--memory needs all sizes; give --dim {missing[0]}=...")
+
+
 # ---- completion
 
 
@@ -151,5 +160,18 @@ mode_option = click.option(
 backend_option = click.option(
     "--backend", default="auto", type=click.Choice(["auto", "numpy", "torch", "llvm"]), help="What runs it."
 )
+memory_option = click.option(
+    "--memory",
+    callback=parse_memory,
+    metavar="512MB",
+    help="What the program may hold at one time; values that do not fit are computed again.",
+)
 threads_option = click.option("--threads", type=click.IntRange(1), help="Threads for linear algebra.")
+calls_option = click.option(
+    "--calls",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="How often the function is called with the same `param` arguments; work on these alone is done once.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

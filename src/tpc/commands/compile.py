@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tpc.commands.arguments import (
+    all_sizes,
     chosen_function,
     dims_option,
     function_option,
     json_option,
+    memory_option,
     mode_option,
     threads_option,
 )
@@ -27,6 +29,8 @@ BACKENDS = {"python": "numpy", "torch": "torch", "ir": "numpy"}
 BACKENDS |= dict.fromkeys(["llvm", "asm", "object", "shared", "header"], "llvm")
 SUFFIXES = {".tp": "ir", ".ll": "llvm", ".s": "asm", ".o": "object", ".so": "shared", ".h": "header"}
 BINARY = ("object", "shared")
+NATIVE = "native"
+TARGETS = (NATIVE, "x86-64-v2", "x86-64-v3", "x86-64-v4")
 
 
 @click.command("compile")
@@ -34,10 +38,12 @@ BINARY = ("object", "shared")
 @function_option
 @click.option("--emit", type=click.Choice(list(BACKENDS)), help="What to write (else by the suffix of -o, or python).")
 @click.option("--backend", type=click.Choice(["numpy", "torch", "llvm"]), help="What it is compiled for.")
+@click.option("--target", type=click.Choice(TARGETS), help="Processors of native code (native).")
 @click.option("--stop-after", metavar="PASS", help="Stop after this pass and write the program there, as text.")
 @dims_option
 @mode_option
 @threads_option
+@memory_option
 @click.option("-o", "--output", type=click.Path(), help="The file to write; else it is printed.")
 @json_option
 def command(
@@ -45,10 +51,12 @@ def command(
     function: str | None,
     emit: str | None,
     backend: str | None,
+    target: str | None,
     stop_after: str | None,
     dims: dict[str, int],
     mode: str,
     threads: int | None,
+    memory: int | None,
     output: str | None,
     as_json: bool,
 ) -> int:
@@ -58,8 +66,9 @@ def command(
     open it may hold several plans, and takes the fastest at each call. `--emit ir` gives the program as typed text in
     the language itself, for sizes as given with `--dim` and else for usual ones, which `tpc run` takes again.
 
-    `--emit llvm`, `asm`, `object`, `shared` and `header` give native code for this machine, of programs that have it as
-    a whole. Beside a shared library a module is written by which Python calls it without tpc.
+    `--emit llvm`, `asm`, `object`, `shared` and `header` give native code, of programs that have it as a whole. It is
+    for this machine, or with `--target` for all processors of a level of the x86-64 ABI. Beside a shared library a
+    module is written by which Python calls it without tpc.
     """
     from tpc.passes.pipeline import Options
 
@@ -68,17 +77,20 @@ def command(
         raise click.UsageError("--stop-after gives the program as text; use it with --emit ir")
     if backend is not None and emit != "ir" and BACKENDS[emit] != backend:
         raise click.UsageError(f"--emit {emit} is for the backend {BACKENDS[emit]}, not for {backend}")
+    if target is not None and BACKENDS[emit] != "llvm":
+        raise click.UsageError(f"--target is for native code; --emit {emit} gives none")
     if emit in BINARY and output is None:
         raise click.UsageError(f"--emit {emit} gives no text; name the file to write with -o")
     with progress("compiling"):
         chosen = chosen_function(file, function, dims, as_json)
-        options = Options(dims, mode=mode, backend=backend or BACKENDS[emit], threads=threads)
+        all_sizes(chosen, dims, memory)
+        options = Options(dims, mode=mode, backend=backend or BACKENDS[emit], threads=threads, memory=memory)
         text: str | None
         constants: Constants = {}
         if emit == "ir":
             text = _ir(chosen, options, stop_after)
         elif BACKENDS[emit] == "llvm":
-            text = _native(chosen, options, emit, output)
+            text = _native(chosen, options, emit, target or NATIVE, output)
         else:
             text, constants = _module(chosen, options)
     if output is not None:
@@ -115,7 +127,7 @@ def _ir(function: Function, options: Options, stop_after: str | None) -> str:
     return program_text(plan.program, plan.notes.names)
 
 
-def _native(function: Function, options: Options, kind: Any, output: str | None) -> str | None:
+def _native(function: Function, options: Options, kind: Any, target: str, output: str | None) -> str | None:
     """Native code as text; what is none is written, and beside a shared library the module that calls it."""
     from tpc.settings import Settings
 
@@ -123,13 +135,15 @@ def _native(function: Function, options: Options, kind: Any, output: str | None)
     from tpc.ahead import native
     from tpc.backends.llvm.ahead import emit
     from tpc.backends.llvm.ahead.loader import loader
+    from tpc.backends.llvm.host import targeting
     from tpc.results import write_bytes, write_text
 
     module = None if output is None else Path(output).with_name(f"{function.name}.py")
     if kind == "shared" and Path(output or "").stem == function.name:
         raise click.UsageError(f"{module} would be hidden by {output}; call the library lib{function.name}.so")
-    made = native(function, options)
-    content = emit([made], kind)
+    with targeting(target):
+        made = native(function, options)
+        content = emit([made], kind)
     if isinstance(content, str):
         return content
     assert output is not None and module is not None
@@ -148,7 +162,7 @@ def _module(function: Function, options: Options) -> tuple[str, Constants]:
 
     Settings(backend=options.backend)  # type: ignore[arg-type]  # refuses torch where it is not installed
     found = variants(function.generic(), options, function.module.notes)
-    module = emitted(found, options.backend).emitted
+    module = emitted(found, options.backend, options.mode).emitted
     return module.source, {key: _as_numpy(value) for key, value in module.constants.items()}
 
 

@@ -19,12 +19,9 @@ LIBRARIES = ("numpy", "scipy", "networkx", "lark", "click", "rich", "safetensors
 
 
 @click.command("doctor")
-@click.option("--clear-cache", is_flag=True, help="Remove the compiled programs that are kept on disk, and say so.")
 @json_option
-def command(clear_cache: bool, as_json: bool) -> int:
+def command(as_json: bool) -> int:
     """Show versions, backends, threads and the linear algebra library of this installation, and whether it works."""
-    if clear_cache:
-        return _clear(as_json)
     found = examine()
     if as_json:
         print_json(found["works"], **found)
@@ -92,18 +89,6 @@ def _cache() -> dict[str, Any]:
     files, size = usage()
     text = "off" if place is None else f"{place}, {amount(size)} in {files} file{'s' if files != 1 else ''}"
     return {"folder": None if place is None else str(place), "files": files, "bytes": size, "text": text}
-
-
-def _clear(as_json: bool) -> int:
-    from tpc.backends.store import clear
-    from tpc.memory import amount
-
-    files, size = clear()
-    if as_json:
-        print_json(True, removed={"files": files, "bytes": size})
-    else:
-        click.echo(f"removed {files} file{'s' if files != 1 else ''}, {amount(size)}")
-    return 0
 
 
 def _version(name: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -12,11 +13,14 @@ from typing import TYPE_CHECKING
 import click
 
 from tpc.commands.arguments import (
+    all_sizes,
     backend_option,
+    calls_option,
     chosen_function,
     dims_option,
     function_option,
     json_option,
+    memory_option,
     mode_option,
     threads_option,
 )
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
     from tpc.compiled import Compiled
     from tpc.explanation import Account
     from tpc.explanation.advice import Advised
+    from tpc.explanation.memory_profile import MemoryProfile
+    from tpc.explanation.roofline import Roofline
 
 TRIED_UNASKED, UNASKED = 3, 2.0  # facts that are tried unasked, and how many times faster one must be to be told
 
@@ -38,9 +44,14 @@ TRIED_UNASKED, UNASKED = 3, 2.0  # facts that are tried unasked, and how many ti
 @mode_option
 @backend_option
 @threads_option
+@memory_option
+@calls_option
 @click.option("--why-not", metavar="RULE", help="Say what became of a rule.")
 @click.option("--advise", is_flag=True, help="Try which facts of inputs would pay, if they were declared.")
 @click.option("--verify", is_flag=True, help="Compare the plan with the program, in exact arithmetic where it can be.")
+@click.option("--roofline", is_flag=True, help="Hold each kernel against the machine's limits, as a table.")
+@click.option("--plot", metavar="FILE", type=click.Path(), help="Draw the roofline as SVG; - prints it.")
+@click.option("--memory-plot", metavar="FILE", type=click.Path(), help="Draw memory over time: .png, .svg or .html.")
 @click.option("--latex", metavar="FILE", type=click.Path(), help="Write the derivation as LaTeX; - prints it.")
 @click.option("--html", metavar="FILE", type=click.Path(), help="Write all of it as one page of HTML; - prints it.")
 @json_option
@@ -51,9 +62,14 @@ def command(
     mode: str,
     backend: str,
     threads: int | None,
+    memory: int | None,
+    calls: int,
     why_not: str | None,
     advise: bool,
     verify: bool,
+    roofline: bool,
+    plot: str | None,
+    memory_plot: str | None,
     latex: str | None,
     html: str | None,
     as_json: bool,
@@ -61,7 +77,8 @@ def command(
     """Show what a program does, line by line, with kernels, costs and facts, and how it came from what was written;
     or what an error code means.
 
-    With sizes (`--dim n=1000`) the costs are numbers, else formulas.
+    With sizes (`--dim n=1000`) the costs are numbers, else formulas. `--roofline` shows which kernels are bound by
+    memory, which by arithmetic, and how near to that limit of the machine each one is predicted to come.
     """
     if re.fullmatch(r"[EW]\d{4}", what, re.IGNORECASE):
         text = section(what.upper())
@@ -74,8 +91,9 @@ def command(
 
     if what in lines() and not Path(what).exists():
         raise fail("E0705", f"`{what}` is a rule, not a file", help=f"try `tpc explain FILE --why-not {what}`")
-    # with --json, the answer of --why-not is a part of the object
-    asked = {"--latex": latex == "-", "--html": html == "-", "--json": as_json, "--why-not": why_not and not as_json}
+    # with --json, the answers of --why-not and --roofline are parts of the object
+    asked = {"--latex": latex == "-", "--html": html == "-", "--plot": plot == "-", "--json": as_json}
+    asked |= {"--why-not": why_not is not None and not as_json, "--roofline": roofline and not as_json}
     printed = [form for form, given in asked.items() if given]
     if len(printed) > 1:
         raise click.UsageError(f"{' and '.join(printed)} would print over each other; give a file to write to")
@@ -86,19 +104,27 @@ def command(
 
     with progress("compiling"):
         chosen = chosen_function(what, function, dims, as_json)
-        compiled = Compiled(chosen, Settings(backend, dims, mode, threads=threads))  # type: ignore[arg-type]
+        all_sizes(chosen, dims, memory)
+        compiled = Compiled(chosen, Settings(backend, dims, mode, memory=memory, threads=threads, calls=calls))  # type: ignore[arg-type]
         found = account(compiled.program, compiled.plan, dims, compiled.variants, backend)
+        found = replace(found, runs=compiled.runs, ahead=compiled.ahead)
         answer = told(found, why_not) if why_not is not None else []
         if why_not is None or advise:
             found = replace(found, advised=_advised(found, advise))
     if verify:
         with progress("verifying"):
             found = replace(found, check=compiled.verify_plan())
-    is_written = _write(compiled, found, latex, html)
+    held = _held(found, backend) if roofline or plot is not None else None
+    over_time = _over_time(compiled, found, memory, memory_plot)
+    is_written = _write(compiled, found, held, {"latex": latex, "html": html, "plot": plot})
     if as_json:
         from tpc.explanation.record import record
 
-        print_json(True, **record(found), **({"why_not": answer} if why_not is not None else {}))
+        print_json(True, **record(found, held), **({"why_not": answer} if why_not is not None else {}))
+    elif roofline and held is not None:
+        from tpc.explanation.roofline import table
+
+        click.echo(table(held), nl=False)
     elif why_not is not None:
         click.echo("\n".join(answer))
         if found.check is not None:
@@ -108,6 +134,10 @@ def command(
 
         color = has_color(sys.stdout)
         click.echo(as_text(found, color), nl=False, color=color)
+        if memory is not None:
+            from tpc.explanation.memory_profile import text as profile
+
+            click.echo(f"\n{profile(over_time)}", nl=False)
     return 0
 
 
@@ -117,19 +147,46 @@ def _advised(account: Account, is_asked: bool) -> Advised:
     return advise(account) if is_asked else replace(advise(account, TRIED_UNASKED, UNASKED), told="")
 
 
-def _write(compiled: Compiled, found: Account, latex: str | None, html: str | None) -> bool:
-    """Write the forms that are asked for; whether there are any."""
+def _held(account: Account, backend: str) -> Roofline:
+    """The kernels of a plan against the limits of the machine."""
+    from tpc.explanation.account import prices_of
+    from tpc.explanation.roofline import roofline
+
+    plan = account.plan
+    is_native = backend == "llvm"
+    return roofline(
+        plan.program, plan.notes.names, prices_of(plan), account.at, assumed=account.assumed, native=is_native
+    )
+
+
+def _over_time(compiled: Compiled, account: Account, memory: int | None, file: str | None) -> MemoryProfile:
+    """What the plan holds over time, drawn into a file if one is named."""
+    from tpc.explanation.memory_profile import memory_profile, write
+
+    found = memory_profile(compiled.plan, compiled.backend, account.at, memory)
+    if file is not None:
+        write(found, Path(file))
+        talk(f"wrote {file}")
+    return found
+
+
+def _write(compiled: Compiled, found: Account, held: Roofline | None, files: Mapping[str, str | None]) -> bool:
+    """Write the forms that are asked for into the files that are named; whether there are any."""
     from tpc.results import write_text
 
     texts = {}
-    if latex is not None:
+    if files["latex"] is not None:
         from tpc.explanation.latex import latex as as_latex
 
-        texts[latex] = as_latex(found)
-    if html is not None:
+        texts[files["latex"]] = as_latex(found)
+    if files["html"] is not None:
         from tpc.explanation.page import page
 
-        texts[html] = page(found, compiled.__doc__ or "")
+        texts[files["html"]] = page(found, compiled.__doc__ or "")
+    if files["plot"] is not None and held is not None:
+        from tpc.explanation.roofline import drawing
+
+        texts[files["plot"]] = drawing(held)
     for name, content in texts.items():
         if name == "-":
             click.echo(content, nl=False)

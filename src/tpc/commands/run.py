@@ -15,6 +15,7 @@ from tpc.commands.arguments import (
     function_option,
     input_names,
     json_option,
+    memory_option,
     mode_option,
     parse_memory,
     threads_option,
@@ -58,6 +59,7 @@ def _pairs(context: click.Context, parameter: click.Parameter, values: tuple[str
 @backend_option
 @click.option("--seed", default=0, type=click.IntRange(0), help="The seed of `random` inputs.")
 @threads_option
+@memory_option
 @click.option("--max-memory", callback=parse_memory, metavar="2GB", help="Refuse what would take more.")
 @click.option("--check-facts", is_flag=True, help="Test that inputs are what they are declared to be, such as spd.")
 @click.option("--verify", is_flag=True, help="Compare the results with the reference interpreter.")
@@ -73,6 +75,7 @@ def command(
     backend: str,
     seed: int,
     threads: int | None,
+    memory: int | None,
     max_memory: int | None,
     check_facts: bool,
     verify: bool,
@@ -85,7 +88,8 @@ def command(
     from tpc.memory import limited
     from tpc.settings import Settings
 
-    settings = Settings(backend, dims, mode, threads=threads, verify=verify, check_facts=check_facts)  # type: ignore[arg-type]
+    limits: dict[str, Any] = {"memory": memory, "threads": threads}
+    settings = Settings(backend, dims, mode, **limits, verify=verify, check_facts=check_facts)  # type: ignore[arg-type]
     quiet = quiet or as_json
     notes: list[str] = []
     with limited(max_memory):

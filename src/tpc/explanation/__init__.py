@@ -6,6 +6,7 @@ text         for a terminal
 latex        the derivation as a formula
 record       as JSON
 page         as one page of HTML
+roofline     its kernels against the limits of the machine
 why_not      why a rule is not used
 advice       which facts, if they were declared, would pay
 """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tpc.cost import Cost, cost
 from tpc.dsl.format import format_expression
 from tpc.dsl.source import Source, Span
+from tpc.explanation.held import Held, at_peak
 from tpc.explanation.native import NativeCode, native_code
 from tpc.ir.dims import DimLike, substitute
 from tpc.ir.elaborate.module import check
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 HIDDEN = ("const", "param")  # facts that say nothing of the value
 QUIET = ("view", "read", "leaf", "fill")  # ways that are no choice
-SPELLING = ("specialise", "inline", "fold", "respell")  # passes after which it is still what was written
+SPELLING = ("differentiate", "specialise", "inline", "fold", "respell")  # passes after which it is still what was written
 BODY = "the body of a loop or branch"
 
 # Kernels that a fact would allow in the place of others, by the kind of factors that was taken.
@@ -134,6 +135,12 @@ class Account:
         What the plan asks before it takes a branch that may lose digits, a sentence each.
     native
         What of it is native code, where the backend makes that.
+    runs
+        What runs, NumPy or native code, and why, where that is left to tpc.
+    ahead
+        What is prepared ahead of calls, where parameters are declared to change rarely.
+    held
+        The largest values that are held where most is, if that is much.
     """
 
     name: str
@@ -155,6 +162,9 @@ class Account:
     advised: Advised | None = None
     guards: tuple[str, ...] = ()
     native: NativeCode | None = None
+    runs: str = ""
+    ahead: tuple[str, ...] = ()
+    held: tuple[Held, ...] = ()
 
 
 def account(
@@ -172,7 +182,7 @@ def account(
     from tpc.ir.sizes import free_sizes
 
     search = plan.search
-    prices = _prices(plan)
+    prices = prices_of(plan)
     free = list(dict.fromkeys([*free_sizes(program), *free_sizes(plan.program)]))
     at = {name: sizes.get(name, USUAL) for name in [*free, *sizes]}
     assumed = tuple(name for name in free if name not in sizes)
@@ -197,6 +207,7 @@ def account(
         found.loss if found is not None and len(found.plans) > 1 else "",
         guards=tuple(_guard(s.guard, s, names) for _, s, names in searches(plan) if s.guard is not None),
         native=native_code(plan.program, named) if backend == "llvm" else None,
+        held=at_peak(plan.program, plan.notes.names, at, backend),
     )
 
 
@@ -215,7 +226,7 @@ def _served(found: Variants, told: Plan, prices: Prices, at: Mapping[str, int]) 
         yield Served(variant.wins, cost(program).flops, seconds, program is told.program)
 
 
-def _prices(plan: Plan) -> Prices:
+def prices_of(plan: Plan) -> Prices:
     """Those of the search, so that they say nothing of sizes that it looked at."""
     prices = plan.search.request.prices if plan.search is not None else profile()
     return prices.anew() if isinstance(prices, Profile) else prices

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tpc.ir.facts import analyse, broken, check_declared, closure, fits
 from tpc.ir.node import Fact, Node, Program
+from tpc.passes.choose.local import FEW_CHANGES
 from tpc.passes.count import totals
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def advise(account: Account, most: int = 8, least: float = LEAST) -> Advised:
     if search is None:
         return Advised(told=account.outcome)
     program, at = search.written, account.at
-    request = replace(search.request, at=at, bounds=replace(search.request.bounds, work=QUICK))
+    bounds = replace(search.request.bounds, work=QUICK)
+    request = replace(search.request, at=at, bounds=bounds, changes=FEW_CHANGES)
     every = list(candidates(program))
     if not every:
         return Advised(told="there is no fact that an input could have and that is not known")

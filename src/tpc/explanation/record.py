@@ -5,6 +5,7 @@ passes       those that changed it
 sizes        at which seconds, totals and `assumed` ones hold
 cost         of the plan: numbers, or formulas where sizes are not known
 totals       `written` and `chosen`: flops, bytes, peak_bytes, seconds
+held         the largest values where most is held: name, type, bytes
 lines        of the plan: code, kernel, flops, bytes, seconds, facts
 choices      values with another way: name, kernel, next_best, extra_seconds, excluded
 derivations  pass by pass, of the bodies of loops and branches, then of the whole (`of` is empty): of, complete,
@@ -17,6 +18,8 @@ prices       where times come from, and why they may be off
 variants     the plans that a call chooses from by its sizes, where there are several: wins, flops, seconds, told
 check        what a check of the plan showed: method, points, sizes, bound, digits, why, text; or null
 advice       facts that would pay: input, fact, fewer_flops, faster
+roofline     if it was asked for: `memory` in bytes and `arithmetic` in operations in a second, by dtype, and `kernels`
+             (name, kernel, flops, bytes, seconds, bound, attained); else null
 """
 
 from __future__ import annotations
@@ -34,10 +37,11 @@ from tpc.passes.derivation import Stage
 
 if TYPE_CHECKING:
     from tpc.explanation.advice import Advice
+    from tpc.explanation.roofline import Roofline
 
 
-def record(account: Account) -> dict[str, Any]:
-    """The account with stable keys, in a stable order."""
+def record(account: Account, held: Roofline | None = None) -> dict[str, Any]:
+    """The account with stable keys, in a stable order; with a roofline, if there is one."""
     return {
         "function": account.name,
         "program": str(account.program),
@@ -47,6 +51,7 @@ def record(account: Account) -> dict[str, Any]:
         "assumed": list(account.assumed),
         "cost": _cost(account.cost),
         "totals": {"written": _totals(account.written), "chosen": _totals(account.chosen)},
+        "held": [asdict(held) for held in account.held],
         "lines": [_line(line) for line in account.lines],
         "choices": [_choice(choice) for choice in account.choices],
         "derivations": [_part(part) for part in account.derivations],
@@ -57,6 +62,7 @@ def record(account: Account) -> dict[str, Any]:
         "variants": [_served(served) for served in account.variants],
         "check": None if account.check is None else {**asdict(account.check), "text": str(account.check)},
         "advice": [_advice(item) for item in (account.advised.facts if account.advised else ())],
+        "roofline": None if held is None else _roofline(held),
     }
 
 
@@ -97,6 +103,15 @@ def _choice(choice: Choice) -> dict[str, Any]:
 def _native(native: NativeCode) -> dict[str, Any]:
     refused = [{"what": name, "why": reason} for name, reason in native.refused]
     return {"functions": [asdict(function) for function in native.functions], "refused": refused}
+
+
+def _roofline(held: Roofline) -> dict[str, Any]:
+    own = ("name", "kernel", "flops", "bytes", "seconds", "bound", "attained")
+    return {
+        "memory": held.limits.memory,
+        "arithmetic": {dtype.name: held.limits.arithmetic(dtype) for dtype in held.dtypes},
+        "kernels": [{key: getattr(point, key) for key in own} for point in held.points],
+    }
 
 
 def _part(part: Part) -> dict[str, Any]:

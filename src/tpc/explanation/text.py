@@ -19,6 +19,7 @@ from tpc.explanation.words import (
     stage_place,
     totals_text,
 )
+from tpc.memory import amount
 from tpc.passes.derivation import Derivation, Stage
 
 Row = list[tuple[str, str]]
@@ -33,6 +34,8 @@ def text(account: Account, color: bool = False) -> str:
     """The whole account: lines with kernels and costs, choices, derivation, totals, and where the numbers are from."""
     parts = (
         _table(account),
+        _runs(account),
+        _ahead(account),
         _native(account),
         _choices(account.choices),
         _derivations(account),
@@ -106,6 +109,20 @@ def _cells(line: Line) -> tuple[str, str, str, str, str, str]:
         seconds_text(line.seconds) if line.seconds else "",
         facts,
     )
+
+
+def _runs(account: Account) -> Iterator[Row]:
+    if account.runs:
+        yield [("backend", STRONG)]
+        yield [(f"  {account.runs}", PLAIN)]
+        yield []
+
+
+def _ahead(account: Account) -> Iterator[Row]:
+    if account.ahead:
+        yield [("prepared ahead", STRONG)]
+        yield from ([(f"  {line}", PLAIN)] for line in account.ahead)
+        yield []
 
 
 def _native(account: Account) -> Iterator[Row]:
@@ -193,6 +210,9 @@ def _totals(account: Account) -> Iterator[Row]:
     for name, before, after, less in rows:
         row = [(f"  {name:<{widths[0]}}  {before:>{widths[1]}}  {after:>{widths[2]}}  ", PLAIN)]
         yield [*row, (f"{less:>{widths[3]}}", GAIN if less else PLAIN)]
+    if account.held:
+        largest = [f"{held.name}{f' {held.type}' * bool(held.type)} {amount(held.bytes)}" for held in account.held]
+        yield [("  held at the peak: ", FAINT), (", ".join(largest), FAINT)]
     yield []
     for guard in account.guards:
         yield [("guarded  ", STRONG), (guard, PLAIN)]

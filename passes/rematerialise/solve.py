@@ -1,0 +1,110 @@
+"""The plan for a graph under a budget, with what is proved of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import inf
+from time import perf_counter
+
+from tpc.passes.rematerialise.bound import relaxed
+from tpc.passes.rematerialise.graph import Graph, Plan, once
+from tpc.passes.rematerialise.rebase import Base, base_of
+from tpc.passes.rematerialise.search import Search
+from tpc.passes.rematerialise.seeds import checkpoints
+
+MOVES = 1_500  # for each step of a graph: what the search is bounded by, so that it finds the same each time
+PARTS = 3  # the order of first runs is taken from the best plan so often
+TRIES = 4  # at coming to a hard budget
+SECONDS = 50.0  # an end in any case, for graphs of many hundred steps
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What was found under a budget.
+
+    Attributes
+    ----------
+    plan
+        One within the budget, or else that with the lowest peak that was met.
+    fits
+        Whether it is within the budget.
+    bound
+        No plan whose steps first run in the order of the graph costs less than this beside one run of each step;
+        infinity, if there is none.
+    """
+
+    plan: Plan
+    budget: int
+    fits: bool
+    bound: float
+
+    @property
+    def gap(self) -> float:
+        """By how much of the cost of the whole a better plan might be cheaper."""
+        return max(0.0, self.plan.added - self.bound) / (self.plan.graph.cost or 1.0) if self.fits else inf
+
+
+def solve(
+    graph: Graph,
+    budget: int,
+    *,
+    moves: int | None = None,
+    seconds: float = SECONDS,
+    enough: float = 0.0,
+    known: Iterable[Plan] = (),
+) -> Solution:
+    """The cheapest plan whose live bytes stay within a budget, as far as it is found.
+
+    Several plans to start from are mended until they fit: that which computes nothing twice, those with checkpoints,
+    and the solution of a relaxed problem, which also gives the bound. The best of them is improved until it meets the
+    bound, or `moves` changes were tried; by default their number depends on the graph alone, so that equal graphs
+    have equal plans. `seconds` end the search in any case, and a plan that costs no more than `enough` of the whole
+    above the bound is not improved. A plan for less is one for more, so `known` plans for other budgets count: over a
+    row of budgets from small to large, what is added never grows.
+    """
+    plan = once(graph)
+    if plan.peak <= budget:
+        return Solution(plan, budget, True, 0.0)
+    start = perf_counter()
+    most = MOVES * len(graph) if moves is None else moves
+    proved = relaxed(graph, budget)
+    least = proved.cost + max(enough, 1e-9) * graph.cost
+
+    def search(base: Base, within: int, share: float, seed: int = 0) -> Search:
+        part = int(most * share)
+        return Search(base.graph, within, lambda made: made > part or perf_counter() - start > seconds, seed)
+
+    best: Plan | None = None
+    lowest = plan
+    if graph.floor <= budget:
+        base = base_of(plan)
+        direct = search(base, budget, 1 / PARTS)
+        seeds = [direct.start(pairs) for pairs in (frozenset[int](), proved.pairs)]
+        seeds += [direct.start(pairs, tried=0) for pairs in checkpoints(base.graph)]
+        fitting = [pairs for pairs in seeds if pairs is not None]
+        if fitting:
+            first = min(fitting, key=lambda pairs: _cost(base.plan(pairs)))
+            best = base.plan(direct.improve(first, least))
+    for seed in range(TRIES if best is None else 0):  # each from the lowest plan so far, in its order
+        base = base_of(lowest)
+        down = search(base, max(budget, graph.floor), 1 / TRIES, seed)
+        pairs = down.descend(base.pairs(lowest))
+        if pairs is not None:
+            best = base.plan(down.improve(pairs, least))
+            lowest = best
+            break
+        lowest = min(lowest, base.plan(down.least[1]), key=lambda plan: plan.peak)
+    if best is not None and best.peak > budget:
+        best = None
+    for seed in range(1, PARTS):
+        if best is None or best.added <= least:
+            break
+        base = base_of(best)
+        best = min(best, base.plan(search(base, budget, 1 / PARTS, seed).improve(base.pairs(best), least)), key=_cost)
+    best = min([found for found in (best, *known) if found and found.peak <= budget], key=_cost, default=None)
+    return Solution(best or lowest, budget, best is not None, proved.cost)
+
+
+def _cost(plan: Plan) -> float:
+    return plan.added

@@ -1,0 +1,173 @@
+"""What a plan holds over time, before and after it was made to fit into a budget: as text, SVG, HTML and PNG."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tpc.dsl.diagnostics import fail
+from tpc.ir.sizes import with_sizes
+from tpc.memory import amount
+
+if TYPE_CHECKING:
+    from tpc.ir.node import Program
+    from tpc.passes.memory.liveness import Liveness
+    from tpc.passes.pipeline import Plan
+
+WIDTH, HEIGHT, LEFT, BELOW, EDGE = 760, 360, 70, 40, 20  # pixels
+COLUMNS = 60  # of the profile in text
+BARS = " ▁▂▃▄▅▆▇█"
+BEFORE, AFTER, BUDGET = "#999", "#1f77b4", "#c33"  # colours
+
+
+@dataclass(frozen=True)
+class MemoryProfile:
+    """Bytes held at each step.
+
+    Attributes
+    ----------
+    after
+        Within the budget; None where nothing had to be changed.
+    again
+        The ops that run more often within the budget, and how much more often.
+    """
+
+    name: str
+    before: tuple[int, ...]
+    after: tuple[int, ...] | None = None
+    budget: int | None = None
+    again: tuple[tuple[str, int], ...] = ()
+
+
+def memory_profile(plan: Plan, backend: str, sizes: Mapping[str, int], budget: int | None) -> MemoryProfile:
+    """What a plan holds at each step; before the pass `rematerialise`, if it changed the program, as well."""
+    from tpc.passes.memory.liveness import Liveness
+
+    def live(program: Program) -> Liveness:
+        return Liveness(with_sizes(program, dict(sizes)), backend)
+
+    name, last = plan.program.name, live(plan.program)
+    names = [step for step, _ in plan.steps]
+    if "rematerialise" not in names[1:]:
+        return MemoryProfile(name, tuple(last.live), None, budget)
+    first = live(plan.steps[names.index("rematerialise") - 1][1])
+    return MemoryProfile(name, tuple(first.live), tuple(last.live), budget, _again(first, last))
+
+
+def _again(before: Liveness, after: Liveness) -> tuple[tuple[str, int], ...]:
+    once, now = (Counter(step.node.op.name for step in live.steps) for live in (before, after))
+    return tuple((name, now[name] - once[name]) for name in now if now[name] > once[name])
+
+
+def text(found: MemoryProfile) -> str:
+    """Peaks and profiles, a line each."""
+    top = max([*found.before, *(found.after or ()), 1])
+    lines = ["memory", f"  before  {_bars(found.before, top)}  peak {amount(max(found.before, default=0))}"]
+    if found.after is not None:
+        lines.append(f"  after   {_bars(found.after, top)}  peak {amount(max(found.after, default=0))}")
+        lines.append(f"  computed again: {', '.join(f'{count} x {name}' for name, count in found.again)}")
+    if found.budget is not None:
+        more = "" if found.after is not None else "; nothing had to be changed"
+        lines.append(f"  budget  {amount(found.budget)}{more}")
+    return "\n".join(lines) + "\n"
+
+
+def _bars(live: Sequence[int], top: int) -> str:
+    """A row of bars, each as high as the most that is held in its part of the time."""
+    count = min(COLUMNS, len(live))
+    parts = [max(live[k * len(live) // count : (k + 1) * len(live) // count]) for k in range(count)]
+    return "".join(BARS[-(-part * (len(BARS) - 1) // top)] for part in parts)
+
+
+def drawing(found: MemoryProfile) -> str:
+    """An `svg` element: bytes over steps, grey without a budget, blue within it, and the budget in red."""
+    top = max([*found.before, *(found.after or ()), found.budget or 0, 1])
+    steps = max(len(found.before), len(found.after or ()), 1)
+
+    def x(step: float) -> float:
+        return LEFT + step / steps * (WIDTH - LEFT - EDGE)
+
+    def y(bytes: float) -> float:
+        return HEIGHT - BELOW - bytes / top * (HEIGHT - BELOW - EDGE)
+
+    def area(live: Sequence[int], colour: str) -> str:
+        corners = "".join(f"V{y(bytes):.1f}H{x(k + 1):.1f}" for k, bytes in enumerate(live))
+        path = f"M{x(0):.1f} {y(0):.1f}{corners}V{y(0):.1f}Z"
+        return f'<path d="{path}" fill="{colour}" fill-opacity="0.25" stroke="{colour}" stroke-width="1.5"/>'
+
+    def level(bytes: int, colour: str) -> str:
+        at = f"{y(bytes):.1f}"
+        return f'<line x1="{LEFT}" x2="{WIDTH - EDGE}" y1="{at}" y2="{at}" stroke="{colour}"/>'
+
+    def label(across: float, down: float, said: str, anchor: str) -> str:
+        return f'<text x="{across:.1f}" y="{down:.1f}" text-anchor="{anchor}">{said}</text>'
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}">',
+        f"<title>{escape(found.name)}: memory over steps</title><style>text{{font:11px sans-serif}}</style>",
+    ]
+    for bytes in (round(top * k / 4) for k in range(5)):
+        parts.append(level(bytes, "#ddd") + label(LEFT - 6, y(bytes) + 4, amount(bytes), "end"))
+    parts.append(area(found.before, BEFORE))
+    if found.after is not None:
+        parts.append(area(found.after, AFTER))
+    if found.budget is not None:
+        said = f"budget {amount(found.budget)}"
+        parts.append(level(found.budget, BUDGET) + label(WIDTH - EDGE, y(found.budget) - 4, said, "end"))
+    parts.append(label((LEFT + WIDTH) / 2, HEIGHT - 12, "steps", "middle"))
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def page(found: MemoryProfile) -> str:
+    """The drawing with its figures as a page of HTML that needs nothing else."""
+    head = f'<meta charset="utf-8"><title>{escape(found.name)}: memory</title>'
+    body = f"{drawing(found)}<pre>{escape(text(found))}</pre>"
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
+
+
+def write(found: MemoryProfile, path: Path) -> None:
+    """Write the picture in the format that the name of the file says: `.png`, `.svg` or `.html`.
+
+    Raises
+    ------
+    TpcError
+        E1003 for a PNG where matplotlib is not installed, E1004 for another suffix.
+    """
+    from tpc.results import write_bytes, write_text
+
+    match path.suffix.lower():
+        case ".html":
+            write_text(path, page(found))
+        case ".svg":
+            write_text(path, drawing(found))
+        case ".png":
+            write_bytes(path, _png(found))
+        case suffix:
+            help = "use .png, .svg or .html"
+            raise fail("E1004", f"a picture cannot be written as `{suffix or path.name}`", help=help)
+
+
+def _png(found: MemoryProfile) -> bytes:
+    from io import BytesIO
+
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        help = "install it with `pip install matplotlib`, or write .svg or .html"
+        raise fail("E1003", "matplotlib is not installed", help=help) from None
+    figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), layout="constrained")
+    axes: Any = figure.subplots()
+    for live, label, colour in ((found.before, "before", BEFORE), (found.after, "after", AFTER)):
+        if live is not None:
+            axes.stairs([bytes / 1e6 for bytes in live], label=label, color=colour, fill=True, alpha=0.4)
+    if found.budget is not None:
+        axes.axhline(found.budget / 1e6, color=BUDGET, label="budget")
+    axes.set(xlabel="steps", ylabel="MB", title=found.name)
+    axes.legend()
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
