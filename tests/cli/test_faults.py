@@ -137,12 +137,12 @@ def test_version() -> None:
 def test_a_compiled_module_finds_its_constants(tmp_path: Path) -> None:
     np.save(tmp_path / "big.npy", np.arange(100.0))
     program = tmp_path / "scaled.tp"
-    program.write_text('const W: f64[100] = load("big.npy")\ndef scaled(s: f64) -> f64 = s * sum(W)\n')
+    program.write_text('const W: f64[100] = load("big.npy")\ndef scaled(s: f64) -> f64[100] = s * W\n')
     out = tmp_path / "out"
     out.mkdir()
     for _ in range(2):  # the same constant may lie there already
         assert CliRunner().invoke(cli, ["compile", str(program), "-o", str(out / "scaled.py")]).exit_code == 0
-    code = "import sys; sys.path.insert(0, '.'); import scaled; print(float(scaled.scaled(2.0)))"
+    code = "import sys; sys.path.insert(0, '.'); import scaled; print(float(scaled.scaled(2.0).sum()))"
     done = subprocess.run([sys.executable, "-I", "-c", code], cwd=out, capture_output=True, text=True)
     assert float(done.stdout) == 9900
     (out / "W.npy").write_text("something else")

@@ -7,7 +7,7 @@ wherever it is read. All else is stored by a statement of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from tpc.backends.llvm.fusion import places
 from tpc.backends.llvm.fusion.chunks import chunked
@@ -16,7 +16,7 @@ from tpc.backends.llvm.fusion.fast import with_reciprocals
 from tpc.backends.llvm.fusion.flat import finished
 from tpc.backends.llvm.fusion.limits import bounded
 from tpc.backends.llvm.fusion.meaning import Meaning
-from tpc.backends.llvm.fusion.statement import Loop, Statement, computed, flops, times
+from tpc.backends.llvm.fusion.statement import Buffer, Loop, Statement, computed, flops, times
 from tpc.backends.llvm.fusion.stream import Stream, streamed
 from tpc.backends.llvm.fusion.terms import INSIDE, Term, changed, has_fold, parts, renamed
 from tpc.backends.llvm.fusion.together import gets_along
@@ -75,7 +75,8 @@ def _streams(order: Sequence[Node], stored: dict[Node, Statement], outputs: Sequ
         if root not in stored:
             continue
         whole, made, pairs, gone = stored[root], [], [], {root}
-        while (found := _next_pair(whole, stored, outputs, gone)) is not None:
+        taken = {node for stream in streams.values() for node in stream.reads}
+        while (found := _next_pair(whole, stored, {*outputs, *taken}, gone)) is not None:
             node, loads = found
             gone.add(node)
             pairs += loads
@@ -93,12 +94,13 @@ def _streams(order: Sequence[Node], stored: dict[Node, Statement], outputs: Sequ
 
 
 def _next_pair(
-    whole: Statement, stored: dict[Node, Statement], outputs: Sequence[Node], gone: set[Node]
+    whole: Statement, stored: dict[Node, Statement], needed: Collection[Node | Buffer], gone: set[Node]
 ) -> tuple[Node, list[Term]] | None:
-    """A value that a statement alone reads, at its own letters and at one over which it reduces, and how."""
+    """A value that a statement alone reads, at its own letters and at one over which it reduces, and how; what is
+    needed besides is none."""
     own = {n for n, _ in whole.letters}
     for node in whole.reads:
-        if node not in stored or node in outputs or node in gone:
+        if node not in stored or node in needed or node in gone:
             continue
         if any(node in s.reads for reader, s in stored.items() if reader not in gone):
             continue
