@@ -224,7 +224,8 @@ class Lifetimes:
                 if line + 1 < end:  # the last of them may be what the value is made of: none outlives its step
                     candidates.append(_Held((name,), step.workspace, position, position - 1, line))
         live[count] += memory.copied
-        most = max([self.most, *(bytes * SLACK for bytes in live)])
+        # where an operand is not written to after all, more is held than was known: nothing may be added to that
+        most = self.most * SLACK
         found = []
         left = self.spare
         for held in sorted(candidates, key=lambda h: h.bytes):

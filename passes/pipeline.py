@@ -94,7 +94,7 @@ def _within(program: Program, options: Options) -> Program:
         program,
         options.memory,
         lambda node: node_seconds(node, prices, {}),
-        lambda changed: Liveness(changed, options.backend),
+        lambda changed: Liveness(changed, options.backend, reuses=False),  # code may not write in place where it could
     )
 
 

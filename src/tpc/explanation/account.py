@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 HIDDEN = ("const", "param")  # facts that say nothing of the value
 QUIET = ("view", "read", "leaf", "fill")  # ways that are no choice
-SPELLING = ("differentiate", "specialise", "inline", "fold", "respell")  # passes after which it is still what was written
+SPELLING = ("differentiate", "specialise", "inline", "fold", "respell")  # what leaves it as written
 BODY = "the body of a loop or branch"
 
 # Kernels that a fact would allow in the place of others, by the kind of factors that was taken.
