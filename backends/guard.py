@@ -68,9 +68,9 @@ TORCH = words(
     "ifft ifft2 ifftshift imag inf int32 int64 int8 inv inv_ex irfft isfinite isinf isnan kron ldl_factor_ex lgamma "
     "linalg log log10 log1p log2 log_ndtr log_softmax logaddexp logical_and logical_not logical_or logit logsumexp "
     "lstsq lu lu_factor_ex lu_solve matrix_exp matrix_power matrix_rank maximum mean median minimum movedim nan ndtr "
-    "ndtri nn ones ones_like outer pad pi pinv prod qr real relu remainder result_type rfft roll round rsqrt searchsorted "
-    "sgn sigmoid sign sin sinc sinh slogdet softmax solve solve_ex solve_triangular sort special sqrt square stack std "
-    "sum svd svdvals tan tanh tensor_split tile trace tril triu trunc unsqueeze var vdot vector_norm where xlogy zeros "
+    "ndtri nn ones ones_like outer pad pi pinv prod qr real relu remainder result_type rfft roll round rsqrt "
+    "searchsorted sgn sigmoid sign sin sinc sinh slogdet softmax solve solve_ex solve_triangular sort special sqrt square "
+    "stack std sum svd svdvals tan tanh tensor_split tile trace tril triu trunc unsqueeze var vdot vector_norm where xlogy zeros "
     "zeros_like"
 )
 OTHER = {"pathlib": frozenset(("Path",)), "math": words("pi inf nan prod")}
