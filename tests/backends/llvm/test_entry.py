@@ -296,11 +296,14 @@ def test_no_reference_is_lost_or_kept() -> None:
     ]
     for call in calls:
         call()
-        before = [sys.getrefcount(one) for one in held]
-        for _ in range(200):
-            call()
-        after = [sys.getrefcount(one) for one in held]
-        assert all(abs(a - b) < 20 for a, b in zip(after, before)), call
+        moved = []
+        for _ in range(5):  # other threads may move counts, too, but not by as much each time
+            before = [sys.getrefcount(one) for one in held]
+            for _ in range(200):
+                call()
+            after = [sys.getrefcount(one) for one in held]
+            moved.append([abs(a - b) for a, b in zip(after, before)])
+        assert all(min(each) < 20 for each in zip(*moved)), (call, moved)
 
 
 fast_or_none = entry(ADD, lambda *a: None)
