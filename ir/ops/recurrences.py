@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tpc.ir.op import Attributes, Op
@@ -28,12 +29,6 @@ def _literally(np: Any, operands: list[Any], attributes: Attributes) -> Any:
     return np.stack([np.asarray(state) for state in states])
 
 
-def _exactly(operands: list[Any], attributes: Attributes) -> Any:
-    import numpy as np
-
-    return _literally(np, operands, attributes)
-
-
 def _attention(np: Any, operands: list[Any], attributes: Attributes) -> Any:
     q, k, v, a, state = operands
     read = [v[:0]]
@@ -43,10 +38,15 @@ def _attention(np: Any, operands: list[Any], attributes: Attributes) -> Any:
     return np.concatenate(read), state
 
 
-def _attention_exactly(operands: list[Any], attributes: Attributes) -> Any:
-    import numpy as np
+def _over_field(reference: Callable[..., Any]) -> Callable[[list[Any], Attributes], Any]:
+    """The same meaning over arrays of fractions or residues."""
 
-    return _attention(np, operands, attributes)
+    def exact(operands: list[Any], attributes: Attributes) -> Any:
+        import numpy as np
+
+        return reference(np, operands, attributes)
+
+    return exact
 
 
 def _attention_line(operands: list[TensorType], attributes: Attributes) -> str:
@@ -71,7 +71,7 @@ RECURRENCES: list[Op] = [
         dtype="float",
         kinds="fc",
         reference=_attention,
-        exact=_attention_exactly,
+        exact=_over_field(_attention),
         flops="5 * entries_q * e",
     ),
     Op(
@@ -83,7 +83,7 @@ RECURRENCES: list[Op] = [
         dtype="float",
         kinds="ifc",
         reference=_literally,
-        exact=_exactly,
+        exact=_over_field(_literally),
         flops="2 * entries_b",
         facts="nonnegative(a), nonnegative(b), nonnegative(x) |- nonnegative(this)",
     ),

@@ -246,7 +246,7 @@ def longer(name: str, value: Any, dims: Sequence[Any], times: dict[str, int]) ->
 @pytest.mark.parametrize("name", LONGER)
 def test_predicted_peak_of_examples(name: str, library: str) -> None:
     if name in NOT_TOLD[library]:
-        pytest.skip("not told")
+        pytest.skip("known to be told wrong by more than 5 %: see `NOT_TOLD`")
     example = Example(FOLDER / name)
     values, sizes = {}, {}
     for node in example.program.inputs:
