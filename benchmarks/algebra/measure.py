@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import random
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -151,13 +152,14 @@ def _rounds(
     samples: dict[str, list[float]] = {name: [] for name in ready}
     repeats = {name: min(200, math.ceil(SHORTEST / max(estimate, 1e-7))) for name, (_, estimate) in ready.items()}
     order = list(ready)
+    shuffled = random.Random(0)  # turning the order would leave each behind the same other, whose operands it finds
     began = time.perf_counter()
     gc.collect()
     gc.disable()  # its pauses are longer than most runs
     try:
         for number in range(25):
             operands = case.operands(sizes, seed=number + 2)  # others than those of the trials
-            order = order[1:] + order[:1]
+            shuffled.shuffle(order)
             for name in order:
                 made, _ = ready[name]
                 given = made.give(operands)
@@ -177,8 +179,10 @@ def _rounds(
 
 
 def _sample(made: Contender, given: list[Any], repeats: int) -> float:
-    """Seconds of one run, from as many as `repeats`."""
+    """Seconds of one run, from as many as `repeats`, with the operands where the run before left them."""
     time.sleep(PAUSE)
+    if repeats > 1:
+        made.run(given)
     began = time.perf_counter()
     for _ in range(repeats):
         made.run(given)

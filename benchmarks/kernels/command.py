@@ -6,6 +6,7 @@ import argparse
 import gc
 import math
 import os
+import random
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -117,12 +118,13 @@ def _samples(ready: dict[str, tuple[Any, list[Any], float]], seconds: float) -> 
     """Seconds of calls in turns; samples in which the thread had to wait for a core are left out, where that shows."""
     samples: dict[str, list[float]] = {name: [] for name in ready}
     order = list(ready)
+    shuffled = random.Random(0)  # turning the order would leave each behind the same other, whose operands it finds
     began = time.perf_counter()
     gc.collect()
     gc.disable()  # its pauses are longer than most calls
     try:
         for number in range(200):
-            order = order[1:] + order[:1]
+            shuffled.shuffle(order)
             for name in order:
                 run, given, took = ready[name]
                 time.sleep(PAUSE)
