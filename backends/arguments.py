@@ -9,6 +9,7 @@ from tpc.backends.contract import Head
 from tpc.backends.names import spelled
 from tpc.ir.dims import Dim, DimLike, dim_text, multiply, names_of, product
 from tpc.ir.dims import named as named_size
+from tpc.ir.ops.sparse import sparse_inputs
 from tpc.ir.ops.structure import LITERAL
 from tpc.ir.types import STRONG, TensorType
 
@@ -65,6 +66,8 @@ class Opening:
         self.bound: set[str] = set()
         inputs = list(zip(function.parameters, self.program.inputs, strict=True))
         self.arrays = [(p, n.tensor) for p, n in inputs if n.tensor.rank]
+        sparse = sparse_inputs(self.program)
+        self.kept = {p for p, n in inputs if n in sparse or n not in function.used}  # in the format they come in
         self.scalars = [
             (p, n.tensor.dtype)
             for p, n in inputs
@@ -76,7 +79,7 @@ class Opening:
         needed = self.needed()
         for parameter, type in self.arrays:
             line = self.function.dialect.array_input(parameter, type.dtype)
-            if line is not None:
+            if line is not None and parameter not in self.kept:
                 self.lines.write(line)
         unsolved = [(p, type) for p, type in self.arrays if not self.first_look(p, type, needed)]
         while any(self.solve(p, axis, dim) for p, type in unsolved for axis, dim in enumerate(type.dims)):

@@ -158,7 +158,7 @@ class Block:
             case op if op is DERIVATIVE:
                 raise fail("E1001", f"`{node['steps'][0][0]}` is not built yet")
             case op if op is APPROXIMATE:
-                raise fail("E1001", "`~=` is not built yet", help="write `=` for the exact value")
+                self.env[node] = self.value(node.args[0])  # the exact value is within every bound
             case op if op is AFTER:  # both have lines of their own, the second of them before this
                 self.env[node] = self.value(node.args[0])
             case op if op is SUBSCRIPT:
@@ -188,7 +188,10 @@ class Block:
             value = Value(self.module_constant(node), type.dtype, type.rank)
             self.env[node] = value
             return
-        text = self.dialect.array_literal(self.function, array.tolist(), type.dtype)
+        if array.size:
+            text = self.dialect.array_literal(self.function, array.tolist(), type.dtype)
+        else:  # nested lists do not tell all of its sizes
+            text = self.dialect.full(self.function, str(array.shape), "0", type.dtype)
         self.assign(node, Value(text, type.dtype, type.rank, depth=1))
 
     def module_constant(self, node: Node) -> str:

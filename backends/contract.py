@@ -92,8 +92,11 @@ class Backend(Protocol):
     @property
     def name(self) -> str: ...
 
-    def emit(self, program: Program, names: Mapping[Node, str] | None = None) -> Emitted:
+    def emit(self, program: Program, names: Mapping[Node, str] | None = None, *, tight: bool = False) -> Emitted:
         """The program as source; `names` are the user's names for values.
+
+        Where it is `tight`, no more is held at a step than was planned: each array has a line of its own, in the
+        order of the program, and is let go behind its last use.
 
         Raises
         ------

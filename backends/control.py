@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from tpc.backends.dialect import Dialect
 
 # Ops that compute at least one entry anew, so that the result shares no memory with an operand.
-_COPYING = ("products", "reductions", "linalg", "fourier", "layers", "ordering", "random", "recurrences")
+_COPYING = ("products", "reductions", "linalg", "fourier", "layers", "ordering", "random", "recurrences", "sparse")
 VIEWS = words(
     "after transpose adjoint permute reshape squeeze unsqueeze diag vec unvec re im conj floor ceil round trunc cast "
     "clip fftshift ifftshift lu ldl expm matpow"
 )
 _FRESH_SHAPES = words(
-    "zeros ones full eye arange linspace one_hot concat stack pad tile tril triu scatter_add segment_sum"
+    "zeros ones full eye arange linspace one_hot concat stack pad tile tril triu from_diagonals scatter_add segment_sum"
 )
 _GATHERS = words("take take_along")  # at positions in an array; one position is a look at a part
 _ROUNDING = words("floor ceil round trunc")  # which leave whole numbers as they are

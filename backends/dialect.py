@@ -369,7 +369,9 @@ class Dialect:
 
 def import_lines(text: str, more: list[str]) -> list[str]:
     """Import lines for the modules that a text names, the standard library first."""
-    lines = [f"import scipy.{m}" for m in ("fft", "linalg", "sparse", "special") if f"scipy.{m}." in text]
+    lines = [
+        f"import scipy.{m}" for m in ("fft", "linalg", "sparse", "sparse.linalg", "special") if f"scipy.{m}." in text
+    ]
     lines += [*more, *(["import numpy as np"] if "np." in text else [])]
     lines.sort()
     return ["import pathlib", "", *lines] if "pathlib." in text else lines

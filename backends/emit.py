@@ -14,17 +14,26 @@ from tpc.ir.ops.structure import CALL, CONSTANT
 from tpc.ir.types import STRONG
 
 
-def emit(program: Program, dialect: Dialect, names: Mapping[Node, str] | None = None) -> Emitted:
+def emit(program: Program, dialect: Dialect, names: Mapping[Node, str] | None = None, tight: bool = False) -> Emitted:
     """The program as a module of source in a dialect."""
-    module = Module(dialect, dict(names or {}))
+    module = Module(dialect, dict(names or {}), tight)
     return module.emit(program)
 
 
-class Module:
-    """What the functions of a module share."""
+def emit_stages(ahead: Program, each: Program, dialect: Dialect, names: Mapping[Node, str] | None = None) -> Emitted:
+    """Two programs as a module with a function for each: what is computed ahead of calls, and what for each of them."""
+    module = Module(dialect, dict(names or {}))
+    for program in (ahead, each):
+        module.reserve(program, program.name)
+    module.function(ahead, True)
+    return module.assembled(module.function(each, True))
 
-    def __init__(self, dialect: Dialect, names: dict[Node, str]) -> None:
-        self.dialect, self.user_names = dialect, names
+
+class Module:
+    """What the functions of a module share; for `tight` see `contract`."""
+
+    def __init__(self, dialect: Dialect, names: dict[Node, str], tight: bool = False) -> None:
+        self.dialect, self.user_names, self.tight = dialect, names, tight
         self.globals = Names()
         self.helpers: dict[str, None] = {}
         self.constants: dict[str, Any] = {}

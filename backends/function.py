@@ -85,7 +85,8 @@ class Function(Scribe):
     def write(self) -> str:
         program = self.program
         memory = liveness(program, self.dialect.name)
-        block = Block(self, self.named_inputs(), memory, inf if memory is None else memory.peak * SLACK)
+        slack = 1.0 if self.module.tight else SLACK
+        block = Block(self, self.named_inputs(), memory, inf if memory is None else memory.peak * slack)
         self.signature = signature(self)
         block.run(program.outputs)
         results = [block.output(node, position) for position, node in enumerate(program.outputs)]

@@ -29,35 +29,41 @@ EXPRESSIONS = (
 )  # fmt: skip
 MARKS = (ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context)  # half of all there is, and all allowed
 BUILTINS = words(
-    "range len min max abs int float complex bool str tuple list dict map zip any all isinstance ValueError IndexError"
+    "range len min max abs int float complex bool str tuple list dict map zip any all isinstance ValueError IndexError "
+    "RuntimeError"
 )
 MODULES = words(
-    "pathlib math numpy scipy.fft scipy.linalg scipy.signal scipy.sparse scipy.special torch torch.nn.functional"
+    "pathlib math numpy scipy.fft scipy.linalg scipy.signal scipy.sparse scipy.sparse.linalg scipy.special torch "
+    "torch.nn.functional"
 )
 # Methods and attributes of arrays, in both libraries.
 ARRAY = words(
     "abs all amax amin any append astype broadcast_to c_contiguous clone conj contiguous copy copy_ cpu detach "
-    "device diagonal dtype eps expand f_contiguous finfo flags flip imag index_add indices is_complex item join max "
-    "mean mH min mT ndim numel numpy permute prod real reshape resolve_neg scatter shape size sum swapaxes T to "
+    "data device diagonal dtype eps expand f_contiguous finfo flags flip imag index_add indices is_complex item join "
+    "max mean mH min mT ndim numel numpy permute prod ravel real reshape resolve_neg scatter shape size sum swapaxes T "
     "tiny to tolist transpose values view where"
 )
 NUMPY = words(
     "abs accumulate add all angle any arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin "
-    "argsort array array_equal asarray at bool bool_ broadcast_shapes broadcast_to cbrt ceil cholesky clip "
+    "argsort array array_equal asarray at atleast_2d bool bool_ broadcast_shapes broadcast_to cbrt ceil cholesky clip "
     "complex128 complex64 concatenate conj cos cosh count_nonzero cross cumprod cumsum det diag diagonal divide eig "
     "eigh eigvals eigvalsh einsum empty errstate exp exp2 expand_dims expm1 eye fft fft2 fftshift finfo flip "
     "float16 float32 float64 floor floor_divide full Generator hypot ifft ifft2 ifftshift imag inf int32 int64 int8 "
     "integers inv irfft iscomplexobj isfinite isinf isnan isrealobj kron linalg LinAlgError load log log10 log1p "
     "log2 logaddexp logical_and logical_not logical_or lstsq matrix_power matrix_rank max maximum mean median min "
-    "minimum mod moveaxis multiply nan ndindex negative norm ones outer pad Philox pinv power prod qr random real "
-    "result_type rfft rint roll searchsorted sign sin sinc sinh slogdet solve sort split sqrt square stack "
+    "minimum mod moveaxis multiply nan ndarray ndindex negative norm ones outer pad Philox pinv power prod qr random "
+    "real repeat result_type rfft rint roll searchsorted sign sin sinc sinh slogdet solve sort split sqrt square stack "
     "standard_normal std subtract sum svd take_along_axis tan tanh tile trace tril triu trunc uint32 var vdot where "
-    "zeros"
+    "zeros convolve correlate"
 )
 SCIPY = words(
     "beta betaln dct dia_array digamma erf erfc erfinv expit expm fft fractional_matrix_power gamma gammaln "
-    "get_blas_funcs get_lapack_funcs i0 i0e i1 i1e idct j0 j1 ldl linalg log_ndtr log_softmax logit logm logsumexp "
-    "lu ndtr ndtri softmax solveh_banded sparse special sqrtm xlogy"
+    "get_blas_funcs get_lapack_funcs i0 i0e i1 i1e idct ifft irfft j0 j1 ldl linalg log_ndtr log_softmax logit logm "
+    "logsumexp lu ndtr ndtri next_fast_len rfft softmax solveh_banded sparse special sqrtm xlogy"
+)
+SPARSE = words(
+    "csc_array csc_matrix csr_array has_canonical_format indptr issparse kron multiply perm_c perm_r "
+    "sort_indices splu spsolve_triangular sum_duplicates toarray tril triu U"
 )
 TORCH = words(
     "abs acos acosh all amax amin angle any arange argmax argmin argsort as_tensor asin asinh atan atan2 atanh "
@@ -74,8 +80,8 @@ TORCH = words(
     "where xlogy zeros zeros_like"
 )
 OTHER = {"pathlib": frozenset(("Path",)), "math": words("pi inf nan prod")}
-ALLOWED = ARRAY | NUMPY | SCIPY | TORCH | OTHER["pathlib"] | OTHER["math"] | {"parent"}
-ROOTS = {"np": NUMPY, "scipy": SCIPY, "torch": TORCH | ARRAY, **OTHER}
+ALLOWED = ARRAY | NUMPY | SCIPY | SPARSE | TORCH | OTHER["pathlib"] | OTHER["math"] | {"parent"}
+ROOTS = {"np": NUMPY, "scipy": SCIPY | SPARSE, "torch": TORCH | ARRAY, **OTHER}
 
 
 # CPython 3.11 counts the depth of a tree in one place for all threads.

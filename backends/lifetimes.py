@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SLACK = 1.02  # how much more than the least may be held, for fewer lines
 SMALL = 2**16  # bytes below which an array is no line worth
+TINY = 2**10  # the same, where no more may be held than was planned
 
 
 def liveness(program: Program, library: str) -> Liveness | None:
@@ -73,6 +74,7 @@ class Lifetimes:
 
     def __post_init__(self) -> None:
         self.seen = len(self.block.function.written)
+        self.tight = self.block.function.module.tight
 
     def left(self, node: Node) -> tuple[float, float]:
         """How many more bytes may be held while a node is computed, and after it."""
@@ -144,6 +146,9 @@ class Lifetimes:
         """Whether a value may be computed on the line of its user without more being held than has to be."""
         memory = self.memory
         number = memory.at.get(node)
+        if self.tight:
+            made = memory.step(node)
+            return made is None or not any(memory.buffers[b].bytes for b in (*made.reads, *made.makes))
         if user is not None and (position := self._taken(user)) is not None and user.args[position] is node:
             return is_elided(user, position)
         if number is None or memory.peak < SMALL or not memory.steps or memory.steps[number].node is not node:
@@ -180,10 +185,24 @@ class Lifetimes:
         """Put in the lines that let names go."""
         lines = self.block.function.lines
         gone: dict[int, list[str]] = {}
+        if self.tight and self.memory.is_inner and (names := self._given_away()):
+            gone[len(lines.lines) - 1] = names
         for held in self._forgotten(len(lines.lines)):
             gone.setdefault(held.line, []).extend(held.names)
         for line, names in sorted(gone.items(), reverse=True):
             lines.insert(line + 1, f"del {', '.join(dict.fromkeys(names))}")
+
+    def _given_away(self) -> list[str]:
+        """Names of results of a block that have others outside of it."""
+        block, memory = self.block, self.memory
+        given = {block.env[node].text for node in memory.program.inputs}
+        roots = {memory.root[node] for node in memory.program.outputs}
+        return [
+            name
+            for root, names in self._names().items()
+            for name in names
+            if root in roots and name not in given and memory.buffers[root].bytes >= TINY and memory.moves(root)
+        ]
 
     def _forgotten(self, end: int) -> list[_Held]:
         memory, line_of, lines = self.memory, self._line_of(end), self.block.function.lines
@@ -219,11 +238,14 @@ class Lifetimes:
                     continue
                 _add(live, position, position, -memory.buffers[taken].bytes)
             scratch = tuple(name for name in self.scratch.get(step.node, ()) if name not in own)
-            for name in scratch if step.workspace else ():
+            for name in scratch if step.workspace or self.tight else ():
                 line = lines.last_use([name])
                 if line + 1 < end:  # the last of them may be what the value is made of: none outlives its step
-                    candidates.append(_Held((name,), step.workspace, position, position - 1, line))
+                    bytes = max(step.workspace, TINY if self.tight else 0)
+                    candidates.append(_Held((name,), bytes, position, position - 1, line))
         live[count] += memory.copied
+        if self.tight:
+            return sorted((held for held in candidates if held.bytes >= TINY), key=lambda held: held.start)
         # where an operand is not written to after all, more is held than was known: nothing may be added to that
         most = self.most * SLACK
         found = []

@@ -13,13 +13,22 @@ from tpc.backends.dialect import Dialect
 from tpc.backends.numpy_functions import FUNCTIONS
 from tpc.backends.numpy_helpers import HELPERS
 from tpc.backends.numpy_kernels import KERNEL_HELPERS
+from tpc.backends.numpy_recurrences import RECURRENCE_HELPERS
+from tpc.backends.numpy_sparse import SPARSE_HELPERS
+from tpc.backends.numpy_structured import STRUCTURED_HELPERS
 from tpc.backends.numpy_table import OPS, REDUCERS
 from tpc.ir.node import Node, Program
 
 if TYPE_CHECKING:
     from tpc.backends.running import Running
 
-DIALECT = Dialect("numpy", FUNCTIONS, REDUCERS, OPS, HELPERS | KERNEL_HELPERS)
+DIALECT = Dialect(
+    "numpy",
+    FUNCTIONS,
+    REDUCERS,
+    OPS,
+    HELPERS | KERNEL_HELPERS | RECURRENCE_HELPERS | STRUCTURED_HELPERS | SPARSE_HELPERS,
+)
 
 
 class NumpyBackend:
@@ -27,8 +36,8 @@ class NumpyBackend:
 
     name = "numpy"
 
-    def emit(self, program: Program, names: Mapping[Node, str] | None = None) -> Emitted:
-        return emit.emit(program, DIALECT, names)
+    def emit(self, program: Program, names: Mapping[Node, str] | None = None, *, tight: bool = False) -> Emitted:
+        return emit.emit(program, DIALECT, names, tight)
 
     def emit_choice(self, alternatives: Sequence[choice.Alternative]) -> Emitted:
         return choice.emit(alternatives, emit.Module(DIALECT, choice.names(alternatives)))

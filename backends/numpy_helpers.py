@@ -39,6 +39,20 @@ def _bf16(x):
     return np.where(np.isnan(x), x, rounded.view(np.float32))
 '''
     ),
+    "_sum_over": Helper(
+        '''
+def _sum_over(x, outer, inner):
+    """The sum over axes, of which the inner are the last ones: the outer ones first, where the others are short."""
+    many = few = 1
+    for k in outer:
+        many *= x.shape[k]
+    for k in inner:
+        few *= x.shape[k]
+    if many < 16 or few > 128:
+        return np.sum(x, axis=(*outer, *inner))
+    return np.sum(np.sum(x, axis=outer), axis=tuple(k - len(outer) for k in inner))
+'''
+    ),
     "_inside": Helper(
         '''
 def _inside(places, size):
@@ -84,79 +98,16 @@ def _scatter_add(x, places, updates):
     return result
 '''
     ),
-    "_linear_scan": Helper(
+    "_from_diagonals": Helper(
         '''
-def _linear_scan(a, b, x, dtype):
-    """x and all that follow by x = a[t] * x + b[t].
-
-    Blocks of steps are made side by side: first what a block makes of any start, then the starts, then all of it.
-    """
-    steps, width = len(b), int((len(b) / 2) ** 0.5)
-    a = a.reshape(steps, *(1,) * (b.ndim - a.ndim), *a.shape[1:])
-    states = np.empty((steps + 1, *b.shape[1:]), dtype)
-    states[0] = x
-    done = steps // width * width if width > 1 and states[0].size < 500 else 0
-    if done:
-        A, B, blocks = (y[:done].reshape(-1, width, *y.shape[1:]) for y in (a, b, states[1:]))
-        gain, rest = A[:, 0], np.array(B[:, 0], dtype)
-        for k in range(1, width):
-            gain = A[:, k] * gain
-            rest *= A[:, k]
-            rest += B[:, k]
-        if np.isfinite(gain).all() and np.isfinite(rest).all():
-            starts = np.empty(rest.shape, dtype)
-            start = states[0]
-            for n in range(len(starts)):
-                starts[n] = start
-                start = gain[n] * start + rest[n]
-            for k in range(width):
-                starts = np.multiply(A[:, k], starts, out=blocks[:, k])
-                starts += B[:, k]
-        else:
-            done = 0
-    for t in range(done, steps):
-        following = np.multiply(a[t], states[t], out=states[t + 1, ...])
-        following += b[t]
-    return states
-'''
-    ),
-    "_linear_attention": Helper(
-        '''
-def _linear_attention(q, k, v, a, S, dtype, width=64):
-    """Each q[t] @ S of S = a[t][:, None] * S + outer(k[t], v[t]), and the last S.
-
-    In chunks of steps, whose terms meet by quotients of running products of a; where those would underflow, chunks are
-    shorter, and at last the decay between two steps is a product of its own.
-    """
-    given, steps = (q, k, v, a, S, dtype), len(q)
-    q, k, v, a = (np.moveaxis(np.asarray(x, dtype), 0, -2) for x in (q, k, v, a))
-    S, y = np.array(S, dtype), np.empty(v.shape, dtype)
-    done = steps // width * width if np.isfinite(v).all() and np.isfinite(k).all() else 0
-    if done:
-        shape, least = (*v.shape[:-2], done // width, width), np.finfo(dtype).tiny ** 0.5
-        Q, K, V, A = (x[..., :done, :].reshape(*shape, x.shape[-1]) for x in (q, k, v, a))
-        sofar, after = np.cumprod(A, -2), np.ones(A.shape, dtype)
-        is_wide = ((np.abs(sofar) > least) & (np.abs(sofar) < 1 / least)).all()
-        if not is_wide and width == 64:
-            return _linear_attention(*given, 16)
-        after[..., :-1, :] = np.cumprod(A[..., :0:-1, :], -2)[..., ::-1, :]
-        if is_wide:
-            scores = np.tril((Q * sofar) @ (K / sofar).swapaxes(-1, -2))
-        else:
-            scores, decay = np.zeros((*shape, width), dtype), np.ones(A.shape, dtype)
-            for lag in range(width):
-                near = np.arange(width - lag)
-                scores[..., near + lag, near] = np.sum(Q[..., lag:, :] * (K[..., : width - lag, :] * decay), -1)
-                decay = decay[..., 1:, :] * A[..., 1 : width - lag, :]
-        added, starts = (K * after).swapaxes(-1, -2) @ V, np.empty((*shape[:-1], *S.shape[-2:]), dtype)
-        for n in range(done // width):
-            starts[..., n, :, :] = S
-            S = sofar[..., n, -1, :, None] * S + added[..., n, :, :]
-        y[..., :done, :] = (scores @ V + (Q * sofar) @ starts).reshape(*shape[:-2], done, v.shape[-1])
-    for t in range(done, steps):
-        S = a[..., t, :, None] * S + k[..., t, :, None] * v[..., t, None, :]
-        y[..., t, :] = (q[..., t, None, :] @ S)[..., 0, :]
-    return np.moveaxis(y, -2, 0), S
+def _from_diagonals(D, below, shape):
+    """The matrix of a shape with D[o, i] in row i and column i + o - below."""
+    A = np.zeros(shape, D.dtype)
+    for o in range(D.shape[0]):
+        first, last = max(0, below - o), min(shape[0], shape[1] + below - o)
+        if first < last:
+            A.reshape(-1)[first * (shape[1] + 1) + o - below :: shape[1] + 1][: last - first] = D[o, first:last]
+    return A
 '''
     ),
     "_require": Helper(
@@ -183,7 +134,14 @@ def _inv(A, name):
 def _solve(A, B, name):
     """X with A @ X = B; errors call A by its name."""
     try:
-        return np.linalg.solve(A, B)
+        if A.ndim > 2 or not A.size or not B.size:
+            return np.linalg.solve(A, B)
+        factor, solve = scipy.linalg.get_lapack_funcs(("getrf", "getrs"), (A, B))
+        turned = not A.flags.f_contiguous
+        packed, pivots, info = factor(A.T if turned else A)
+        if info > 0:
+            raise np.linalg.LinAlgError
+        return solve(packed, pivots, B, trans=turned)[0]
     except np.linalg.LinAlgError:
         raise np.linalg.LinAlgError(f"{name} is singular") from None
 '''

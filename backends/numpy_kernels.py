@@ -102,7 +102,8 @@ def _triangular(kind, A, B, lower, transposed=False, unit=False):
 def _add_diagonal(A, d):
     """A + diag(d); d may be a number."""
     total = np.array(A, np.result_type(A, d))
-    diagonal = np.einsum("...ii->...i", total)  # a view
+    # a view; the second form takes longer than the addition where matrices are small
+    diagonal = total.ravel("K")[:: len(A) + 1] if A.ndim == 2 else np.einsum("...ii->...i", total)
     diagonal += d
     return total
 '''
@@ -119,6 +120,11 @@ def _trmm(A, B, lower):
         '''
 def _solve_triangular(A, B, lower, name):
     """X with A @ X = B for triangular A; errors call A by its name."""
+    if 0 < B.size < 400 or B.ndim == 1 and B.size:  # a copy costs less than what is asked below
+        solve, turned = scipy.linalg.get_lapack_funcs("trtrs", (A, B)), not A.flags.f_contiguous
+        X, info = solve(A.T if turned else A, B, lower=lower != turned, trans=turned)
+        if not info:
+            return X
     if np.count_nonzero(A.diagonal()) < len(A):
         raise np.linalg.LinAlgError(f"{name} is singular")
     return _triangular("trs", A, B, lower)
@@ -156,6 +162,9 @@ def _cholesky(A, name):
         '''
 def _cho_solve(L, B, name):
     """X with L @ L' @ X = B; errors call L by its name."""
+    if B.ndim == 1 and B.size and np.isrealobj(L) and np.count_nonzero(L.diagonal()) == len(L):
+        solve, turned = scipy.linalg.get_lapack_funcs("potrs", (L, B)), not L.flags.f_contiguous
+        return solve(L.T if turned else L, B, lower=not turned)[0]
     half = _solve_triangular(L, B, True, name)
     return _triangular("trs", L, half.conj(), True, transposed=True).conj()
 ''',
@@ -328,20 +337,27 @@ def _band_solve(A, B, below, above, name):
         return np.zeros(B.shape, B.dtype)
     n = len(A)
     below, above = min(below, n - 1), min(above, n - 1)
+    return _solve_of_band(_band(A, below, above), below, above, B, name)
+''',
+        ("_band", "_solve_of_band"),
+    ),
+    "_solve_of_band": Helper(
+        '''
+def _solve_of_band(band, below, above, B, name):
+    """X with A @ X = B, where the rows of the band are the diagonals of A, which errors call by its name."""
     B, shape = _by_columns(B), B.shape
     if below == above == 1:
-        solve = scipy.linalg.get_lapack_funcs("gtsv", (A, B))
-        *_, X, info = solve(np.diagonal(A, -1), np.diagonal(A), np.diagonal(A, 1), B, overwrite_b=True)
+        solve = scipy.linalg.get_lapack_funcs("gtsv", (band, B))
+        *_, X, info = solve(band[2, :-1], band[1], band[0, 1:], B, overwrite_b=True)
     else:
-        solve = scipy.linalg.get_lapack_funcs("gbsv", (A, B))
-        band = np.zeros((2 * below + above + 1, n), A.dtype)  # with room for the exchange of rows
-        band[below:] = _band(A, below, above)
-        *_, X, info = solve(below, above, band, B, overwrite_ab=True, overwrite_b=True)
+        solve = scipy.linalg.get_lapack_funcs("gbsv", (band, B))
+        room = np.zeros((below, band.shape[1]), band.dtype)  # for the exchange of rows
+        *_, X, info = solve(below, above, np.concatenate([room, band]), B, overwrite_ab=True, overwrite_b=True)
     if info > 0:
         raise np.linalg.LinAlgError(f"{name} is singular")
     return X.reshape(shape)
 ''',
-        ("_band", "_by_columns"),
+        ("_by_columns",),
     ),
     "_spd_band_solve": Helper(
         '''

@@ -8,9 +8,11 @@ from tpc.backends.code import Value, fill, number, shape_source
 from tpc.backends.dialect import Entry, Scribe, Site
 from tpc.backends.numpy_kernels import KERNELS
 from tpc.backends.numpy_linalg import LINALG
+from tpc.backends.numpy_sparse import SPARSE, SPARSIFIERS
+from tpc.backends.numpy_structured import STRUCTURED
 from tpc.ir.ops.indexing import checked_axes
 from tpc.ir.ops.promises import reason
-from tpc.ir.types import BF16, F16, F32, DType, TensorType, as_float, promote_all
+from tpc.ir.types import BF16, F16, F32, F64, DType, TensorType, as_float, promote_all
 
 # ---- reductions
 
@@ -26,6 +28,11 @@ def _reduction(name: str) -> Callable[[Scribe, Value, tuple[int, ...] | None, bo
         options = axis_options(axes, keepdims)
         if name in ("sum", "prod") and result.kind == "i" and result.size < 8:
             options += f", dtype=np.{result.numpy}"
+        elif name == "sum" and axes is not None and not keepdims:
+            inner = _last(axes, x.rank)
+            if inner and len(inner) < len(axes):
+                outer = tuple(k for k in axes if k not in inner)
+                return f"{scribe.helper('_sum_over')}({x.text}, {outer}, {inner})"
         reduced = f"{_REDUCERS[name]}({x.text}{options})"
         if result is BF16:
             return f"{scribe.helper('_bf16')}({reduced})"
@@ -34,6 +41,14 @@ def _reduction(name: str) -> Callable[[Scribe, Value, tuple[int, ...] | None, bo
         return reduced
 
     return text
+
+
+def _last(axes: tuple[int, ...], rank: int) -> tuple[int, ...]:
+    """Those of some axes behind which there is no other."""
+    first = rank
+    while first - 1 in axes:
+        first -= 1
+    return tuple(range(first, rank))
 
 
 _REDUCERS = {n: f"np.{n}" for n in ("sum", "prod", "max", "min", "mean", "any", "all", "argmax", "argmin")}
@@ -93,6 +108,21 @@ def _variance(site: Site) -> str | None:
 def _median(site: Site) -> str:
     options = axis_options(checked_axes("median", site["axis"], site.rank), site["keepdims"])
     return f"np.median({site.args[0].text}{options})"
+
+
+def _windows(site: Site) -> str | None:
+    """Windows of one row, by NumPy; zeros beside it are multiplied, so that infinite weights leave NaN there."""
+    x, weights = (a.tensor for a in site.node.args)
+    (n, *more), (m,) = x.dims, weights.dims
+    if more or x.dtype is not weights.dtype or x.dtype not in (F32, F64) or not isinstance(n, int):
+        return None
+    if not isinstance(m, int) or m < 1 or n < m:
+        return None
+    after = {"valid": 0, "full": m - 1, "same": (m - 1) // 2}[site["mode"]]
+    before = 0 if site["mode"] == "valid" else m - 1 if site["mode"] == "full" else m - 1 - after
+    row = f"np.pad({site.args[0].text}, ({before}, {after}))" if before or after else site.args[0].text
+    function = "convolve" if site.node.op.name == "conv" else "correlate"
+    return f'np.{function}({row}, {site.args[1].text}, "valid")'
 
 
 def _running(function: str) -> Callable[[Site], str]:
@@ -390,10 +420,19 @@ OPS: dict[str, Entry] = {
     # gathering
     "scatter_add": lambda site: f"{site.help('_scatter_add')}({', '.join(a.text for a in site.args)})",
     "segment_sum": _segments,
+    "conv": _windows,
+    "correlate": _windows,
+    "from_diagonals": lambda site: (
+        f"{site.help('_from_diagonals')}({site.array(0)}, {site['below']}, {site.shape(site.node.tensor.dims)})"
+    ),
     "linear_scan": recurrence("_linear_scan"),
+    "matrix_scan": recurrence("_matrix_scan"),
     "linear_attention": recurrence("_linear_attention"),
     **LINALG,
     **KERNELS,
+    **STRUCTURED,
+    **SPARSE,
+    **SPARSIFIERS,
     # Fourier transforms
     "fft": fourier("np.fft.fft", "axis"),
     "ifft": fourier("np.fft.ifft", "axis"),

@@ -11,13 +11,22 @@ from tpc.backends.torch_dialect import TorchDialect
 from tpc.backends.torch_functions import FUNCTIONS
 from tpc.backends.torch_helpers import HELPERS
 from tpc.backends.torch_kernels import KERNEL_HELPERS
+from tpc.backends.torch_recurrences import RECURRENCE_HELPERS
+from tpc.backends.torch_sparse import SPARSE_HELPERS
+from tpc.backends.torch_structured import STRUCTURED_HELPERS
 from tpc.backends.torch_table import OPS, REDUCERS
 from tpc.ir.node import Node, Program
 
 if TYPE_CHECKING:
     import torch
 
-DIALECT = TorchDialect("torch", FUNCTIONS, REDUCERS, OPS, HELPERS | KERNEL_HELPERS)
+DIALECT = TorchDialect(
+    "torch",
+    FUNCTIONS,
+    REDUCERS,
+    OPS,
+    HELPERS | KERNEL_HELPERS | RECURRENCE_HELPERS | STRUCTURED_HELPERS | SPARSE_HELPERS,
+)
 
 
 class TorchBackend:
@@ -25,8 +34,8 @@ class TorchBackend:
 
     name = "torch"
 
-    def emit(self, program: Program, names: Mapping[Node, str] | None = None) -> Emitted:
-        return emit.emit(program, DIALECT, names)
+    def emit(self, program: Program, names: Mapping[Node, str] | None = None, *, tight: bool = False) -> Emitted:
+        return emit.emit(program, DIALECT, names, tight)
 
     def emit_choice(self, alternatives: Sequence[choice.Alternative]) -> Emitted:
         return choice.emit(alternatives, emit.Module(DIALECT, choice.names(alternatives)))

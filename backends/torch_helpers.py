@@ -64,80 +64,16 @@ def _largest(values):
     return values.amax(-1) if values.shape[-1] else values.sum(-1)
 '''
     ),
-    "_linear_scan": Helper(
+    "_from_diagonals": Helper(
         '''
-def _linear_scan(a, b, x, dtype):
-    """x and all that follow by x = a[t] * x + b[t].
-
-    Blocks of steps are made side by side: first what a block makes of any start, then the starts, then all of it.
-    """
-    steps, width = b.shape[0], int((b.shape[0] / 2) ** 0.5)
-    a = a.to(dtype).reshape(steps, *(1,) * (b.ndim - a.ndim), *a.shape[1:])
-    b, states = b.to(dtype), [x.to(dtype)]
-    done = steps // width * width if width > 1 and x.numel() < 500 else 0
-    if done:
-        A, B = (y[:done].reshape(-1, width, *y.shape[1:]) for y in (a, b))
-        gain, rest = A[:, 0], B[:, 0]
-        for k in range(1, width):
-            gain, rest = A[:, k] * gain, A[:, k] * rest + B[:, k]
-        if bool(torch.isfinite(gain).all() and torch.isfinite(rest).all()):
-            starts = [states[0]]
-            for n in range(done // width):
-                starts.append(gain[n] * starts[-1] + rest[n])
-            inner = [torch.stack(starts[:-1])]
-            for k in range(width):
-                inner.append(A[:, k] * inner[-1] + B[:, k])
-            states = [*states, *torch.stack(inner[1:], 1).reshape(done, *x.shape)]
-        else:
-            done = 0
-    for t in range(done, steps):
-        states.append(a[t] * states[t] + b[t])
-    return torch.stack(states)
-'''
-    ),
-    "_linear_attention": Helper(
-        '''
-def _linear_attention(q, k, v, a, S, dtype, width=64):
-    """Each q[t] @ S of S = a[t][:, None] * S + outer(k[t], v[t]), and the last S.
-
-    In chunks of steps, whose terms meet by quotients of running products of a; where those would underflow, chunks are
-    shorter, and at last the decay between two steps is a product of its own.
-    """
-    given, steps = (q, k, v, a, S, dtype), q.shape[0]
-    q, k, v, a = (torch.movedim(x.to(dtype), 0, -2) for x in (q, k, v, a))
-    S, parts = S.to(dtype), []
-    done = steps // width * width if bool(torch.isfinite(v).all() and torch.isfinite(k).all()) else 0
-    if done:
-        shape, least = (*v.shape[:-2], done // width, width), torch.finfo(dtype).tiny ** 0.5
-        Q, K, V, A = (x[..., :done, :].reshape(*shape, x.shape[-1]) for x in (q, k, v, a))
-        sofar = torch.cumprod(A, -2)
-        is_wide = bool(((torch.abs(sofar) > least) & (torch.abs(sofar) < 1 / least)).all())
-        if not is_wide and width == 64:
-            return _linear_attention(*given, 16)
-        later = torch.flip(torch.cumprod(torch.flip(A[..., 1:, :], (-2,)), -2), (-2,))
-        after = torch.cat([later, torch.ones_like(A[..., :1, :])], -2)
-        if is_wide:
-            scores = torch.tril((Q * sofar) @ (K / sofar).mT)
-        else:
-            rows, decay = [], torch.ones_like(A)
-            for lag in range(width):
-                near = torch.sum(Q[..., lag:, :] * (K[..., : width - lag, :] * decay), -1)
-                rows.append(torch.nn.functional.pad(near, (lag, 0)))
-                decay = decay[..., 1:, :] * A[..., 1 : width - lag, :]
-            steps_of = torch.arange(width, device=q.device)
-            lags = (steps_of[:, None] - steps_of).clamp(0)
-            scores = torch.tril(torch.gather(torch.stack(rows, -1), -1, lags.expand(*shape, width)))
-        added, starts = (K * after).mT @ V, []
-        for n in range(done // width):
-            starts.append(S)
-            S = sofar[..., n, -1, :, None] * S + added[..., n, :, :]
-        y = scores @ V + (Q * sofar) @ torch.stack(starts, -3)
-        parts.append(y.reshape(*shape[:-2], done, v.shape[-1]))
-    for t in range(done, steps):
-        S = a[..., t, :, None] * S + k[..., t, :, None] * v[..., t, None, :]
-        parts.append(q[..., t, None, :] @ S)
-    y = torch.cat(parts, -2) if parts else v
-    return torch.movedim(y, -2, 0), S
+def _from_diagonals(D, below, shape):
+    """The matrix of a shape with D[o, i] in row i and column i + o - below."""
+    A = torch.zeros(shape, dtype=D.dtype, device=D.device)
+    for o in range(D.shape[0]):
+        first, last = max(0, below - o), min(shape[0], shape[1] + below - o)
+        if first < last:
+            A.view(-1)[first * (shape[1] + 1) + o - below :: shape[1] + 1][: last - first] = D[o, first:last]
+    return A
 '''
     ),
     "_median": Helper(
@@ -271,7 +207,10 @@ def _ldl(A):
     "_of_eigenvalues": Helper(
         '''
 def _of_eigenvalues(A, function):
-    """A function of a matrix by its eigenvalues; NaN where that of a real matrix is not real."""
+    """A function of a Hermitian matrix by its eigenvalues, and of one that has a full set of eigenvectors.
+
+    NaN where that of a real matrix is not real.
+    """
     if A.numel() == 0:
         return A
     if bool((A == A.mH).all()):
@@ -285,29 +224,68 @@ def _of_eigenvalues(A, function):
     return torch.where(abs(result.imag).max() <= small, result.real, torch.nan)
 '''
     ),
+    "_root": Helper(
+        '''
+def _root(A):
+    """The principal square root by Newton's steps (Denman and Beavers 1976, as products), or None where they fail.
+
+    They need no eigenvectors, of which a matrix may have too few; they fail for eigenvalues that are not positive.
+    """
+    one = torch.eye(len(A), dtype=A.dtype, device=A.device)
+    root, rest, far = A, A, torch.inf
+    for _ in range(50):
+        other, info = torch.linalg.inv_ex(rest)
+        if int(info) or not bool(torch.isfinite(other).all()):
+            return None
+        root, rest = root @ (one + other) / 2, (2 * one + rest + other) / 4
+        now = float(abs(rest.detach() - one).max())
+        if now < 1e-3 and now >= far / 2:  # it falls to its square, until rounding is left
+            return root
+        if now <= torch.finfo(A.dtype).eps:
+            return root
+        far = now
+    return None
+'''
+    ),
     "_logm": Helper(
         '''
 def _logm(A):
-    """The principal logarithm of a matrix that has a full set of eigenvectors."""
-    return _of_eigenvalues(A, torch.log)
+    """The principal logarithm of a matrix: by roots, until it is near one (Kenney and Laub 1989)."""
+    if A.numel() == 0 or bool((A == A.mH).all()):
+        return _of_eigenvalues(A, torch.log)
+    one = torch.eye(len(A), dtype=A.dtype, device=A.device)
+    near, scale = A, 1
+    for _ in range(100):
+        if float(torch.linalg.vector_norm(near.detach() - one)) <= 0.3:
+            break
+        near, scale = _root(near), 2 * scale
+        if near is None:
+            return _of_eigenvalues(A, torch.log)
+    # the integral of (near - 1) / (1 + t * (near - 1)) by Gauss's rule
+    k = torch.arange(1, 9, dtype=A.real.dtype, device=A.device)
+    beside = torch.diag(k / torch.sqrt(4 * k**2 - 1), 1)
+    places, vectors = torch.linalg.eigh(beside + beside.T)
+    total = 0 * A
+    for place, weight in zip((1 + places) / 2, vectors[0] ** 2):
+        total = total + weight * torch.linalg.solve(one + place * (near - one), near - one)
+    return scale * total
 ''',
-        ("_of_eigenvalues",),
+        ("_of_eigenvalues", "_root"),
     ),
     "_sqrtm": Helper(
         '''
 def _sqrtm(A):
-    """The principal square root of a matrix that has a full set of eigenvectors."""
+    """The principal square root of a matrix."""
     if A.numel() == 0:
         return A
+    if not bool((A == A.mH).all()):
+        found = _root(A)
+        return _of_eigenvalues(A, torch.sqrt) if found is None else found
     # rounding can leave the eigenvalues of a semidefinite matrix just below zero
     floor = -10 * len(A) * torch.finfo(A.dtype).eps * abs(A).max()
-
-    def root(w):
-        return torch.sqrt(w if w.is_complex() else torch.where((w < 0) & (w > floor), 0, w))
-
-    return _of_eigenvalues(A, root)
+    return _of_eigenvalues(A, lambda w: torch.sqrt(torch.where((w < 0) & (w > floor), 0, w)))
 ''',
-        ("_of_eigenvalues",),
+        ("_of_eigenvalues", "_root"),
     ),
     "_power": Helper(
         '''
@@ -325,10 +303,12 @@ def _matpow(A, p, name):
     if p == int(p):
         return _power(A, int(p), name)
     if A.ndim > 2:
-        return _each(lambda matrix: _of_eigenvalues(matrix, lambda w: w**p), A)
-    return _of_eigenvalues(A, lambda w: w**p)
+        return _each(lambda matrix: _matpow(matrix, p, name), A)
+    if A.numel() == 0 or bool((A == A.mH).all()):
+        return _of_eigenvalues(A, lambda w: w**p)
+    return torch.linalg.matrix_exp(p * _logm(A))
 ''',
-        ("_power", "_of_eigenvalues", "_each"),
+        ("_power", "_of_eigenvalues", "_logm", "_each"),
     ),
     "_cosines": Helper(
         '''

@@ -19,6 +19,8 @@ from tpc.backends.numpy_table import (
     with_axis,
 )
 from tpc.backends.torch_kernels import KERNELS
+from tpc.backends.torch_sparse import SPARSE, SPARSIFIERS
+from tpc.backends.torch_structured import STRUCTURED
 from tpc.ir.ops.indexing import checked_axes
 from tpc.ir.types import BF16, BOOL, F16, F32, STRONG, DType, as_float, promote_all
 
@@ -390,7 +392,11 @@ OPS: dict[str, Entry] = {
     # gathering
     "scatter_add": _scatter,
     "segment_sum": _segments,
+    "from_diagonals": lambda site: (
+        f"{site.help('_from_diagonals')}({site.array(0)}, {site['below']}, {site.shape(site.node.tensor.dims)})"
+    ),
     "linear_scan": recurrence("_linear_scan"),
+    "matrix_scan": recurrence("_matrix_scan"),
     "linear_attention": recurrence("_linear_attention"),
     # linear algebra
     "inv": named_error("_inv"),
@@ -418,6 +424,9 @@ OPS: dict[str, Entry] = {
     "matrix_rank": _of_finite("matrix_rank"),
     "cond": named_error("_cond"),
     **KERNELS,
+    **STRUCTURED,
+    **SPARSE,
+    **SPARSIFIERS,
     # Fourier transforms
     "fft": _fourier("fft", "axis"),
     "ifft": _fourier("ifft", "axis"),

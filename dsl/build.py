@@ -42,6 +42,9 @@ class Builder(ExpressionBuilder):
     def use(self, c: list[Any]) -> s.Use:
         return s.Use(between(c[0], c[1]), self.string(c[1:2]))
 
+    def budget(self, c: list[Any]) -> s.Budget:
+        return s.Budget(between(c[0], c[4]), self.name(c[1:2]), self.string(c[3:4]))
+
     def def_block(self, c: list[Any]) -> s.Def:
         body = c[8]
         return s.Def(between(c[0], body[-1]), self.name(c[1:2]), c[3], c[5], c[6], body, False)
@@ -50,6 +53,13 @@ class Builder(ExpressionBuilder):
         value = c[8]
         body: list[s.Statement] = [s.Return(value.span, value)]
         return s.Def(between(c[0], value), self.name(c[1:2]), c[3], c[5], c[6], body, True)
+
+    def structure(self, c: list[Any]) -> s.Structure:
+        body = c[7]
+        return s.Structure(between(c[0], body[-1]), self.name(c[1:2]), c[3], c[5], body, False)
+
+    def structure_short(self, c: list[Any]) -> s.Structure:
+        return s.Structure(between(c[0], c[7]), self.name(c[1:2]), c[3], c[5], [c[7]], True)
 
     def broken(self, c: list[Any]) -> s.Broken:
         return s.Broken(between(c[0], c[1][-1]) if isinstance(c[1], list) else c[0].span)
@@ -60,6 +70,10 @@ class Builder(ExpressionBuilder):
     def param_typed(self, c: list[Any]) -> s.Parameter:
         type, facts = c[1]
         return s.Parameter(between(c[0], (facts or [type])[-1]), self.name(c[:1]), type, facts, None)
+
+    def param_parts(self, c: list[Any]) -> s.Parameter:
+        parts = s.Parts(between(c[2], c[5]), self.name(c[2:3]), c[4])
+        return s.Parameter(between(c[0], c[5]), self.name(c[:1]), None, [], None, parts)
 
     def param_default(self, c: list[Any]) -> s.Parameter:
         return s.Parameter(between(c[0], c[2]), self.name(c[:1]), None, [], c[2])

@@ -10,17 +10,20 @@ from tpc.dsl.comments import Comments, column_of
 from tpc.dsl.layout import INDENT, Token, flat, lay_out
 from tpc.dsl.lines import (
     branch_tokens,
+    budget_tokens,
     const_tokens,
     def_tokens,
     fact_line_tokens,
     op_line_tokens,
     rule_tokens,
     statement_tokens,
+    structure_tokens,
     use_tokens,
 )
 from tpc.dsl.spelling import item_tokens, type_tokens
 from tpc.dsl.syntax import (
     Broken,
+    Budget,
     Comment,
     Const,
     Def,
@@ -35,9 +38,12 @@ from tpc.dsl.syntax import (
     RuleFact,
     Scan,
     Statement,
+    Structure,
     TypeExpr,
     Use,
 )
+
+_BLOCKS = (Def, Structure)  # around which there is a blank line
 
 
 def format_expression(e: Expr) -> str:
@@ -87,6 +93,7 @@ class _Printer:
     def module(self, items: list[Item]) -> None:
         previous: Item | None = None
         for index, item in enumerate(items):
+            begins = isinstance(item, (Budget, *_BLOCKS)) and not isinstance(previous, Budget)
             leading = self.comments.before(item.span.start)
             starts = [*(comment.span.start for comment in leading), item.span.start]
             # The comments that stand directly above a definition go with it.
@@ -94,15 +101,15 @@ class _Printer:
             while attached and not self.comments.blank_before(starts[attached]):
                 attached -= 1
             for number, comment in enumerate(leading):
-                after = number == 0 and isinstance(previous, Def)
-                self.comment(comment, 0, after or (number == attached and isinstance(item, Def)))
-            blank = isinstance(item, Def) and attached == len(leading)
-            self.blank(item.span.start, blank or (not leading and isinstance(previous, Def)))
+                after = number == 0 and isinstance(previous, _BLOCKS)
+                self.comment(comment, 0, after or (number == attached and begins))
+            blank = begins and attached == len(leading)
+            self.blank(item.span.start, blank or (not leading and isinstance(previous, _BLOCKS)))
             following = items[index + 1].span.start if index + 1 < len(items) else self.end
             self.item(item, following)
             previous = item
         for number, comment in enumerate(self.comments.before(self.end)):
-            self.comment(comment, 0, number == 0 and isinstance(previous, Def))
+            self.comment(comment, 0, number == 0 and isinstance(previous, _BLOCKS))
 
     def item(self, item: Item, following: int) -> None:
         match item:
@@ -110,10 +117,17 @@ class _Printer:
                 self.simple(item, use_tokens(item), 0, following)
             case Const():
                 self.simple(item, const_tokens(item), 0, following)
+            case Budget():
+                self.simple(item, budget_tokens(item), 0, following)
             case Def(short=True):
                 self.simple(item, def_tokens(item), 0, following)
             case Def():
                 self.header(item.span.start, def_tokens(item), 0, item.body)
+                self.block(item.body, INDENT, column_of(item.span), following)
+            case Structure(short=True):
+                self.simple(item, structure_tokens(item), 0, following)
+            case Structure():
+                self.header(item.span.start, structure_tokens(item), 0, item.body)
                 self.block(item.body, INDENT, column_of(item.span), following)
             case Broken(span=span):
                 self.simple(item, [span.text], 0, following)

@@ -14,6 +14,7 @@ from tpc.dsl.syntax import (
     Approx,
     Assign,
     Broken,
+    Budget,
     Const,
     Def,
     Expr,
@@ -27,6 +28,7 @@ from tpc.dsl.syntax import (
     RuleFact,
     Scan,
     Statement,
+    Structure,
     Target,
     Until,
     Use,
@@ -88,6 +90,18 @@ def def_tokens(definition: Def) -> list[Token]:
     return [*tokens, " = ", *breakable(expression_tokens(statement.value))]
 
 
+def budget_tokens(budget: Budget) -> list[Token]:
+    return [f"@{budget.name.name}({budget.amount.span.text})"]
+
+
+def structure_tokens(structure: Structure) -> list[Token]:
+    """The header with its colon, and the statement behind it where it stands on one line."""
+    tokens: list[Token] = [f"structure {structure.name.name}"]
+    tokens += bracketed("(", separated(map(_parameter, structure.parameters)), ")")
+    tokens += [*_where(structure.where), ":"]
+    return [*tokens, " ", *statement_tokens(structure.body[0])] if structure.short else tokens
+
+
 def _value(e: Expr) -> list[Token]:
     """An expression that ends where the next word of the statement begins."""
     return breakable(item_tokens(e))
@@ -101,8 +115,17 @@ def _target(target: Target) -> list[Token]:
 
 
 def _parameter(parameter: Parameter) -> list[Token]:
+    if parameter.parts is not None:
+        parts = bracketed("(", separated(map(_part, parameter.parts.parts)), ")")
+        return [f"{parameter.name.name}: {parameter.parts.structure.name}", *parts]
     tokens = typed_tokens([parameter.name.name], parameter.type, parameter.facts)
     return tokens if parameter.default is None else [*tokens, " = ", *item_tokens(parameter.default)]
+
+
+def _part(part: Parameter) -> list[Token]:
+    if part.type is None and part.default is not None:
+        return [f"{part.name.name}=", *item_tokens(part.default)]
+    return _parameter(part)
 
 
 def _where(conditions: list[Expr]) -> list[Token]:

@@ -13,6 +13,7 @@ from tpc.dsl.habits import corrected, write
 from tpc.dsl.source import Source, Span
 from tpc.dsl.tokens import (
     HEADS,
+    ITEMS,
     KEYWORDS,
     OPERAND_END,
     Line,
@@ -123,7 +124,7 @@ def _misplaced(p: _Place) -> Diagnostic | None:
     """A line that cannot stand at this level."""
     if p.start != "module" or p.at > 0:
         return None
-    if p.token.type in ("DEF", "CONST", "USE"):
+    if p.token.type in ITEMS:
         title = f"`{p.token.text}` stands inside of a block"
         return diagnostic("E0122", title, p.span, help="write it at the top level, without indentation")
     if p.inside or p.token.type in ("EQ", "OP", "COMMA"):
@@ -327,7 +328,7 @@ def _letters_elsewhere(p: _Place) -> Diagnostic | None:
 
 
 def _unexpected(p: _Place) -> Diagnostic:
-    wanted = sorted(_WORDS.get(t, f"`{t.lower()}`") for t in p.expected if t not in ("INDENT", "DEDENT", "BROKEN"))
+    wanted = sorted(_WORDS.get(t, f"`{t.lower()}`") for t in p.expected - {"INDENT", "DEDENT", "BROKEN", "AT"})
     notes = (f"here could stand {', '.join(wanted)}",) if 0 < len(wanted) <= 5 else ()
     if p.at_end:
         title = "the line ends too early" if p.start in ("module", "rules", "fact_lines") else "the text ends too early"

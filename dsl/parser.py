@@ -5,14 +5,12 @@ read is reported and stands in the tree as `Broken`; the parser goes on behind i
 found in one go, in time linear in the text.
 """
 
-import gc
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from tpc.dsl import habits, limits
 from tpc.dsl.build import flattened
+from tpc.dsl.collection import no_collection
 from tpc.dsl.diagnostics import Diagnostic, Diagnostics, TpcError
 from tpc.dsl.lexer import Lexer
 from tpc.dsl.reading import Reader, TooManyErrors
@@ -21,6 +19,8 @@ from tpc.dsl.syntax import Broken, Comment, Expr, FactLine, Module, OpLine, Rule
 from tpc.dsl.tokens import MAX_ERRORS, MAX_NESTING, Line, Token
 
 _POWER_T = re.compile(r"\^[ \t]*T\b")
+# a text in which words and signs may need types of their own
+_MARKED = re.compile(r"\bstructure\b|[\[,]\s*\(\s*\w+\s+\w|^@", re.M)
 
 
 def parse(source: Source, diagnostics: Diagnostics) -> Module:
@@ -30,8 +30,11 @@ def parse(source: Source, diagnostics: Diagnostics) -> Module:
     `Broken` stands in the tree for each line that could not be read.
     """
     faults: list[Diagnostic] = []
-    with _no_collection():
+    with no_collection():
         lines, comments = _lines(source, faults)
+        if _MARKED.search(source.text):
+            for line in lines:
+                _mark_words(line.tokens)
         try:
             items = Reader(source, "module", faults).read_blocks(lines)
         except TooManyErrors:
@@ -67,18 +70,6 @@ def parse_rules(source: Source, diagnostics: Diagnostics) -> list[Rule | RuleFac
 
 
 # ---- the steps
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Parsing makes many objects and no cycles: looking for garbage meanwhile takes a third of its time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _lines(source: Source, faults: list[Diagnostic], **how: bool) -> tuple[list[Line], list[Comment]]:
@@ -148,6 +139,25 @@ def _flat(source: Source, start: str, diagnostics: Diagnostics) -> list[Any]:
         tree = []
     _hand_over(source, faults, diagnostics)
     return tree
+
+
+def _mark_words(tokens: list[Token]) -> None:
+    """Give what has a meaning only at its place a type of its own: `structure name(`, `[(i p), j]`, `@memory(`.
+
+    Everywhere else `structure` is a name like others, and two names side by side are a mistake.
+    """
+    if len(tokens) > 2 and tokens[0].text == "structure" and (tokens[1].type, tokens[2].type) == ("NAME", "LPAR"):
+        tokens[0].type = "STRUCTURE"
+    if tokens and tokens[0].text == "@":
+        tokens[0].type = "AT"
+    for at, token in enumerate(tokens):
+        if token.type == "LPAR" and at and tokens[at - 1].type in ("LSQB", "COMMA"):
+            end = at + 1
+            while end < len(tokens) and tokens[end].type == "NAME":
+                end += 1
+            if end - at > 2 and end < len(tokens) and tokens[end].type == "RPAR":
+                for axis in tokens[at + 2 : end]:
+                    axis.type = "AXIS"
 
 
 def _mark_axes(tokens: list[Token], start: str) -> None:

@@ -7,7 +7,7 @@ from tpc.dsl.build_expressions import SyntaxFault
 from tpc.dsl.diagnostics import Diagnostic
 from tpc.dsl.source import Source
 from tpc.dsl.tables import Machine, Unexpected
-from tpc.dsl.tokens import HEADS, MAX_BLOCKS, MAX_ERRORS, Line, Token
+from tpc.dsl.tokens import HEADS, ITEMS, MAX_BLOCKS, MAX_ERRORS, Line, Token
 
 
 class TooManyErrors(Exception):
@@ -85,7 +85,7 @@ class Reader:
                     self.report(limits.too_many_blocks(line))
                     raise TooManyErrors
             else:
-                global_word = line.tokens[0].type in ("DEF", "CONST", "USE")
+                global_word = line.tokens[0].type in ITEMS
                 if opener is not None and len(levels) == 1 and not global_word:
                     # the body of a function without indentation: it goes on to the next function
                     if not self.colon_missing:
@@ -107,7 +107,7 @@ class Reader:
             top = levels[-1]
             parent_broken = len(levels) > 1 and levels[-2].broken
             quiet = (line.tokens[0].type in ("ELIF", "ELSE") and top.broken) or (
-                line.tokens[0].type in ("DEF", "CONST", "USE") and parent_broken
+                line.tokens[0].type in ITEMS and parent_broken
             )
             read = self.line(line, quiet)
             top.broken = after_broken = not read

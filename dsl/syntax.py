@@ -1,7 +1,8 @@
 """The syntax tree: what was written, piece by piece, each with its place in the text.
 
-    module     = (use | const | def)*
+    module     = (use | const | def | structure)*
     def        = name(parameters) -> results where constraints: statements
+    structure  = name(parameters) where constraints: statements, the last of which is the dense meaning
     statement  = assign | approx | return | repeat | until | scan | if
     expression = number | string | name | unary | binary | transpose | call | subscript | reduce | block
                | tuple | conditional
@@ -103,7 +104,7 @@ class Dots:
 
 @dataclass(slots=True, eq=False)
 class Composed:
-    """`(i p)`: an axis made of several letters, the last running fastest (op lines and rules only)."""
+    """`(i p)`: an axis made of several letters, the last running fastest."""
 
     span: Span
     letters: list[Name]
@@ -189,14 +190,31 @@ class Fact:
 
 
 @dataclass(slots=True, eq=False)
+class Parts:
+    """`low_rank(U: f64[m, r], V: f64[n, r])` as a type: a structure, and what is stored of it.
+
+    A part without a type is a size, or has the value that it is given: `toeplitz(t: f64[m + n - 1], m)`.
+    """
+
+    span: Span
+    structure: Name
+    parts: list["Parameter"]
+
+
+@dataclass(slots=True, eq=False)
 class Parameter:
-    """`A: f64[n, n] is spd = default`"""
+    """`A: f64[n, n] is spd = default`, or `W: low_rank(U: f64[m, r], V: f64[n, r])`.
+
+    `whole` names the structured parameter that this one is a part of (see `tpc.ir.elaborate.parts`).
+    """
 
     span: Span
     name: Name
     type: TypeExpr | None
     facts: list[Fact]
     default: Expr | None
+    parts: Parts | None = None
+    whole: Name | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -217,7 +235,7 @@ class Target:
 
     span: Span
     name: Name
-    letters: list[Letter] | None
+    letters: list[Letter | Composed] | None
     type: TypeExpr | None
     facts: list[Fact]
 
@@ -297,12 +315,31 @@ Statement = Assign | Approx | Return | Repeat | Until | Scan | If | Broken
 
 @dataclass(slots=True, eq=False)
 class Def:
-    """A function. A short form `def f(x) = e` has one `Return` and `short` set."""
+    """A function. A short form `def f(x) = e` has one `Return` and `short` set.
+
+    `of_parts` if it is made of a structure: the function from its parts to the matrix.
+    """
 
     span: Span
     name: Name
     parameters: list[Parameter]
     results: list[Result] | None
+    where: list[Expr]
+    body: list[Statement]
+    short: bool
+    of_parts: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Structure:
+    """`structure low_rank(U: [m, r], V: [n, r]): W[i, j] = sum[s](U[i, s] * V[j, s])`
+
+    A matrix of which parts are stored; the last statement says its entries. `short` if it stands on one line.
+    """
+
+    span: Span
+    name: Name
+    parameters: list[Parameter]
     where: list[Expr]
     body: list[Statement]
     short: bool
@@ -327,7 +364,16 @@ class Use:
     path: String
 
 
-Item = Def | Const | Use | Broken
+@dataclass(slots=True, eq=False)
+class Budget:
+    """`@memory("512MB")`, above the function that it is for."""
+
+    span: Span
+    name: Name
+    amount: String
+
+
+Item = Def | Structure | Const | Use | Budget | Broken
 
 
 @dataclass(slots=True, eq=False)

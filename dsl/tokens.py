@@ -119,8 +119,11 @@ HABITS: Final[dict[str, tuple[str, str]]] = {
 # tokens after which an operand is complete
 OPERAND_END: Final = frozenset({"NAME", "NUMBER", "STRING", "PRIME", "RPAR", "RSQB", "AXIS", "DOTS"})
 
+# tokens that begin what stands outside of all functions
+ITEMS: Final = frozenset({"DEF", "STRUCTURE", "CONST", "USE"})
+
 # tokens that open a block when the line ends with `:`
-HEADS: Final = frozenset({"DEF", "REPEAT", "SCAN", "IF", "ELIF", "ELSE"})
+HEADS: Final = frozenset({"DEF", "STRUCTURE", "REPEAT", "SCAN", "IF", "ELIF", "ELSE"})
 
 MAX_CHARACTERS: Final = 1 << 20
 MAX_LINE: Final = 20_000

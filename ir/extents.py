@@ -1,8 +1,9 @@
 """The extents of index letters, and the proof that every access stays inside its operand.
 
-A letter gets its extent from the axis that it indexes alone (`X[i, k]`), from a declaration (`i in n`), or by solving
-an affine index (`x[i + s]` with s known). Then every access is shown to stay inside, by the range of its affine index
-and the guards around it; what that rests on and is not known of the sizes becomes a constraint for the call.
+A letter gets its extent from the axis that it indexes alone (`X[i, k]`), from a declaration (`i in n`), by solving
+an affine index (`x[i + s]` with s known), or from a letter that it is compared with (`i == k`). Then every access is
+shown to stay inside, by the range of its affine index and the guards around it; what that rests on and is not known of
+the sizes becomes a constraint for the call.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from tpc.dsl.diagnostics import Label, fail
 from tpc.dsl.source import Span
 from tpc.ir.affine import Affine, affine, bounds
 from tpc.ir.dims import DimLike, assuming, dim_text, divide, divide_exactly, is_nonnegative, product
-from tpc.ir.formula import Access, Composed, Formula, LetterValue, Reduction, Scalar, children
+from tpc.ir.formula import Access, Apply, Composed, Formula, LetterValue, Reduction, Scalar, children
 from tpc.ir.node import Constraint
 from tpc.ir.types import TensorType
 
@@ -64,6 +65,7 @@ def finish(
                         help="the axes that one letter indexes must have one size; is an index transposed?",
                     )
     _solve(uses, types, extents)
+    _compare(body, extents)
     order = _letters_in_order(axes, body)
     for letter in order:
         if letter not in extents:
@@ -131,6 +133,20 @@ def _solve(uses: list[Access], types: list[TensorType], extents: dict[str, DimLi
                 if limits is not None:
                     extents[missing[0]] = divide(dim - 1 - limits[1], slope) + 1
                     changed = True
+
+
+def _compare(body: Scalar, extents: dict[str, DimLike]) -> None:
+    """The extents of letters that occur only in comparisons: `select(i == k, x[i], 0)` is a matrix as wide as high."""
+    stack = [body]
+    while stack:
+        item = stack.pop()
+        match item:
+            case Apply(function="eq", arguments=(LetterValue(name=one), LetterValue(name=other))):
+                if one in extents:
+                    extents.setdefault(other, extents[one])
+                elif other in extents:
+                    extents[one] = extents[other]
+        stack.extend(reversed(children(item)))
 
 
 def _check_bounds(

@@ -43,6 +43,12 @@ def place(node: Node) -> Span | None:
     return None if notes is None else notes.spans.get(node)
 
 
+def name_of(node: Node) -> str | None:
+    """What the user called a node, if that is known."""
+    notes = _kept.get()
+    return None if notes is None else notes.names.get(node)
+
+
 def follow(old: Node, new: Node) -> None:
     """The new node takes over what is known of the old one, unless it has a name of its own."""
     notes = _kept.get()

@@ -161,7 +161,8 @@ class Op:
         """
         return list(_types(self, tuple(operands), tuple(attributes.items())))
 
-    def _types(self, operands: list[TensorType], attributes: Attributes) -> list[TensorType]:
+    def types_here(self, operands: list[TensorType], attributes: Attributes) -> list[TensorType]:
+        """The types of the results by what is assumed of sizes here, which `types` keeps no account of."""
         self._check_kinds(operands)
         if self.typing is not None:
             return self.typing(operands, attributes)
@@ -222,7 +223,7 @@ class Op:
 # The same op on the same types is met again and again, in a program and from pass to pass.
 @lru_cache(8192)
 def _types(op: Op, operands: tuple[TensorType, ...], attributes: tuple[tuple[str, Any], ...]) -> tuple[TensorType, ...]:
-    return tuple(op._types(list(operands), dict(attributes)))
+    return tuple(op.types_here(list(operands), dict(attributes)))
 
 
 @lru_cache(8192)

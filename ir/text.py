@@ -311,7 +311,7 @@ class _Printer:
         if op.name == "derivative":
             text = str(node["body"].name)
             for kind, parameters, options in node["steps"]:
-                words = [f"{name}={value}" for name, value in options]
+                words = [f"{name}={str(value).lower()}" for name, value in options]
                 text = f"{kind}({', '.join([text, *parameters, *words])})"
             return f"{text}({', '.join(operands)})"
         return f"{op.name}({', '.join(self.arguments(node, operands))})"

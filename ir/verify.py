@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tpc.dsl.diagnostics import InternalError
-from tpc.ir.dims import names_of
+from tpc.ir.dims import assuming, names_of
+from tpc.ir.facts.lines import nonnegative_sizes
 from tpc.ir.formula import accesses, free_letters
 from tpc.ir.node import Node, Program
 from tpc.ir.op import Misfit
@@ -22,8 +23,13 @@ def verify(program: Program, stage: str) -> None:
     InternalError
         Naming the stage, if something does not hold.
     """
-    seen: set[Program] = set()
     stack = [(program, _sizes(program))]
+    with assuming(nonnegative_sizes(program.where)):
+        _walk(stack, stage)
+
+
+def _walk(stack: list[tuple[Program, set[str]]], stage: str) -> None:
+    seen: set[Program] = set()
     while stack:
         current, sizes = stack.pop()
         if current in seen:
@@ -93,6 +99,8 @@ def _node(node: Node, sizes: set[str], stage: str) -> None:
     except Misfit as misfit:
         raise InternalError(stage, f"{node}: {misfit.title}") from misfit
     actual = node.type if isinstance(node.type, tuple) else (node.type,)
+    if tuple(found) != actual:  # they may be alike under the conditions of the program
+        found = node.op.types_here([a.tensor for a in node.args], dict(node.attributes))
     _require(tuple(found) == actual, stage, "{} should be {}", node, tuple(found))
 
 

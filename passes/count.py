@@ -7,15 +7,30 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tpc.ir.build import literal_value
-from tpc.ir.dims import DimLike, divide_exactly, maximum, product, substitute
+from tpc.ir.dims import DimLike, divide, divide_exactly, maximum, product, substitute
 from tpc.ir.node import Node, Program
+from tpc.ir.ops.sparse import NAMES as SPARSE
+from tpc.ir.ops.sparse import RESULTS as STORED
+from tpc.ir.ops.sparse import share, stored_bytes
 from tpc.ir.ops.structure import CONSTANT, INPUT, ITEM, LITERAL, SIZE
 from tpc.ir.types import F64, DType, TensorType
 from tpc.passes.choose.prices import Prices, Sizes
 
 # Ops whose result is another look at an operand's memory, all but the matrix of a diagonal.
 RESHAPES = ("reshape", "vec", "unvec")
-VIEWS = (*RESHAPES, "after", "transpose", "permute", "squeeze", "unsqueeze", "subscript", "item", "diag")
+VIEWS = (
+    *RESHAPES,
+    "csr",
+    "csr_transpose",
+    "after",
+    "transpose",
+    "permute",
+    "squeeze",
+    "unsqueeze",
+    "subscript",
+    "item",
+    "diag",
+)
 GIVEN = (INPUT, CONSTANT, ITEM, LITERAL, SIZE)
 
 # Kernels of ops on one square matrix, on two axes of a matrix, and of solves with a matrix and a right side.
@@ -54,6 +69,12 @@ STEPS = {
 DETERMINANT = ("log", "abs", "sum", "ne", "sum", "select")  # of the diagonal of a factor
 INDEFINITE = 0.1  # of the symmetric matrices that are tried by Cholesky's method
 CHUNK = 64  # steps of a recurrence of matrices that become one product
+BLOCK = 32  # steps in a block of `matrix_scan`, for about 2000 of them
+FILLED = (  # kernels of matrices that a few numbers fill
+    *("circulant_matmul", "circulant_solve", "circulant_logdet", "toeplitz_matmul", "walsh_hadamard"),
+    *("diagonals_matmul", "diagonals_solve"),
+)
+WALSH = 12  # passes over the entries, one for each binary digit of a usual size
 EXPM_PRODUCTS = 12  # of a usual matrix: a rational function of degree 13, and some squarings
 
 
@@ -78,7 +99,8 @@ def node_flops(node: Node) -> DimLike:
             return rows * (rows + 1) * columns
     if node.op in GIVEN or any(isinstance(a.type, tuple) for a in node.args):
         return 0
-    return node.op.count_flops([a.tensor for a in node.args], dict(node.attributes))
+    flops = node.op.count_flops([a.tensor for a in node.args], dict(node.attributes))
+    return share(flops, node["density"]) if node.op.name in SPARSE else flops
 
 
 def is_gram(node: Node) -> bool:
@@ -140,6 +162,8 @@ def node_bytes(node: Node) -> DimLike:
 
 def held(node: Node) -> DimLike:
     """The bytes of the arrays that a node makes; numbers are not counted."""
+    if node.op.name in STORED:
+        return stored_bytes(node)
     types = node.type if isinstance(node.type, tuple) else (node.type,)
     total: DimLike = 0
     for type in types:
@@ -224,6 +248,10 @@ def kernels_of(node: Node) -> tuple[Kernel, ...]:
     tensors = [a.type for a in node.args if isinstance(a.type, TensorType)]
     result = node.type if isinstance(node.type, TensorType) else node.type[0]
     dtype = result.dtype if result.dtype.is_float or not tensors else tensors[0].dtype
+    if node.op.name in SPARSE:
+        from tpc.passes.sparse.prices import kernels
+
+        return tuple(Kernel(name, sizes, dtype) for name, sizes in kernels(node))
     found = _of_product(node, tensors) or _of_matrices(node, tensors) or _of_entries(node, tensors, result)
     return tuple(Kernel(name, sizes, dtype, *more) for name, sizes, *more in found)
 
@@ -351,19 +379,47 @@ def _of_entries(node: Node, tensors: list[TensorType], result: TensorType) -> Fo
         return ("copy", (entries,)), ("elementwise", (product(result.dims[:-1]), 2, 1))
     if op.name in RESHAPES:
         return (("transpose_copy", (result.dims[0], product(result.dims[1:]))),)
-    if op.group in ("shapes", "creation") or op.name == "diag":
+    if op.group in ("shapes", "creation") or op.name in ("diag", "from_diagonals"):
         return (("copy", (entries,)),)
     if op.name in ("take", "take_along"):
         return (("gather", (entries,)),)
     if op.name == "linear_scan":
         return (("linear_scan", (tensors[1].dims[0], product(tensors[2].dims))),)
+    if op.name == "matrix_scan":
+        return _of_matrix_scan(tensors)
     if op.name == "linear_attention":
         return _of_attention(tensors)
+    if op.name == "quantized_matmul":
+        return _of_codes(node, tensors)
+    if op.name in FILLED:
+        return _of_filled(op.name, tensors)
     if op.name in ("fft", "ifft") and tensors[0].dims:
         return (("fft", tensors[0].dims[-1:], product(tensors[0].dims[:-1])),)
     return (
         (("einsum" if op.name in ("index", "kron", "khatri_rao") else "other"), (node_flops(node), node_bytes(node))),
     )
+
+
+def _of_codes(node: Node, tensors: list[TensorType]) -> Found:
+    """Products with a vector that read so many numbers as the codes take room; a row at a time."""
+    X, codes, scales = tensors
+    read = codes.dims[1] * codes.dims[2] * codes.dtype.size
+    rows = product(X.dims[:-1])
+    return (("gemv", (codes.dims[0], divide(read, scales.dtype.size)), rows),)
+
+
+def _of_filled(name: str, tensors: list[TensorType]) -> Found:
+    """Kernels of matrices that a few numbers fill; two transforms of real numbers are one of complex ones."""
+    columns = product(tensors[-1].dims[1:])
+    match name:
+        case "walsh_hadamard":
+            return (("elementwise", (product(tensors[0].dims), 2, 1), 1, WALSH),)
+        case "diagonals_matmul" | "diagonals_solve":
+            count, rows = tensors[0].dims
+            return (("band_matmul" if name == "diagonals_matmul" else "band_solve", (rows, columns, count)),)
+        case "circulant_logdet":
+            return (("fft", tensors[0].dims),)
+    return (("fft", tensors[0].dims, 1 + columns),)
 
 
 def _of_attention(tensors: list[TensorType]) -> Found:
@@ -375,6 +431,17 @@ def _of_attention(tensors: list[TensorType]) -> Found:
         ("gemm", (steps, CHUNK, columns), batch),
         ("gemm", (steps, rows, columns), batch, 2),
         ("elementwise", (batch * steps * rows, 2, 1), 1, 8),
+    )
+
+
+def _of_matrix_scan(tensors: list[TensorType]) -> Found:
+    """Products with the states of all blocks, twice, and the power of the matrix that takes a block to the next."""
+    steps, rows = tensors[1].dims
+    squarings = 2 * BLOCK.bit_length()
+    return (
+        ("gemm", (steps, rows, rows), 1, 2),
+        ("gemm", (rows, rows, rows), 1, squarings),
+        ("elementwise", (steps * rows, 2, 1), 1, 4),
     )
 
 

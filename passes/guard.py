@@ -27,11 +27,14 @@ from tpc.passes.count import is_view
 from tpc.passes.egraph.bindings import Run
 from tpc.passes.egraph.classes import Step
 from tpc.passes.egraph.instance import Instance
+from tpc.passes.egraph.moves import flattened
+from tpc.passes.egraph.terms import Contract
 from tpc.passes.rules import BOUNDED, lines
 from tpc.passes.rules.trees import called
 from tpc.passes.stages.times import seconds_each
 
 if TYPE_CHECKING:
+    from tpc.passes.egraph.graph import EGraph
     from tpc.passes.optimise import Optimised
 
 CLEARLY = 1.1  # how many times faster a plan must be to stand behind a guard
@@ -75,6 +78,7 @@ def guarded(found: Optimised, without: Callable[[], Optimised]) -> Optimised:
     if seconds < CLEARLY * found.selection.seconds:
         return direct
     bounds = tuple(dict.fromkeys(number for step in used for number in _bounds(found, step)))
+    _take_apart(graph, bounds)
     menu = found.menu
     menu.extend()  # the bounds are classes of their own
     from tpc.passes.optimise import built, results
@@ -90,7 +94,7 @@ def guarded(found: Optimised, without: Callable[[], Optimised]) -> Optimised:
     for other in more:
         bound = make("maximum", (bound, other))
     most = _most(bound.tensor)
-    outputs = _branch(make(GUARD, (bound, literal(most))), fast.outputs, direct.program.outputs)
+    outputs = branch(make(GUARD, (bound, literal(most))), fast.outputs, direct.program.outputs)
     facts = [(n, f) for n, f in direct.program.facts if n in found.written.inputs]
     program = found.written.replace(outputs=outputs, facts=ordered_facts(found.written.inputs, outputs, facts))
     guard = Guard(tuple(dict.fromkeys(step.rule for step in used)), bounds, bound, most)
@@ -160,6 +164,24 @@ def _bounds(found: Optimised, step: Step) -> Iterator[int]:
                 yield whole
 
 
+def _take_apart(graph: EGraph, bounds: Sequence[int]) -> None:
+    """The products whose norms are taken as products of what their factors are made of: of `inv(D) @ U` for diagonal D,
+    no matrix is needed. They are made for the bounds alone, so the search has not looked at them."""
+    waiting, seen = list(bounds), set(bounds)
+    while waiting:
+        number = graph.find(waiting.pop())
+        for term in list(graph[number].terms):
+            if not graph.tensor(number).dims:  # a norm, or a product of norms
+                waiting += [c for c in term.children if c not in seen]
+                seen.update(term.children)
+            elif isinstance(term, Contract):
+                for move in flattened(graph, number, term):
+                    equal = move.make()
+                    if equal is not None:
+                        graph.join(graph.home[term], equal, Step(move.name, term, through=move.through))
+    graph.rebuild()
+
+
 def _factors(product: syntax.Expr) -> list[syntax.Expr]:
     """The factors of a product, an inverse with what follows it: of a sum of products that cancel, all would count."""
     match product:
@@ -176,7 +198,7 @@ def _factors(product: syntax.Expr) -> list[syntax.Expr]:
 # ---- the branch
 
 
-def _branch(condition: Node, then: Sequence[Node], other: Sequence[Node]) -> list[Node]:
+def branch(condition: Node, then: Sequence[Node], other: Sequence[Node]) -> list[Node]:
     """The results by a branch, those that are the same on both sides without."""
     places = [k for k, (a, b) in enumerate(zip(then, other, strict=True)) if a is not b]
     sides = [[outputs[k] for k in places] for outputs in (then, other)]

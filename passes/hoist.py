@@ -1,18 +1,23 @@
 """Work that is the same in every pass of a loop is done once, before it.
 
-An inverse stays where it is: as a factorization, which it becomes when the body is optimised, it goes later.
+Of a loop whose passes do not read what those before them have left, the last pass alone is done.
+
+An inverse stays where it is: as a factorization, which it becomes when the body is optimised, it goes later. What may
+fail goes before a loop that may make no pass only where it is computed there anyway.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
-from tpc.ir.build import input_node
+from tpc.ir.build import cast, input_node, size
 from tpc.ir.dims import DimLike, evaluate, is_nonnegative, names_of
-from tpc.ir.node import Node, Program
+from tpc.ir.node import Node, Program, topological
 from tpc.ir.notes import follow
-from tpc.ir.ops.structure import REPEAT, SCAN, SUBSCRIPT
+from tpc.ir.ops.structure import INDEX, ITEM, REPEAT, SCAN, SUBSCRIPT
+from tpc.ir.ops.structured import STRUCTURED
 from tpc.ir.rewrite import map_programs, ordered_facts, rebuilt, replace, rewrite
+from tpc.passes.contraction import product_of, summands_of
 
 # What may be wrong with the operands of these shows only when they are computed: they stay inside of a loop that may
 # make no pass.
@@ -20,13 +25,24 @@ MAY_FAIL = ("linalg", "promises")
 USUAL = 300  # a size that is open
 
 
-def hoist(program: Program) -> Program:
-    """The program with what does not change from pass to pass before its loops, those inside of others first."""
+def hoist(program: Program, filled: bool = True) -> Program:
+    """The program with what does not change from pass to pass before its loops, those inside of others first.
+
+    Without `filled`, matrices that are made of fewer numbers stay inside, where it shows what they are applied to.
+    """
 
     def change(node: Node) -> Node:
-        node = map_programs(node, hoist) if node.op.name not in ("call", "derivative") else node
-        return _hoisted(node) if node.op in (REPEAT, SCAN) else node
+        inside = node.op.name not in ("call", "derivative")
+        node = map_programs(node, lambda body: hoist(body, filled)) if inside else node
+        loop = node.args[0] if node.op is ITEM else node
+        if loop.op not in (REPEAT, SCAN):
+            return node
+        last = _last_pass(loop)
+        if last is not None and not (node is loop and isinstance(loop.type, tuple)):
+            return last[node["position"] if node.op is ITEM else 0]
+        return _hoisted(node, there, filled) if node is loop else node
 
+    there = set(program.nodes)
     known = [n for n, _ in program.facts]
     results = rewrite([*program.outputs, *known], change)
     outputs = results[: len(program.outputs)]
@@ -34,13 +50,13 @@ def hoist(program: Program) -> Program:
     return program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts))
 
 
-def _hoisted(loop: Node) -> Node:
+def _hoisted(loop: Node, there: Collection[Node], filled: bool) -> Node:
     state, body = loop["state"], loop["body"]
     first = state + (loop.op is SCAN)
     end = len(loop.args) - (loop.op is REPEAT and loop["count"] is None)
     outside = dict(zip(body.inputs[first:], loop.args[state:end], strict=True))
     count = loop["extent"] if loop.op is SCAN else loop["count"]
-    roots = [r for r in _invariant(body, set(outside), runs(loop)) if not _is_read_in_part(body, r, count)]
+    roots = [r for r in _invariant(body, outside, runs(loop), there, filled) if not _is_read_in_part(body, r, count)]
     if not roots:
         return loop
     moved = replace(roots, outside)
@@ -56,6 +72,31 @@ def _hoisted(loop: Node) -> Node:
             value = Program(value.name, inputs, outputs, facts=ordered_facts(inputs, outputs, kept))
         attributes.append((name, value))
     return rebuilt(loop.op, [*loop.args[:end], *moved, *loop.args[end:]], attributes, loop.type)
+
+
+def _last_pass(loop: Node) -> tuple[Node, ...] | None:
+    """What the last pass of a loop leaves, if no pass reads what the one before it has left; else None."""
+    state, body = loop["state"], loop["body"]
+    first = 1 if loop.op is SCAN else 0
+    if not runs(loop) or len(body.outputs) > state:
+        return None
+    if not set(body.inputs[first : first + state]).isdisjoint(topological(body.outputs)):
+        return None
+    end = len(loop.args) - (loop.op is REPEAT and loop["count"] is None)
+    taken = dict(zip(body.inputs[first + state :], loop.args[state:end], strict=True))
+    if first:
+        taken[body.inputs[0]] = cast(size(loop["extent"] - 1), body.inputs[0].tensor.dtype)
+    return tuple(replace(body.outputs, taken))
+
+
+def _is_filled(node: Node) -> bool:
+    """Whether a value is a matrix of a structure: products of entries of arrays of other sizes, and sums of them."""
+    if node.op in STRUCTURED:
+        return True
+    if node.op is not INDEX or node.tensor.rank < 2 or any(a.tensor.size == node.tensor.size for a in node.args):
+        return False
+    types = [a.tensor for a in node.args]
+    return all(product_of(part, types) is not None for _, part in summands_of(node["formula"]))
 
 
 def _is_read_in_part(body: Program, node: Node, count: DimLike | None) -> bool:
@@ -76,17 +117,27 @@ def runs(loop: Node) -> bool:
     return loop.get("until") is None and count is not None and is_nonnegative(count - 1)
 
 
-def _invariant(body: Program, captured: set[Node], runs: bool) -> Iterator[Node]:
-    """The largest values of a body that depend only on what it takes from outside."""
+def _invariant(
+    body: Program, captured: Mapping[Node, Node], runs: bool, there: Collection[Node], filled: bool
+) -> Iterator[Node]:
+    """The largest values of a body that depend only on what it takes from outside.
+
+    Parameters
+    ----------
+    captured
+        What stands for what outside.
+    there
+        What is computed outside anyway.
+    """
     numbers = {n for n in body.nodes if not n.args and n not in body.inputs}
     same: set[Node] = set(captured)
     users: dict[Node, list[Node]] = {}
     for node in body.nodes:
         for operand in node.args:
             users.setdefault(operand, []).append(node)
-        fails = node.op.group in MAY_FAIL and not runs
+        fails = node.op.group in MAY_FAIL and not runs and replace([node], captured)[0] not in there
         steady = all(a in same or a in numbers for a in node.args) and any(a in same for a in node.args)
-        if steady and not node.programs and not fails and node.op.name != "inv":
+        if steady and not node.programs and not fails and node.op.name != "inv" and (filled or not _is_filled(node)):
             same.add(node)
     for node in body.nodes:
         if node not in same or node in captured or isinstance(node.type, tuple):

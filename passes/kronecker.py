@@ -94,7 +94,7 @@ def sunk(program: Program) -> Program:
 
     def change(node: Node) -> Node:
         if node.op in (REPEAT, SCAN, IF):
-            return map_programs(_with_inside(node, made), sunk)
+            return map_programs(with_inside(node, made), sunk)
         if _is_product(node) or any(a in made and _is_alike(a, node) for a in node.args):
             made.add(node)
         return node
@@ -115,7 +115,7 @@ def _is_alike(operand: Node, node: Node) -> bool:
     )
 
 
-def _with_inside(holder: Node, made: set[Node]) -> Node:
+def with_inside(holder: Node, made: set[Node]) -> Node:
     """A loop or branch that computes the values it needs of those that are `made`."""
     start = holder.get("state", 0) + (holder.op is IF)
     end = len(holder.args) - (holder.op is REPEAT and holder["count"] is None)

@@ -41,6 +41,7 @@ class Request:
     kernels: bool = True
     calls: int = 1  # with the same parameters
     changes: int = MOST_CHANGES  # of a selection that are tried
+    is_native: bool = False  # whether code is generated for what no library has
 
 
 @dataclass(frozen=True)

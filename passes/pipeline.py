@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tpc.dsl.collection import no_collection
 from tpc.dsl.diagnostics import fail
 from tpc.ir.elaborate.scope import suggestion
 from tpc.ir.node import Program
@@ -22,12 +23,16 @@ from tpc.passes.hoist import hoist
 from tpc.passes.inline import inline
 from tpc.passes.memory.schedule import schedule
 from tpc.passes.prune import prune
+from tpc.passes.recurrences.stepwise import stepwise
 from tpc.passes.respell import respell, respell_plan
 from tpc.passes.share_sums import share_sums
 from tpc.passes.vectorise import vectorise
 
 if TYPE_CHECKING:
+    from tpc.passes.approximation.replacing import Approximated
+    from tpc.passes.memory.liveness import Liveness
     from tpc.passes.optimise import Optimised, Request
+    from tpc.passes.rematerialise import Within
 
 
 @dataclass(frozen=True)
@@ -41,13 +46,16 @@ class Options:
     threads: int | None = None
     memory: int | None = None  # bytes that the program may hold
     calls: int = 1  # with the same parameters: work on these alone is done once, ahead
+    sparse: Mapping[str, float] = field(default_factory=dict)  # inputs that come in sparse, and their densities
+    tolerance: float = 0.0  # relative error of each result that is allowed
+    live: Callable[[Program], Liveness] | None = None  # what is held by programs, where a backend fuses steps
 
 
 @dataclass(frozen=True)
 class Pass:
     name: str
     reason: str  # why it stands at its place
-    run: Callable[[Program, Options], Program | Optimised]
+    run: Callable[[Program, Options], Program | Optimised | Approximated | Within]
 
 
 def optimises(options: Options) -> bool:
@@ -68,7 +76,8 @@ def _vectorised(program: Program, options: Options) -> Program:
         return program
     from tpc.passes.cost import profile
 
-    return vectorise(program, {**options.at, **options.sizes}, profile(options.backend, options.threads))
+    made = vectorise(program, {**options.at, **options.sizes}, profile(options.backend, options.threads))
+    return stepwise(made) if options.backend == "llvm" else made
 
 
 def _fused(program: Program, options: Options) -> Program | Optimised:
@@ -79,7 +88,23 @@ def _fused(program: Program, options: Options) -> Program | Optimised:
     return fuse_kronecker(program, _request(options))
 
 
-def _within(program: Program, options: Options) -> Program:
+def _sparse(program: Program, options: Options) -> Program:
+    if not options.sparse:
+        return program
+    from tpc.passes.cost import profile
+    from tpc.passes.sparse import sparse
+
+    prices = profile(options.backend, options.threads)
+    return sparse(program, options.sparse, {**options.at, **options.sizes}, prices)
+
+
+def _approximated(program: Program, options: Options) -> Program | Approximated:
+    from tpc.passes.approximation.replacing import approximate
+
+    return approximate(program, _request(options) if optimises(options) else None, options.tolerance)
+
+
+def _within(program: Program, options: Options) -> Program | Within:
     from tpc.passes.choose.samples import open_sizes
 
     if options.memory is None or open_sizes(program):  # a plan is made for sizes, once they are known
@@ -94,7 +119,8 @@ def _within(program: Program, options: Options) -> Program:
         program,
         options.memory,
         lambda node: node_seconds(node, prices, {}),
-        lambda changed: Liveness(changed, options.backend, reuses=False),  # code may not write in place where it could
+        Liveness(program, options.backend),
+        options.live or (lambda changed: Liveness(changed, options.backend)),
     )
 
 
@@ -103,7 +129,8 @@ def _request(options: Options) -> Request:
     from tpc.passes.optimise import Request
 
     prices = profile(options.backend, options.threads)
-    return Request(prices, {**options.at, **options.sizes}, options.mode, calls=options.calls)
+    sizes, is_native = {**options.at, **options.sizes}, options.backend == "llvm"
+    return Request(prices, sizes, options.mode, calls=options.calls, is_native=is_native)
 
 
 PIPELINE: tuple[Pass, ...] = (
@@ -145,7 +172,17 @@ PIPELINE: tuple[Pass, ...] = (
     Pass(
         "hoist",
         "What loops repeat for nothing goes before them, where it meets the rest of the program.",
-        lambda program, options: hoist(program),
+        lambda program, options: hoist(program, filled=not optimises(options)),
+    ),
+    Pass(
+        "approximate",
+        "Loops that use a value that is approximated see its parts, which `hoist` would put together before them.",
+        _approximated,
+    ),
+    Pass(
+        "sparse",
+        "What is zero is known by now; the search sees sparse kernels as they are, and chooses for the dense rest.",
+        _sparse,
     ),
     Pass(
         "optimise",
@@ -190,7 +227,8 @@ class Plan:
     """A compiled program, the program after every pass that changed it, and the notes on their nodes.
 
     `search` is what the pass `optimise` chose from, if it ran; `fused` what the pass `kronecker` did, if it changed the
-    program.
+    program; `approximated` what became of budgets of error, if there are any; `within` what is known of a plan that was
+    made for a budget of bytes.
     """
 
     program: Program
@@ -198,8 +236,11 @@ class Plan:
     notes: Notes
     search: Optimised | None = None
     fused: Optimised | None = None
+    approximated: Approximated | None = None
+    within: Within | None = None
 
 
+@no_collection()
 def run(
     program: Program,
     options: Options | None = None,
@@ -228,7 +269,7 @@ def run(
         raise fail("E0809", f"`{stop_after}` is not a pass", help=help)
     options = options or Options()
     steps: list[tuple[str, Program]] = []
-    found: dict[str, Optimised] = {}
+    found: dict[str, Any] = {}
     kept = notes.copy() if notes is not None else Notes()
     with keeping(kept):
         for step in PIPELINE[names.index(begin) if begin is not None else 0 :]:
@@ -246,4 +287,5 @@ def run(
                 steps.append((step.name, program))
             if step.name == stop_after:
                 break
-    return Plan(program, tuple(steps), kept, found.get("optimise"), found.get("kronecker"))
+    reports = (found.get(name) for name in ("optimise", "kronecker", "approximate", "rematerialise"))
+    return Plan(program, tuple(steps), kept, *reports)

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from tpc.dsl.collection import no_collection
 from tpc.ir.dims import DimLike
 from tpc.ir.node import Program
 from tpc.ir.notes import Notes, keeping
@@ -107,6 +108,7 @@ class Variants:
         )
 
 
+@no_collection()
 def variants(
     program: Program,
     options: Options | None = None,
@@ -133,7 +135,11 @@ def variants(
     options = options or Options()
     before = run(program, options, BEFORE, notes)
     if not optimises(options) or not open_sizes(before.program) or most == 1:
-        return Variants((Variant(run(program, options, notes=notes), ()),))
+        rest = run(before.program, options, notes=before.notes, begin="optimise")
+        steps = (*before.steps, *rest.steps)
+        return Variants(
+            (Variant(replace(rest, steps=steps, fused=before.fused, approximated=before.approximated), ()),)
+        )
     return _Search(before, options, most, prices).run()
 
 
@@ -250,7 +256,9 @@ class _Search:
         verify(found.program, "optimise")
         after = run(found.program, self.options, notes=notes, begin=AFTER)
         step = [("optimise", found.program)] if found.program is not before.program else []
-        return Plan(after.program, (*before.steps, *step, *after.steps), after.notes, found, before.fused)
+        return Plan(
+            after.program, (*before.steps, *step, *after.steps), after.notes, found, before.fused, before.approximated
+        )
 
 
 def _at(true: Array, choice: Array) -> Any:

@@ -31,8 +31,8 @@ from tpc.passes.hoist import MAY_FAIL, USUAL, runs
 from tpc.passes.lift import lift
 from tpc.passes.recurrences.attention import attention
 from tpc.passes.recurrences.entrywise import spelled
-from tpc.passes.recurrences.linear import ONE, SHORTEST, Linear, recurrence
-from tpc.passes.recurrences.states import States, states
+from tpc.passes.recurrences.linear import ONE, SHORTEST, Linear, by_matrix, recurrence
+from tpc.passes.recurrences.states import States, states, states_by_matrix, zeros
 
 POINTS = 12  # at which forms are compared, where sizes are open
 READ = 1.5e-7  # seconds that a loop takes, beside its kernels, for each part that it reads or collects
@@ -188,14 +188,30 @@ class _Loop:
     def _lift_state(self) -> bool:
         """Lift one of the values that the loop carries along, where it is a linear recurrence of what is lifted."""
         for carry, update, start in zip(self.body.inputs[1:], self.body.outputs, self.loop.args, strict=False):
-            linear = recurrence(update, carry) if carry in self.carried and update is not carry else None
-            if linear is None or linear.factor is None:
+            if carry not in self.carried or update is carry:
                 continue
+            linear = recurrence(update, carry)
             with suppress(Misfit):
-                if self._lift_products(carry, update, linear, start) or self._lift_states(carry, update, linear, start):
+                if linear is None or linear.factor is None:
+                    is_lifted = self._lift_by_matrix(carry, update, start)
+                else:
+                    is_lifted = self._lift_products(carry, update, linear, start)
+                    is_lifted = is_lifted or self._lift_states(carry, update, linear, start)
+                if is_lifted:
                     self.carried.discard(carry)
                     return True
         return False
+
+    def _lift_by_matrix(self, carry: Node, update: Node, start: Node) -> bool:
+        linear = by_matrix(update, carry)
+        if linear is None or linear.factor is None or linear.factor is ONE:
+            return False
+        self._lift_all(topological([linear.factor]))
+        matrix = self.steady.get(linear.factor)
+        term = self._passes(linear.term or zeros(carry.tensor), carry.tensor)
+        if matrix is None or term is None:
+            return False
+        return self._keep(carry, update, states_by_matrix(matrix, term, start))
 
     def _lift_products(self, carry: Node, update: Node, linear: Linear, start: Node) -> bool:
         found = attention(self.body, carry, update, linear)
@@ -211,7 +227,9 @@ class _Loop:
         term = None if linear.term is None else self._passes(linear.term, carry.tensor)
         if factor is None or (term is None) is not (linear.term is None):
             return False
-        found = states(factor, term, start)
+        return self._keep(carry, update, states(factor, term, start))
+
+    def _keep(self, carry: Node, update: Node, found: States | None) -> bool:
         if found is None or not self._fits(found.all):
             return False
         self.states[carry] = found

@@ -109,6 +109,15 @@ def test_an_empty_window_with_a_stride_does_not_wrap_round(backend: str) -> None
         assert np.asarray(tpc.compile(text, backend=backend, dims=dims)(np.zeros(0), np.ones(4))).shape == (0,)
 
 
+@pytest.mark.parametrize("backend", ["numpy", "torch", "llvm"])
+def test_constants_without_entries_keep_their_sizes(backend: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "w.npy", np.ones((0, 5)))
+    np.save(tmp_path / "k.npy", np.ones(0, np.int64))
+    text = 'const W: f64[0, 5] = load("w.npy")\nconst k = load("k.npy")\ndef f(x: f64[5]) = W @ x, x[k]\n'
+    results = tpc.compile(text, backend=backend, folder=tmp_path)(np.ones(5))
+    assert [np.shape(r) for r in results] == [(0,), (0,)]
+
+
 def test_many_steps_of_conjugate_gradients_written_out_have_plans_for_open_sizes() -> None:
     lines = ["def f(A: f64[n, n] is spd, b: f64[n]) -> f64[n]:", "    x0, r0, p0 = 0 * b, b, b"]
     for k in range(24):  # what is shared from step to step makes prices of trees so large that views cost nothing

@@ -51,7 +51,8 @@ def prints(written: str, name: str) -> str:
     assert check(Source(str(program))).programs[default] is program
     sizes = {k: int(v) for k, v in re.findall(r"(\w+)=(\d+)", intent(written, "sizes"))}
     memory = intent(written, "memory")
-    plan = run(program, Options(sizes, memory=int(memory) if memory else None))
+    sparse = {k: float(v) for k, v in re.findall(r"(\w+)=([\d.]+)", intent(written, "sparse"))}
+    plan = run(program, Options(sizes, memory=int(memory) if memory else None, sparse=sparse))
     parts = [f"# ---- prints\n{program}"]
     for step, result in plan.steps:
         if step in intent(written, "passes").split():

@@ -10,13 +10,20 @@ from __future__ import annotations
 
 from string import Template
 
+SMALL, LARGE = 4096, 2**21  # units of blocks; large ones are for huge pages
 SYMBOLS = ("tpc_workspace", "tpc_trim")
 KEPT = 64 * 2**20  # bytes that a thread keeps
 
 
+def block(bytes: int) -> int:
+    """The bytes of the block that is made for so many of temporaries."""
+    unit = LARGE if bytes >= LARGE else SMALL
+    return (bytes + unit + 63) // unit * unit if bytes else 0
+
+
 def arena() -> str:
     """The functions."""
-    return Template(_ARENA).substitute(kept=KEPT)
+    return Template(_ARENA).substitute(kept=KEPT, small=SMALL, large=LARGE)
 
 
 _ARENA = """
@@ -51,8 +58,8 @@ replace:
   %emptied = call i32 @pthread_setspecific(i32 %key, ptr null)
   br label %make
 make:
-  %is_large = icmp uge i64 %bytes, 2097152
-  %unit = select i1 %is_large, i64 2097152, i64 4096
+  %is_large = icmp uge i64 %bytes, $large
+  %unit = select i1 %is_large, i64 $large, i64 $small
   %header = add i64 %unit, 63
   %padded = add i64 %bytes, %header
   %rest = sub i64 0, %unit

@@ -29,9 +29,9 @@ class LlvmBackend:
 
     name = "llvm"
 
-    def emit(self, program: Program, names: Mapping[Node, str] | None = None) -> Emitted:
-        outliner = Outliner(refusal)
-        module = emit.Module(DIALECT, dict(names or {}))
+    def emit(self, program: Program, names: Mapping[Node, str] | None = None, *, tight: bool = False) -> Emitted:
+        outliner = Outliner(refusal, tight)
+        module = emit.Module(DIALECT, dict(names or {}), tight)
         outlined = outliner.program(program)
         emitted = _with_natives(module.emit(outlined), module, outliner)
         is_whole = len(emitted.natives) == 1 and all(n.op in (INPUT, CALL, ITEM) for n in outlined.nodes)

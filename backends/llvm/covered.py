@@ -13,15 +13,15 @@ from tpc.ir.types import DType
 
 # A few instructions, and longer ones.
 DIRECT = words(
-    "add sub mul div neg eq ne lt le gt ge logical_and logical_or logical_not select maximum minimum abs sign square "
+    "add sub mul div neg eq ne lt le gt ge logical_and logical_or logical_not select abs sign square "
     "sqrt rsqrt floor ceil round trunc isnan isinf isfinite conj re im angle relu"
 )
 CALLED = words(
-    "pow mod floor_div cbrt exp expm1 exp2 log log1p log2 log10 sin cos tan asin acos atan atan2 sinh cosh tanh asinh "
-    "acosh atanh hypot sigmoid logit softplus silu gelu erf erfc erfinv ndtr log_ndtr ndtri xlogy sinc gamma digamma "
-    "lgamma bessel_i0 bessel_i1 bessel_i0e bessel_i1e bessel_j0 bessel_j1"
+    "maximum minimum pow mod floor_div cbrt exp expm1 exp2 log log1p log2 log10 sin cos tan asin acos atan atan2 sinh "
+    "cosh tanh asinh acosh atanh hypot sigmoid logit softplus silu gelu erf erfc erfinv ndtr log_ndtr ndtri xlogy sinc "
+    "gamma digamma lgamma bessel_i0 bessel_i1 bessel_i0e bessel_i1e bessel_j0 bessel_j1"
 )
-ON_INTEGERS = DIRECT - {"div", "sqrt", "rsqrt", "angle"} | {"pow", "mod", "floor_div"}
+ON_INTEGERS = DIRECT - {"div", "sqrt", "rsqrt", "angle"} | {"maximum", "minimum", "pow", "mod", "floor_div"}
 NOT_ON_TRUTH = {"sub", "neg", "sign", "pow", "mod", "floor_div", "floor", "ceil", "round", "trunc", "relu", "conj"}
 
 

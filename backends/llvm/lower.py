@@ -93,6 +93,9 @@ def _run(program: Program, fast: bool) -> Run:
     return Run(tuple(together(blocked([*planned, *copies], results), results)), tuple(results))
 
 
+TRANSFORMED = ("circulant_matmul", "toeplitz_matmul")
+
+
 def refusal(node: Node) -> str | None:
     """Why a node has no native code; None if it has."""
     types = node.type if isinstance(node.type, tuple) else (node.type,)
@@ -120,6 +123,8 @@ def _why_not(node: Node) -> str | None:
     from tpc.backends.llvm.fusion.terms import held, parts
     from tpc.backends.llvm.fusion.translation import Untranslatable, number_or_size
 
+    if node.op.name in TRANSFORMED:
+        return f"`{node.op.name}` is done by Fourier transforms, and its formula is more work"
     try:
         if number_or_size(node) is not None:
             return None

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from tpc.backends.llvm.arena import KEPT
+from tpc.backends.llvm.arena import KEPT, block
 from tpc.backends.llvm.lower import lower, refusal
 from tpc.backends.llvm.regions import Outliner
 from tpc.ir.node import Program
 from tpc.passes.memory.liveness import Liveness
 
 
-def live(program: Program, seen: bool = False) -> Liveness:
+def live(program: Program, seen: bool = False, tight: bool = False) -> Liveness:
     """The liveness of a program of known sizes, each native region one step.
 
-    The memory for their temporaries is kept from call to call, unless it is large. For `seen` see `Liveness`.
+    The memory for their temporaries is kept from call to call, unless it is large. For `seen` see `Liveness`, for
+    `tight` see `contract`.
     """
-    outliner = Outliner(refusal)
+    outliner = Outliner(refusal, tight)
     outlined = outliner.program(program)
     taken: dict[Program, int] = {}
     for body in outliner.bodies:
         workspace = lower(body, body.name).signature.workspace
         assert isinstance(workspace, int), body
-        taken[body] = workspace
+        taken[body] = block(workspace)
     kept = max((size for size in taken.values() if size <= KEPT), default=0)
     large = {body: size if size > KEPT else 0 for body, size in taken.items()}
     return Liveness(outlined, "llvm", natives=large, always=kept, seen=seen)

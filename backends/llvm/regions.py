@@ -4,6 +4,9 @@ Every value that can be native has a level: one more than that of the Python val
 after the native values that they need. All native values of one level are one region, since no path between two of
 them leaves it. Views, numbers, sizes, and what is made of these alone have no level; they are made anew wherever
 they are used.
+
+Where programs are tight, no more may be held than was planned for their steps in order: then a region is what is native
+between two steps that are not, and products of a library are not.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from tpc.ir.rewrite import map_programs, rebuilt, replace
 from tpc.ir.types import TensorType
 
 VIEWS = frozenset(["transpose", "permute", "reshape", "vec", "unvec", "squeeze", "unsqueeze", "item"])
-SMALL = 24  # entries of an axis, as in `fusion.contraction`, which is not imported for this alone
+OWN = 128  # entries of an axis, as in `nests.product`, which is not imported for this alone
 LIBRARY = frozenset(["matmul", "matvec", "vecmat", "dot", "adjoint", "outer"])  # no quicker in native code alone
 
 
@@ -34,15 +37,24 @@ class Outliner:
     ----------
     refusal
         Why a node cannot be native; None where it can.
+    tight
+        See `contract`.
     """
 
-    def __init__(self, refusal: Callable[[Node], str | None]) -> None:
-        self.refusal = refusal
+    def __init__(self, refusal: Callable[[Node], str | None], tight: bool = False) -> None:
+        self._refusal, self.tight = refusal, tight
         self.bodies: list[Program] = []
         self.origins: dict[Program, dict[Node, Node]] = {}
         self.refused: dict[Node, str] = {}
         self._numbers = count(1)
         self._done: dict[Program, Program] = {}
+        self._same: dict[tuple[object, ...], Program] = {}  # functions by inputs, results and facts
+
+    def refusal(self, node: Node) -> str | None:
+        """Why a node is no part of a region."""
+        if self.tight and node.op.name in LIBRARY and not _is_small(node):
+            return "a library does it"
+        return self._refusal(node)
 
     def program(self, program: Program) -> Program:
         """A program with calls in the place of its regions; those of loops and branches as well."""
@@ -69,11 +81,10 @@ class Outliner:
             values = [n for n in program.nodes if n in inside or (n.op is ITEM and n.args[0] in inside)]
             values = [n for n in values if not isinstance(n.type, tuple)]
             wanted = [n for n in values if self._leaves(n, inside, users, program.outputs)]
-            body, operands = self._body(f"{program.name}_{next(self._numbers)}", wanted, inside, facts)
+            body, operands = self._body(program.name, wanted, inside, facts)
             attributes = (("body", body), ("sizes", _own_sizes(body)))
             type = body.result_types[0] if len(wanted) == 1 else body.result_types
             made.update(zip(wanted, items(Node(CALL, operands, attributes, type)), strict=True))
-            self.bodies.append(body)
         # operands of calls were written in terms of the program as it was: levels are in order, so once is enough
         done: dict[Node, Node] = {}
         for node in made:
@@ -82,13 +93,13 @@ class Outliner:
         return self._with_blocks(program.replace(outputs=outputs, facts=_kept(program, done)))
 
     def _is_whole(self, program: Program, levels: Mapping[Node, int]) -> bool:
-        """Whether all of a program can be one native function, and that is more than calls of a library."""
+        """Whether all of a program can be one native function: calls of a library alone are then entered sooner."""
         if any(type.dtype.is_weak for type in program.result_types):
             return False
         rest = [n for n in program.nodes if n not in levels and n.op is not INPUT]
         if any(not self._is_neutral(n) or self.refusal(n) is not None for n in rest):
             return False
-        return set(levels.values()) == {0} and _pays(levels)
+        return set(levels.values()) == {0} and _has_axes(levels)
 
     def _called(self, program: Program) -> Program:
         """The program as a call of a function that is all of it."""
@@ -111,16 +122,18 @@ class Outliner:
         """The levels of native values."""
         levels: dict[Node, int] = {}  # of all values but views
         native: dict[Node, int] = {}
+        passed = 0  # steps that are not native
         for node in program.nodes:
             if self._is_neutral(node):
                 continue
             reason = "an argument" if node.op is INPUT else self.refusal(node)
             if reason is None:
                 below = [levels[s] + (s not in native and s.op is not INPUT) for s in self._sources(node)]
-                native[node] = levels[node] = max(below, default=0)
+                native[node] = levels[node] = passed if self.tight else max(below, default=0)
             else:
                 below = [levels[s] + (s in native) for s in self._sources(node)]
                 levels[node] = max(below, default=0)
+                passed += node.op is not INPUT
                 if node.op not in (INPUT, AFTER):  # what waits begins another region
                     self.refused[node] = reason
         return native
@@ -143,7 +156,7 @@ class Outliner:
     def _body(
         self, name: str, wanted: Sequence[Node], inside: set[Node], facts: Mapping[Node, Iterable[Fact]]
     ) -> tuple[Program, list[Node]]:
-        """The function that a region becomes, and its operands."""
+        """The function that a region becomes, which is one with those that are alike, and its operands."""
         operands: dict[Node, Node] = {}
         seen: set[Node] = set()
         waiting = list(reversed(wanted))
@@ -158,10 +171,13 @@ class Outliner:
                 elif operand not in operands:
                     operands[operand] = input_node(f"x{len(operands) + 1}", operand.tensor)
         known = [(x, tuple(sorted(facts[n], key=str))) for n, x in operands.items() if facts.get(n)]
-        body = Program(name, tuple(operands.values()), replace(wanted, operands), facts=known)
-        values = [*wanted, *seen]
-        self.origins[body] = dict(zip(replace(values, operands), values, strict=True))
-        return body, list(operands)
+        key = tuple(operands.values()), tuple(replace(wanted, operands)), tuple(known)
+        if key not in self._same:
+            body = self._same[key] = Program(f"{name}_{next(self._numbers)}", *key[:2], facts=known)
+            self.bodies.append(body)
+            values = [*wanted, *seen]
+            self.origins[body] = dict(zip(replace(values, operands), values, strict=True))
+        return self._same[key], list(operands)
 
     def _is_neutral(self, node: Node) -> bool:
         """Whether a value is made anew wherever it is used; those that no dtype was said of are made of sizes."""
@@ -185,14 +201,17 @@ class Outliner:
 
 def _pays(nodes: Iterable[Node]) -> bool:
     """Whether native code may gain anything: there is more than calls of a library, and than a few numbers."""
-    has_axes = any(d for n in nodes for m in (n, *n.args) for d in _dims(m))
-    return has_axes and not all(n.op.name in LIBRARY and not _is_small(n) for n in nodes)
+    return _has_axes(nodes) and not all(n.op.name in LIBRARY and not _is_small(n) for n in nodes)
+
+
+def _has_axes(nodes: Iterable[Node]) -> bool:
+    return any(d for n in nodes for m in (n, *n.args) for d in _dims(m))
 
 
 def _is_small(product: Node) -> bool:
-    """Whether it is many small products, each of which a library does more slowly than loops."""
+    """Whether it is many small products, each of which a library does more slowly."""
     dims = [operand.tensor.dims for operand in product.args]
-    return all(len(d) > 2 and all(isinstance(e, int) and e <= SMALL for e in d[-2:]) for d in dims)
+    return all(len(d) > 2 and all(isinstance(e, int) and e <= OWN for e in d[-2:]) for d in dims)
 
 
 def _own_sizes(body: Program) -> tuple[tuple[str, DimLike], ...]:

@@ -22,7 +22,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--random", type=int, default=0, metavar="N", help="N random formulas and chains of each kind")
     parser.add_argument("--seed", type=int, default=0, help="of the random formulas (0)")
     parser.add_argument("--threads", type=int, default=1, help="of each library (1)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where the samples go (results/algebra.json)")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw a picture: .svg, .png; needs matplotlib")
 
 

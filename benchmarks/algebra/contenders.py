@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import time
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,9 +16,12 @@ import tpc
 from benchmarks.algebra.case import Case, Sizes
 
 PEERS = ("torch.compile", "jax.jit")
-TPC = ("tpc numpy", "tpc torch")
+TPC = ("tpc", "tpc numpy", "tpc torch")
 AS_WRITTEN = "tpc as written"
 NAMES = ("expert", "numpy", "torch", *PEERS, *TPC, AS_WRITTEN)
+BACKENDS = {"tpc": "auto", "tpc torch": "torch"}  # of the others it is numpy
+SETTLING = 1.0  # seconds of calls after which native code is there, if it pays
+TURNS = 24  # calls in which `auto` tries what is faster, and a few more
 
 
 class Unavailable(Exception):
@@ -146,7 +150,7 @@ def _tpc(name: str, case: Case, sizes: Sizes) -> Contender:
     try:
         compiled = tpc.compile(
             case.program,
-            backend="torch" if name == "tpc torch" else "numpy",
+            backend=BACKENDS.get(name, "numpy"),
             dims=dims,
             mode="bitwise" if name == AS_WRITTEN else "stable",
         )
@@ -163,9 +167,28 @@ def _tpc(name: str, case: Case, sizes: Sizes) -> Contender:
         estimate = flops()
         if estimate is not None and estimate > 10 * case.best(sizes):
             raise Unavailable("takes too long at these sizes, as it was planned as written")
+    if name == "tpc":
+        settle(compiled, case.operands(sizes, seed=0), prepares=not case.symbolic)
     made = _in_numpy(name, lambda operands: compiled(*operands))
     made.flops = flops
     return made
+
+
+def settle(compiled: tpc.Compiled, operands: list[Any], prepares: bool) -> None:
+    """Call a function until it is known whether NumPy or native code is faster, as where it is called for long.
+
+    A plan for all sizes must not be told those of a call, and so is not prepared, but called until it is native.
+    """
+    if prepares:
+        compiled.prepare(*operands)
+    else:
+        began = time.perf_counter()
+        while time.perf_counter() - began < SETTLING:
+            compiled(*operands)
+    for _ in range(TURNS):
+        if "by turns" not in compiled.runs:
+            break
+        compiled(*operands)
 
 
 def _as_tuple(result: Any) -> Any:

@@ -12,7 +12,8 @@ SERIES = {
     "numpy": ("o", "#9aa5b1"),
     "best of torch.compile, jax.jit": ("s", "#c77d2e"),
     "tpc torch": ("^", "#6aa84f"),
-    "tpc numpy": ("D", "#1f5fa8"),
+    "tpc numpy": ("v", "#6f9fd0"),
+    "tpc": ("D", "#1f5fa8"),
 }
 
 
@@ -42,6 +43,6 @@ def draw(rows: Sequence[dict[str, Any]], path: Path, title: str) -> None:
     axes.set_xlabel("time over the expert's (left is faster)")
     axes.set_title(title, fontsize=9)
     axes.grid(axis="x", linewidth=0.3)
-    figure.legend(loc="outside upper center", ncols=4, fontsize=7, frameon=False)
+    figure.legend(loc="outside upper center", ncols=5, fontsize=7, frameon=False)
     figure.savefig(path)
     pyplot.close(figure)

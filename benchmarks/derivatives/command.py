@@ -39,6 +39,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     from benchmarks.derivatives.cases import CASES
     from benchmarks.derivatives.contenders import contender, known
     from benchmarks.derivatives.examples import examples
+    from benchmarks.derivatives.loops import rows as second_derivatives
 
     threadpool_limits(options.threads)
     names = [n for n in NAMES if not (options.quick and n == "torch.compile")]
@@ -53,6 +54,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         rows.append(row)
         best = _best(row, PEERS)
         print(f"{case.name:28}{best * 1e3:>9.3g}" + "".join(f"{_cell(row, n, best):>14}" for n in names), flush=True)
+    loops = [] if options.only else list(second_derivatives())
+    if loops:
+        print("\nderivatives along all directions: times as fast as a loop of passes, by torch and by our products")
+    for loop in loops:
+        of = "  ".join(f"{name}: {times:.0f}" for name, times in loop["times"].items())
+        print(f"{loop['name']:28}{loop['directions']:>6} directions  {of}")
     figures = {name: geometric_mean(_ratios(rows, name)) for name in OURS}
     slower = [row["name"] for row in rows if _best(row, OURS) > 1.05 * _best(row, PEERS)]
     wrong = [f"{r['name']}: {n}" for r in rows for n in OURS if _why(r, n).startswith(("wrong", "failed"))]
@@ -63,7 +70,14 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         f"slower than the fastest peer: {len(slower)}  {' '.join(slower)}\nwrong or failed: {len(wrong)}  {wrong or ''}"
     )
     print(f"took {time.perf_counter() - began:.0f} s")
-    result = {"met": not wrong, "threads": options.threads, "speedup": figures, "slower": slower, "cases": rows}
+    result = {
+        "met": not wrong,
+        "threads": options.threads,
+        "speedup": figures,
+        "slower": slower,
+        "loops": loops,
+        "cases": rows,
+    }
     return dict(json.loads(json.dumps(result, default=float), parse_constant=lambda name: None))
 
 

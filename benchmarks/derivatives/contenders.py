@@ -87,6 +87,8 @@ def _tpc(name: str, case: Case, sizes: Sizes) -> Contender:
         compiled = tpc.compile(case.program, function="main", backend=backend, dims=dict(sizes))  # type: ignore[arg-type]
     except tpc.TpcError as error:
         raise Unavailable(error.diagnostics[0].title) from None
+    if backend == "llvm":
+        compiled.prepare()  # native code, which is else made while slower code runs
 
     def flops() -> float | None:
         counted = compiled.cost.flops

@@ -121,7 +121,7 @@ def _by_autograd(
         pairs = zip(operands, formats, strict=True)
         arrays = [np.asarray(x, dtype) for x, dtype in pairs]  # whatever precision they are given in
         tensors = [torch.as_tensor(x) if x.ndim else x.item() for x in arrays]
-        weights = [torch.as_tensor(w) for w in tensors[count:]]
+        weights = [torch.as_tensor(x) for x in arrays[count:]]  # not of numbers, which would be single precision
         for k in by:
             tensors[k] = tensors[k].detach().requires_grad_()
         returned = run(*tensors[:count])

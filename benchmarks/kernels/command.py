@@ -26,7 +26,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=1, help="cores that all may use (1)")
     parser.add_argument("--seconds", type=float, default=1.0, help="about how long a row is measured (1)")
     parser.add_argument("--without", default="", help="peers to leave out, separated by commas")
-    parser.add_argument("--json", type=Path, help="where results go")
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:

@@ -139,7 +139,7 @@ def show(row: dict[str, Any]) -> None:
 
 
 def _targets() -> list[tuple[str, str]]:
-    return [(name, library) for name in STEPS for library in ("numpy", "torch")]
+    return [(name, library) for name in STEPS for library in ("numpy", "torch", "llvm")]
 
 
 def step(name: str, library: str, repeat: int) -> dict[str, Any]:

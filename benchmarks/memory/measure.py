@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from tpc.backends import backend
+from tpc.backends.llvm.memory import live as native
 from tpc.dsl.source import Source
 from tpc.ir.elaborate.module import check
 from tpc.passes.memory.liveness import Liveness
@@ -22,24 +24,29 @@ def compared(text: str, library: str, share: float, repeat: int) -> dict[str, An
     checked.diagnostics.raise_errors()
     program = checked.programs["main"]
     plain = run(program, Options(backend=library)).program
-    peak = Liveness(plain, library).peak
+    live = partial(native, tight=True) if library == "llvm" else lambda changed: Liveness(changed, library)
+    peak = (native(plain) if library == "llvm" else live(plain)).peak
     budget = int(peak * share)
     begun = perf_counter()
-    small = run(program, Options(backend=library, memory=budget)).program
+    small = run(program, Options(backend=library, memory=budget, live=live)).program
     seconds = perf_counter() - begun
     target = backend(library)
-    functions = [target.load(target.emit(p)) for p in (plain, small)]
+    functions = [target.load(target.emit(plain)), target.load(target.emit(small, tight=True))]
+    if library == "llvm":
+        for function in functions:
+            function.finish()  # type: ignore[attr-defined]
     operands = _operands(program, library)
     results = [[np.asarray(r) for r in function(*operands)] for function in functions]
     equal = all(np.array_equal(a, b) for a, b in zip(*results, strict=True))
     del results
     times = [[_time(function, operands) for function in functions] for _ in range(repeat)]
     plain_time, small_time = (min(column) for column in zip(*times, strict=True))
+    planned = live(small)
     return {
         "peak": peak,
         "budget": budget,
-        "planned": Liveness(small, library).peak,
-        "measured": _measured(functions[1], operands, library),
+        "planned": planned.peak,
+        "measured": _measured(functions[1], operands, library) + planned.always,
         "slower": small_time / plain_time,
         "seconds": seconds,
         "equal": equal,
@@ -66,7 +73,7 @@ def _time(function: Any, operands: list[Any]) -> float:
 
 
 def _measured(function: Any, operands: list[Any], library: str) -> int:
-    """The most bytes of arrays at one time, operands and results included."""
+    """The most bytes of arrays at one time, operands and results included; without the block of native code."""
     given = sum(operand.nbytes for operand in operands)
     gc.collect()
     if library == "torch":

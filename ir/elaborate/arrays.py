@@ -50,7 +50,7 @@ def subscript(frame: Frame, expression: syntax.Subscript) -> Node | None:
                 dots = True
                 items.extend(Range(0, d, 1) for d in type.dims[axis : axis + type.rank - explicit])
             case syntax.Composed(span=span):
-                raise fail("E0504", "composed letters belong to op lines", span)
+                raise fail("E0504", "composed letters belong to index notation", span)
             case syntax.Slice():
                 items.append(_range(frame, item, type.dims[axis]))
             case _:

@@ -8,8 +8,9 @@ from tpc.dsl import syntax
 from tpc.dsl.diagnostics import Label, TpcError, fail
 from tpc.ir.build import cast, items, make, operation, size
 from tpc.ir.dims import DimLike, product
-from tpc.ir.elaborate import derivatives
+from tpc.ir.elaborate import derivatives, systems
 from tpc.ir.elaborate.expression import apply, described, evaluate, evaluate_node, try_dim
+from tpc.ir.elaborate.parts import spread
 from tpc.ir.elaborate.scope import Frame, FunctionValue, Value, suggestion
 from tpc.ir.node import Node
 from tpc.ir.op import Op
@@ -42,6 +43,8 @@ def call(frame: Frame, expression: syntax.Call) -> Value | None:
         value = binding.value
     if isinstance(value, FunctionValue):
         return _apply_function(frame, expression, value)
+    if name == systems.KIND and systems.is_iterative(frame, expression):
+        return systems.system(frame, expression)
     if name in derivatives.KINDS:
         return derivatives.transform(frame, expression, name)
     if name in DTYPES and not DTYPES[name].is_weak:
@@ -60,6 +63,8 @@ def call(frame: Frame, expression: syntax.Call) -> Value | None:
         if dim is not None:
             return size(dim)
     op = _library_op(name, len(expression.arguments))
+    if op is None and name in frame.module.broken:
+        return None  # which is told where it is defined
     if op is None:
         close = suggestion(name, [*frame.module.names(), *frame.module.library()])
         raise fail(
@@ -295,6 +300,7 @@ def bind_arguments(
     frame: Frame, expression: syntax.Call, definition: syntax.Def
 ) -> list[tuple[Node, syntax.Expr]] | None:
     """One value for each parameter, by position, name or default."""
+    expression = spread(frame, expression, definition)
     parameters = [p.name.name for p in definition.parameters]
     name = definition.name.name
     given: dict[str, syntax.Expr] = {}

@@ -43,6 +43,12 @@ def _outside(frame: Frame, stand_ins: Sequence[Node]) -> list[Node]:
     return [back[n] for n in stand_ins]
 
 
+def is_stacked(target: syntax.Target, letter: str | None) -> bool:
+    """Whether a target has an entry for each value of a scan's letter: `y[i] = ...` in `scan i in n`."""
+    first = target.letters[0] if target.letters else None
+    return isinstance(first, syntax.Letter) and first.name == letter
+
+
 def assigned(statements: Sequence[syntax.Statement], stacked: str | None = None) -> dict[str, Span]:
     """The names that a block assigns, in order, without outputs stacked by a scan letter."""
     found: dict[str, Span] = {}
@@ -50,7 +56,7 @@ def assigned(statements: Sequence[syntax.Statement], stacked: str | None = None)
         match statement:
             case syntax.Assign(targets=targets):
                 for target in targets:
-                    if stacked and target.letters and target.letters[0].name == stacked:
+                    if is_stacked(target, stacked):
                         continue
                     found.setdefault(target.name.name, target.span)
             case syntax.Approx(target=target):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from tpc.dsl import syntax
 from tpc.dsl.diagnostics import Label, fail
 from tpc.ir.build import cast, items, make
+from tpc.ir.elaborate import systems
+from tpc.ir.elaborate.parts import parts_of, spread
 from tpc.ir.elaborate.scope import Frame, FunctionValue, Value, placeholder, suggestion
 from tpc.ir.node import Node, Program, topological
 from tpc.ir.types import TensorType
@@ -58,12 +60,15 @@ def transform(frame: Frame, expression: syntax.Call, kind: str) -> Value | None:
     names = [p.name.name for p in function.definition.parameters]
     if not names:
         raise fail("E0302", f"`{function.definition.name.name}` has no parameters", arguments[0].span)
-    chosen = [_parameter(function, names, argument) for argument in arguments[1:]]
+    chosen = [name for argument in arguments[1:] for name in _parameters(function, names, argument)]
     twice = next((a for a, n in zip(arguments[1:], chosen) if chosen.count(n) > 1), None)
     if twice is not None:
         raise fail("E0304", f"`{twice.span.text}` is named twice", twice.span)
     if not chosen and kind != "vmap":
-        chosen = names[:1]
+        whole = function.definition.parameters[0].whole
+        chosen = names[:1] if whole is None else parts_of(function.definition, whole.name)
+    if kind in ONE_PARAMETER and len(chosen) > 1:
+        raise fail("E0302", f"`{kind}` is by one parameter, and this has {len(chosen)} parts", expression.span)
     return FunctionValue(function.definition, kind, tuple(chosen), function, options)
 
 
@@ -100,9 +105,12 @@ def _options(expression: syntax.Call, kind: str) -> tuple[tuple[str, float | int
     return tuple(sorted(found.items()))
 
 
-def _parameter(function: FunctionValue, names: list[str], part: syntax.Expr) -> str:
-    if isinstance(part, syntax.Name) and part.name in names:
-        return part.name
+def _parameters(function: FunctionValue, names: list[str], part: syntax.Expr) -> list[str]:
+    """What a name of a parameter stands for: it, or all of its parts."""
+    if isinstance(part, syntax.Name):
+        found = [part.name] if part.name in names else parts_of(function.definition, part.name)
+        if found:
+            return found
     close = suggestion(part.span.text, names)
     raise fail(
         "E0304",
@@ -122,7 +130,14 @@ def apply_transformed(frame: Frame, expression: syntax.Call, function: FunctionV
     operands = _operands(frame, expression, function.definition, steps)
     if operands is None:
         return None
-    typing = _Typing(frame, expression, function.definition)
+    return apply_operands(frame, expression, steps, operands)
+
+
+def apply_operands(
+    frame: Frame, expression: syntax.Call, steps: Sequence[FunctionValue], operands: list[Operand]
+) -> Value | None:
+    """What steps, from the function outwards, make of operands: arguments and, behind them, directions."""
+    typing = _Typing(frame, expression, steps[0].definition)
     types = typing.results(steps, operands)
     if types is None or typing.program is None:
         return None
@@ -137,7 +152,7 @@ def apply_transformed(frame: Frame, expression: syntax.Call, function: FunctionV
 
 def _warn_of_zeros(frame: Frame, call: syntax.Call, step: FunctionValue, program: Program) -> None:
     """Tell of parameters whose derivative is zero, since all paths from them lead through integers or comparisons."""
-    for name in step.parameters if step.kind not in ("vmap", "fixed_point") else ():
+    for name in step.parameters if step.kind not in ("vmap", "fixed_point", systems.KIND) else ():
         (at,) = (i for i in program.inputs if i["name"] == name)
         reached = {at}
         cuts: dict[str, None] = {}
@@ -166,7 +181,8 @@ def _operands(
     from tpc.ir.elaborate.calls import bind_arguments
     from tpc.ir.elaborate.expression import evaluate_node
 
-    count = sum(len(s.parameters) for s in steps if s.kind in _DIRECTED)
+    call = spread(frame, call, definition)
+    count = sum(_directions(s) for s in steps if s.kind != "vjp")
     cotangents = sum(s.kind == "vjp" for s in steps)
     if cotangents:  # of as many results as there are arguments too many
         more = len(call.arguments) + len(call.keywords) - len(definition.parameters) - count
@@ -179,6 +195,11 @@ def _operands(
     directions = [(evaluate_node(frame, part), part) for part in call.arguments[end:]]
     found = [(node, part) for node, part in directions if node is not None]
     return None if arguments is None or len(found) < count else [*arguments, *found]
+
+
+def _directions(step: FunctionValue) -> int:
+    """How many further arguments a step takes; of a `vjp`, at least."""
+    return len(step.parameters) if step.kind in _DIRECTED else step.kind in ("vjp", systems.KIND)
 
 
 @dataclass
@@ -202,7 +223,7 @@ class _Typing:
         if step.kind == "vmap":
             return self._mapped(inner, step, names, operands)
         at = [operands[names.index(n)] for n in step.parameters]
-        count = len(at) if step.kind in _DIRECTED else 0
+        count = _directions(step)
         if step.kind == "vjp":
             count = self._cotangents(inner, len(operands) - len(names))
         end = len(operands) - count
@@ -218,10 +239,16 @@ class _Typing:
         check_kind(step.kind, self.definition.name.name, by, results, labels)
         if step.kind == "fixed_point":
             self._check_state(step.parameters, types, results, labels)
+        if step.kind == systems.KIND:
+            self._check_system(results, types[0], dict(step.options).get("method"), labels)
+            results = results[:1]
         if count:
             floats = [r for r in results if r.dtype.kind in "fc"]
-            self._check_directions(step.kind, directions, floats if step.kind == "vjp" else types)
+            wanted = floats if step.kind in ("vjp", systems.KIND) else types
+            self._check_directions(step.kind, directions, wanted)
         match step.kind:
+            case systems.KIND:
+                return systems.results(types[0], step.options)
             case "grad" | "vjp" | "hvp" | "fixed_point":
                 return types
             case "value_and_grad":
@@ -249,9 +276,35 @@ class _Typing:
                 help="name the parameters that its results replace, in their order",
             )
 
+    def _check_system(
+        self, results: Sequence[TensorType], x: TensorType, method: object, labels: Sequence[Label]
+    ) -> None:
+        """A product with the matrix, and perhaps one with the preconditioner."""
+        if x.dtype.kind == "c":
+            raise fail(
+                "E0221",
+                f"`solve` by steps needs real entries, not {x.dtype}",
+                *labels,
+                help="without options it solves directly; or solve for the real and imaginary parts",
+            )
+        if method not in (None, "lsqr") and results[0].dims != x.dims:
+            raise fail(
+                "E0203",
+                f"`{method}` needs a square matrix, but A @ v is {results[0]} for {x}",
+                *labels,
+                help="`method=lsqr` finds the least squares solution of any matrix",
+            )
+        if len(results) > 2 or any(r.dims != x.dims for r in results[1:]):
+            raise fail(
+                "E0203",
+                f"`solve` needs a function that gives A @ v, and perhaps P @ v, but this gives "
+                f"{', '.join(map(str, results))} for {x}",
+                *labels,
+            )
+
     def _cotangents(self, inner: Sequence[FunctionValue], given: int) -> int:
         """How many of the directions are those of the outermost step, which is a `vjp`."""
-        fixed = sum(len(s.parameters) if s.kind in _DIRECTED else s.kind == "vjp" for s in inner)
+        fixed = sum(map(_directions, inner))
         return given - fixed
 
     def _mapped(

@@ -268,7 +268,7 @@ def _declared(frame: Frame, target: syntax.Target, node: Node, part: syntax.Expr
 def _assign_indexed(frame: Frame, statement: syntax.Assign, target: syntax.Target) -> None:
     letters = target.letters
     assert letters is not None
-    stacked = bool(letters) and frame.scan_letter == letters[0].name
+    stacked = control.is_stacked(target, frame.scan_letter)
     if stacked:
         letters = letters[1:]
     if stacked and not letters:

@@ -10,7 +10,8 @@ from tpc.dsl.diagnostics import Label, fail
 from tpc.dsl.source import Span
 from tpc.ir import notation
 from tpc.ir.build import index as index_node
-from tpc.ir.dims import DimLike
+from tpc.ir.build import make
+from tpc.ir.dims import DimLike, product
 from tpc.ir.elaborate.expression import evaluate_node, try_dim
 from tpc.ir.elaborate.scope import Frame
 from tpc.ir.extents import finish
@@ -64,8 +65,13 @@ class Abandoned(Exception):
     """Part of an index expression is wrong; its error is already told."""
 
 
-def statement(frame: Frame, letters: Sequence[syntax.Letter], value: syntax.Expr, where: Span) -> Node | None:
-    """`K[i, j] = value` as a node."""
+Axis = syntax.Letter | syntax.Composed
+
+
+def statement(frame: Frame, axes: Sequence[Axis], value: syntax.Expr, where: Span) -> Node | None:
+    """`K[i, j] = value` as a node; `K[(i p), j] = value` is the array with an axis for each letter, reshaped."""
+    groups = [_letters(axis) for axis in axes]
+    letters = [letter for group in groups for letter in group]
     names: list[str] = []
     for letter in letters:
         if letter.name in names:
@@ -88,7 +94,17 @@ def statement(frame: Frame, letters: Sequence[syntax.Letter], value: syntax.Expr
     except Abandoned:
         return None
     frame.where.extend(constraints)
-    return index_node(formula, scope.operands)
+    node = index_node(formula, scope.operands)
+    if all(len(group) == 1 for group in groups):
+        return node
+    dims = tuple(product(formula.extent[letter.name] for letter in group) for group in groups)
+    return make("reshape", (node,), dims=dims)
+
+
+def _letters(axis: Axis) -> list[syntax.Letter]:
+    if isinstance(axis, syntax.Letter):
+        return [axis]
+    return [syntax.Letter(name.span, name.name, None) for name in axis.letters]
 
 
 def _read(

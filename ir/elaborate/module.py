@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from itertools import zip_longest
 from typing import Protocol
 
 from tpc.dsl import syntax
@@ -18,11 +19,14 @@ from tpc.ir.dims import DimLike, named, substitute
 from tpc.ir.elaborate.expression import evaluate_node, fits
 from tpc.ir.elaborate.function import assigned_in_text, build
 from tpc.ir.elaborate.match import abstract, equalities, match_arguments
+from tpc.ir.elaborate.parts import expanded, function_of
 from tpc.ir.elaborate.scope import Frame, FunctionValue, Value
 from tpc.ir.elaborate.types import facts_of, holds, size_names, type_of
+from tpc.ir.library import functions
 from tpc.ir.node import Constraint, Fact, Node, Program
 from tpc.ir.notes import Notes
 from tpc.ir.ops.structure import CONSTANT, ConstantData
+from tpc.ir.structures import standard
 from tpc.ir.types import DTYPES, DType, TensorType
 
 
@@ -62,7 +66,8 @@ def library_names() -> tuple[str, ...]:
     from tpc.ir.elaborate.derivatives import KINDS
     from tpc.ir.ops import OPS
 
-    return (*(n for n, op in OPS.items() if op.group != "structure"), *KINDS, "rows", "cols", "size", "len")
+    ops = (n for n, op in OPS.items() if op.group != "structure")
+    return (*ops, *KINDS, *standard(), *functions(), "rows", "cols", "size", "len")
 
 
 class ModuleScope:
@@ -72,6 +77,7 @@ class ModuleScope:
         self.files = files
         self.diagnostics = Diagnostics()
         self.definitions: dict[str, syntax.Def] = {}
+        self.budgets: dict[str, syntax.String] = {}  # bytes that functions may hold, as they are written
         self.constants: dict[str, syntax.Const] = {}
         self.order: list[str] = []
         self.notes = Notes()
@@ -81,6 +87,7 @@ class ModuleScope:
         self._instances: dict[tuple[object, ...], Program | None] = {}
         self._instance_names: dict[str, int] = {}
         self._building: list[syntax.Def] = []
+        self.structured: dict[Program, str] = {}  # what structures are functions of their parts, by name
         self._told: set[tuple[str, str, int]] = set()
         self._loaded: set[str] = set()
         self.called: set[str] = set()
@@ -92,20 +99,44 @@ class ModuleScope:
         """Parse a source and the sources it uses, and enter their functions and constants."""
         self._loaded.add(source.name)
         module = parse(source, self.diagnostics)
-        for item in module.items:
+        for item, following in zip_longest(module.items, module.items[1:]):
             match item:
+                case syntax.Budget():
+                    self._enter_budget(item, following)
                 case syntax.Use(path=path):
                     self._use(source, path, (*chain, source.name))
                 case syntax.Const(name=name):
                     if self._enter(name):
                         self.constants[name.name] = item
                 case syntax.Def(name=name):
-                    if self._enter(name):
-                        self.definitions[name.name] = item
-                        if not chain:
-                            self.order.append(name.name)
+                    if self._enter_function(item) and not chain:
+                        self.order.append(name.name)
+                case syntax.Structure():
+                    self._enter_function(item)
                 case syntax.Broken(span=span):
                     self.broken.update(assigned_in_text(span.text))
+
+    def _enter_budget(self, item: syntax.Budget, following: syntax.Item | None) -> None:
+        if item.name.name != "memory":
+            help = 'what may stand above a function is what it may hold, as in `@memory("512MB")`'
+            self.diagnostics.add("E0101", f"`@{item.name.name}` has no meaning", item.span, help=help)
+        elif isinstance(following, syntax.Def):
+            self.budgets[following.name.name] = item.amount
+        elif not isinstance(following, syntax.Broken):
+            help = "write it on the line above a `def`"
+            self.diagnostics.add("E0101", "`@memory` stands above no function", item.span, help=help)
+
+    def _enter_function(self, item: syntax.Def | syntax.Structure) -> bool:
+        name = item.name
+        if not self._enter(name):
+            return False
+        try:
+            self.definitions[name.name] = expanded(item if isinstance(item, syntax.Def) else function_of(item))
+        except TpcError as error:
+            self.diagnostics.items.extend(error.diagnostics)
+            self.broken.add(name.name)
+            return False
+        return True
 
     def _use(self, source: Source, path: syntax.String, chain: tuple[str, ...]) -> None:
         try:
@@ -161,6 +192,10 @@ class ModuleScope:
             return True, FunctionValue(self.definitions[name])
         if name in self.constants:
             return True, self.constant(name)
+        if name not in self.broken and name in standard():
+            return True, FunctionValue(standard()[name])
+        if name not in self.broken and name in functions():
+            return True, FunctionValue(functions()[name])
         return name in self.broken, None
 
     def constant(self, name: str) -> Node | None:
@@ -281,6 +316,9 @@ class ModuleScope:
             finally:
                 self._building.pop()
             self._tell(diagnostics.items)
+            made = self._instances[key]
+            if definition.of_parts and made is not None:
+                self.structured[made] = definition.name.name
         return self._instances[key]
 
     def _tell(self, items: Iterable[Diagnostic]) -> None:
@@ -408,7 +446,7 @@ def check(source: Source, files: Files | None = None) -> Checked:
                 definition.name.span,
                 help="give the parameters types, so that it can be checked and run by itself",
             )
-    if not module.order and not module.diagnostics.errors:
+    if not module.definitions and not module.diagnostics.errors:
         module.diagnostics.add(
             "E0315",
             "there is no function here",

@@ -13,6 +13,7 @@ from tpc.dsl.diagnostics import Diagnostics, Label
 from tpc.dsl.source import Span
 from tpc.ir.build import input_node
 from tpc.ir.dims import DimLike
+from tpc.ir.elaborate.parts import structure_of
 from tpc.ir.node import Constraint, Fact, Node
 from tpc.ir.ops.structure import LITERAL, SIZE
 
@@ -28,7 +29,7 @@ class FunctionValue:
     kind: str = ""
     parameters: tuple[str, ...] = ()
     of: FunctionValue | None = None
-    options: tuple[tuple[str, float | int], ...] = ()
+    options: tuple[tuple[str, float | int | str], ...] = ()
 
 
 Value = Node | FunctionValue | list["Value"]
@@ -95,6 +96,9 @@ class Frame:
             return [captured for item in value if (captured := self.capture(item)) is not None]
         if not isinstance(value, Node) or value.op in (LITERAL, SIZE):
             return value
+        if structure_of(self.module, value):  # its parts go inside, and not the matrix
+            parts = [inner for part in value.args if isinstance(inner := self.capture(part), Node)]
+            return Node(value.op, parts, value.attributes, value.type)
         if value not in self.captured:
             self.captured[value] = placeholder(value)
         return self.captured[value]

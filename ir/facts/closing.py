@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from tpc.ir.dims import DimLike
-from tpc.ir.facts.lines import Known, Place, Statement, statements
+from tpc.ir.facts.lines import Known, Line, Place, lines
 from tpc.ir.facts.vocabulary import IMPLICATIONS, covers, fits, is_empty
 from tpc.ir.node import Fact
 from tpc.ir.types import TensorType
@@ -58,17 +58,18 @@ class Growing:
         while self._names:
             touched, self._names = self._names, set()
             present = {fact.name for fact in self.facts}
-            for statement in _touched(frozenset(touched)):
-                if all(premise.fact in present for premise in statement.premises):
+            for line in _touched(frozenset(touched)):
+                if line.asked <= present:
+                    statement = line.statement
                     place = Place({"A": Known(self.type, frozenset(self.facts))}, nonnegative=self.nonnegative)
                     for fact, used in list(statement.conclusions(place)):
                         self.add(fact, Reason(statement.text, tuple((None, f) for _, f in used)))
 
 
 @cache
-def _touched(names: frozenset[str]) -> tuple[Statement, ...]:
+def _touched(names: frozenset[str]) -> tuple[Line, ...]:
     """The implications that ask for a fact of one of these names."""
-    return tuple(s for s in statements(IMPLICATIONS) if any(premise.fact in names for premise in s.premises))
+    return tuple(line for line in lines(IMPLICATIONS) if line.asked & names)
 
 
 def closure(type: TensorType, facts: Iterable[Fact], nonnegative: tuple[DimLike, ...] = ()) -> frozenset[Fact]:

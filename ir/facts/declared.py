@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tpc.ir.dims import DimLike, dim_text, names_of
 from tpc.ir.facts.closing import Growing, Reason
-from tpc.ir.facts.lines import Known, Place, is_square, raised, statements
+from tpc.ir.facts.lines import Known, Place, is_square, lines, raised
 from tpc.ir.facts.vocabulary import CONTRADICTIONS, FACTS, OF_USE
 from tpc.ir.node import Fact
 from tpc.ir.types import TensorType
@@ -44,8 +44,9 @@ def check_declared(type: TensorType, facts: Sequence[Fact]) -> list[Problem]:
     value, back = raised(Known(type, frozenset(growing.facts)), sizes, 2)
     place = Place({"A": value})
     reported: set[frozenset[int]] = set()
-    for statement in statements(CONTRADICTIONS):
-        for _, found in statement.conclusions(place):
+    present = {fact.name for fact in value.facts}
+    for line in lines(CONTRADICTIONS):
+        for _, found in line.statement.conclusions(place) if line.asked <= present else ():
             used = [back[fact] for _, fact in found]
             numbers = frozenset().union(*(_declared(growing, facts, f) for f in used))
             if numbers not in reported:

@@ -9,7 +9,7 @@ from typing import Any
 from tpc.ir.dims import DimLike
 from tpc.ir.facts.blocks import joined, of_blocks
 from tpc.ir.facts.closing import Reason
-from tpc.ir.facts.lines import Known, Place, Statement, statements
+from tpc.ir.facts.lines import Known, Line, Place, lines
 from tpc.ir.facts.vocabulary import OF_USE
 from tpc.ir.node import Fact
 from tpc.ir.op import Op
@@ -140,15 +140,15 @@ def conflicts(
 
 
 @cache
-def _lines(text: str, about: str) -> tuple[Statement, ...]:
+def _lines(text: str, about: str) -> tuple[Line, ...]:
     """The lines that conclude something of a result by its name, of `operands`, or `never`."""
 
-    def subject(statement: Statement) -> str:
-        if statement.fact == "never":
+    def subject(line: Line) -> str:
+        if line.fact == "never":
             return "never"
-        return statement.about if statement.about.startswith("this") else "operands"
+        return line.about if line.about.startswith("this") else "operands"
 
-    return tuple(s for s in statements(text) if subject(s) == about) if text else ()
+    return tuple(line for line in lines(text) if subject(line) == about)
 
 
 Found = tuple[tuple[int | None, Fact, Reason], ...]
@@ -194,7 +194,11 @@ def _cached(
         named = dict(zip(op.tensors, positions))
         values = {name: known for name, p in named.items() if (known := operands[p]) is not None}
         place = Place({**values, this: result}, dict(attributes), nonnegative)
-        for statement in _lines(op.facts, about):
+        present = {fact.name for known in place.values.values() for fact in known.facts}
+        for line in _lines(op.facts, about):
+            if not line.asked <= present:
+                continue
+            statement = line.statement
             for fact, used in statement.conclusions(place):
                 reason = Reason(statement.text, tuple((named.get(name), f) for name, f in used))
                 found.setdefault((named.get(statement.about), fact), reason)

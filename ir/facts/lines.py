@@ -20,9 +20,10 @@ hold. Conditions are
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 from tpc.dsl import syntax
@@ -114,6 +115,44 @@ class Statement:
                 values = [number(place, bound) for number in numbers]
                 if all(v is not None for v in values):
                     yield Fact(self.fact, tuple(v for v in values if v is not None)), used
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A line that is read when its statement is asked for: most lines are about facts that nothing has.
+
+    Attributes
+    ----------
+    asked
+        The facts of its premises, by name.
+    fact, about
+        Those of the statement.
+    """
+
+    text: str
+    asked: frozenset[str]
+    fact: str
+    about: str
+
+    @cached_property
+    def statement(self) -> Statement:
+        """What it says; raises `TpcError` if it cannot be read."""
+        (statement,) = statements(self.text)
+        return statement
+
+
+_CONCLUSION = re.compile(r"\|-\s*(\w+)(?:\((\w+))?")
+
+
+@cache
+def lines(text: str) -> tuple[Line, ...]:
+    """Lines of facts, not yet read."""
+    found = []
+    for line in re.split("[\n;]", text):
+        if conclusion := _CONCLUSION.search(line):
+            asked = frozenset(re.findall(r"(\w+)\(", line[: conclusion.start()]))
+            found.append(Line(line.strip(), asked, conclusion[1], conclusion[2] or ""))
+    return tuple(found)
 
 
 @cache

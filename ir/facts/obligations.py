@@ -11,7 +11,7 @@ from tpc.ir.facts.analysis import Analysis, analyse, promises_of
 from tpc.ir.facts.closing import closure
 from tpc.ir.facts.derivation import Derivation, about, expression
 from tpc.ir.facts.inference import conflicts
-from tpc.ir.facts.lines import Known, Place, raised, statements
+from tpc.ir.facts.lines import Known, Place, lines, raised
 from tpc.ir.facts.vocabulary import CONTRADICTIONS, covers, fits
 from tpc.ir.node import Constraint, Fact, Node, Program
 from tpc.ir.ops.structure import CALL, INPUT
@@ -187,7 +187,7 @@ def _contradicted(analysis: Analysis, node: Node, operand: Node, fact: Fact, cal
     known = analysis[operand]
     both = closure(operand.tensor, known | {fact}, analysis.nonnegative)
     present = {f.name for f in both}
-    possible = [s for s in statements(CONTRADICTIONS) if all(premise.fact in present for premise in s.premises)]
+    possible = [line.statement for line in lines(CONTRADICTIONS) if line.asked <= present]
     nonnegative = [_plus_one(dim) for dim in analysis.nonnegative] if possible else []
     for statement in possible:
         place = Place({"A": _above_zero(operand.tensor, both)}, nonnegative=nonnegative)

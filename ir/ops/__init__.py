@@ -16,11 +16,16 @@ from tpc.ir.ops.matrix_functions import MATRIX_FUNCTIONS
 from tpc.ir.ops.ordering import ORDERING
 from tpc.ir.ops.products import PRODUCTS
 from tpc.ir.ops.promises import PROMISES
+from tpc.ir.ops.quantized import QUANTIZED
 from tpc.ir.ops.random import RANDOM
 from tpc.ir.ops.recurrences import RECURRENCES
 from tpc.ir.ops.reductions import REDUCTIONS
 from tpc.ir.ops.shapes import SHAPES
+from tpc.ir.ops.sparse import SPARSE
+from tpc.ir.ops.sparsifiers import SPARSIFIERS
 from tpc.ir.ops.structure import STRUCTURE
+from tpc.ir.ops.structured import STRUCTURED
+from tpc.ir.ops.structured_kernels import STRUCTURED_KERNELS
 
 OPS: dict[str, Op] = {
     op.name: op
@@ -37,11 +42,16 @@ OPS: dict[str, Op] = {
         *LINALG,
         *FACTORIZATIONS,
         *KERNELS,
+        *STRUCTURED,
+        *STRUCTURED_KERNELS,
+        *SPARSE,
         *MATRIX_FUNCTIONS,
         *FOURIER,
         *LAYERS,
         *ORDERING,
+        *SPARSIFIERS,
         *RANDOM,
+        *QUANTIZED,
         *PROMISES,
     )
 }

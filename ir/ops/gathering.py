@@ -5,10 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from tpc.ir.dims import dim_text
-from tpc.ir.formula import Formula
+from tpc.ir.formula import Apply, Formula, LetterValue, SizeValue
 from tpc.ir.op import Attributes, Misfit, Op
 from tpc.ir.ops.entries import entries_of
-from tpc.ir.ops.indexing import access, checked_axis, checked_rank, letters_of, over, typed_by
+from tpc.ir.ops.indexing import (
+    ZERO,
+    access,
+    checked_axis,
+    checked_dims,
+    checked_rank,
+    letters_of,
+    option_misfit,
+    over,
+    plus,
+    typed_by,
+)
 from tpc.ir.types import TensorType
 
 
@@ -36,6 +47,18 @@ def _take_along(operands: list[TensorType], attributes: Attributes) -> Formula:
     letters = letters_of(index)
     places = [access(1, letters) if n == axis else letter for n, letter in enumerate(letters)]
     return over(letters, index.dims, access(0, places))
+
+
+def _from_diagonals(operands: list[TensorType], attributes: Attributes) -> Formula:
+    (d,) = operands
+    if d.rank != 2:
+        raise Misfit("E0204", "`from_diagonals` takes the diagonals as the rows of a matrix", [(0, f"this is {d}")])
+    below = attributes["below"]
+    if not isinstance(below, int) or below < 0:
+        raise option_misfit("from_diagonals", "below", below, "an integer, 0 or more")
+    (columns,) = checked_dims("from_diagonals", (attributes["n"],))
+    place = plus(Apply("sub", (LetterValue("j"), LetterValue("i"))), SizeValue(below))
+    return over("ij", [d.dims[1], columns], access(0, [place, "i"], ZERO))
 
 
 def _others(operands: list[TensorType], number: int) -> str:
@@ -84,6 +107,18 @@ GATHERING: list[Op] = [
         formula_by=_take_along,
         typing=typed_by(_take_along),
         facts=entries_of("x"),
+    ),
+    _op(
+        "from_diagonals",
+        "from_diagonals(D[o, i], below, n)",
+        "the matrix of n columns that has D[o, i] in row i and column i + o - below, and zeros elsewhere",
+        kinds="ifc",
+        formula_by=_from_diagonals,
+        typing=typed_by(_from_diagonals),
+        facts="""
+            |- banded(this, below, rows(D) - 1 - below) where rows(D) > below
+            nonnegative(D) |- nonnegative(this)
+        """,
     ),
     _op(
         "scatter_add",

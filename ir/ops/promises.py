@@ -11,6 +11,10 @@ from tpc.ir.types import TensorType
 REASONS = {
     None: "a required condition does not hold",
     "converged": "a fixed point was not reached in the given number of passes",
+    "solved": "a linear system was not solved to its tolerance in the given number of steps",
+    "measured": "the right side of a linear system is too small or too large for its length to be known; scale it",
+    "definite": "conjugate gradients need a matrix (and preconditioner) that is symmetric positive definite",
+    "nonsingular": "a matrix that a system is solved with is singular",
     "distinct": "the derivative needs eigenvalues (or singular values) that are distinct, and some are equal",
     "full_rank": "the derivative needs a matrix of full rank, since elsewhere the rank changes",
 }

@@ -29,6 +29,14 @@ def _literally(np: Any, operands: list[Any], attributes: Attributes) -> Any:
     return np.stack([np.asarray(state) for state in states])
 
 
+def _by_matrix(np: Any, operands: list[Any], attributes: Attributes) -> Any:
+    a, b, x = operands
+    states = [x]
+    for term in b:
+        states.append((a * states[-1]).sum(-1) + term)
+    return np.stack([np.asarray(state) for state in states])
+
+
 def _attention(np: Any, operands: list[Any], attributes: Attributes) -> Any:
     q, k, v, a, state = operands
     read = [v[:0]]
@@ -86,5 +94,17 @@ RECURRENCES: list[Op] = [
         exact=_over_field(_literally),
         flops="2 * entries_b",
         facts="nonnegative(a), nonnegative(b), nonnegative(x) |- nonnegative(this)",
+    ),
+    Op(
+        name="matrix_scan",
+        line="matrix_scan(A[i, i], b[t, i], x[i])[t + 1, i]",
+        about="x and all that follow by x = A @ x + b[t], along a new first axis",
+        group="recurrences",
+        dtype="float",
+        kinds="ifc",
+        reference=_by_matrix,
+        exact=_over_field(_by_matrix),
+        flops="2 * i * entries_b",
+        facts="nonnegative(A), nonnegative(b), nonnegative(x) |- nonnegative(this)",
     ),
 ]

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from tpc.ir.build import cast, items, literal, make, operation
 from tpc.ir.dims import DimLike
 from tpc.ir.node import Node
+from tpc.passes.choose import operators
 from tpc.passes.choose.applied import Application, Apply, applications
 from tpc.passes.choose.value import Build, Built, Factors, Part, Value, Way, Whole
 from tpc.passes.egraph.terms import Applied, Contract, Sum
@@ -123,6 +124,7 @@ def solve_ways(menu: Menu, value: Part, inverse: Sequence[int], other: tuple[Val
 
 def _solves(menu: Menu, number: int, application: Application, right: Value) -> Iterator[Way]:
     turned = application.turned
+    yield from operators.solve_ways(menu, application, number, right)
 
     def way(need: Value, apply: Apply) -> Way:
         return menu.way((need, right), application.build(apply))
@@ -212,6 +214,8 @@ def inverse_ways(menu: Menu, number: int, term: Applied) -> Iterator[Way]:
         elif graph.knows(matrix, "spd"):
             yield way(Factors("cholesky", matrix), lambda built: Built(make("cho_inv", (built[0].node,))))
         return
+    if name == "logdet":
+        yield from operators.logdet_ways(menu, matrix, term)
     if graph.knows(matrix, "spd"):
 
         def from_cholesky(built: Sequence[Built]) -> Built:

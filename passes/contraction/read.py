@@ -95,6 +95,18 @@ class _Reading:
                 return self.factor(body, inner_bound)
             case Access(pad=None):
                 return self.access(scalar, bound)
+            case Apply(
+                function="select",
+                arguments=(
+                    Apply(function="eq", arguments=(LetterValue(name=one), LetterValue(name=other))),
+                    inner,
+                    Literal(value=0),
+                ),
+            ):  # nothing off the diagonal: the letters are one
+                axis, same = (self.letter(one, bound),), (self.letter(other, bound),)
+                if self.wiring.size(axis) != self.wiring.size(same):
+                    return False
+                return self.wiring.join((axis,), (same,)) and self.factor(inner, bound)
         return False
 
     def access(self, access: Access, bound: dict[str, int]) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 LIBRARIES = ("numpy", "scipy", "torch")
@@ -67,10 +68,13 @@ def cores() -> int:
 
 
 def _version(name: str) -> str | None:
+    """The version of a library, without reading all that it says of itself."""
     try:
-        return version(name)
+        told = distribution(name).read_text("METADATA") or ""
     except PackageNotFoundError:
         return None
+    found = re.search(r"^Version: *(\S+)", told, re.MULTILINE)
+    return found[1] if found else None
 
 
 def _processor() -> dict[str, str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tpc.dsl.collection import no_collection
 from tpc.dsl.format import format_expression
 from tpc.dsl.parser import parse_expression
 from tpc.ir.node import Node
@@ -90,6 +91,7 @@ class Derivation:
         return found
 
 
+@no_collection()
 def derive(
     found: Optimised, names: Mapping[Node, str] | None = None, at: Mapping[str, int] | None = None
 ) -> Derivation:

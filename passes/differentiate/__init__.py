@@ -3,7 +3,8 @@
 scalars     derivatives of functions of scalars, one line each
 formulas    adjoints of what index notation says
 positions   index positions, and letters put in the places of others
-rules       adjoints of ops that take options
+rules       adjoints of ops that take options, by subject
+arrays      arrays in the shape of others
 linalg.tp   adjoints of factorizations, solves and matrix functions, in the language
 matrices    which of these lines holds for a node
 spectral    matrix functions that are written by eigenvectors
@@ -12,6 +13,9 @@ loops       adjoints of scans, loops and branches
 implicit    fixed points and their derivatives
 krylov      linear systems known by products, with steps in krylov.tp
 forward     tangents, from the operands to the results; the collapsed Laplacian
+taylor      jets: derivatives of all orders along a line
+sparsity    Jacobians that are zero but for a few diagonals
+prepare     programs in the form that is best differentiated
 transform   `grad`, `jacobian`, `hessian`, `hvp`, `jvp`, `vjp`, `vmap`, `laplacian`
 """
 

@@ -12,17 +12,19 @@ from tpc.ir.build import input_node, items, make
 from tpc.ir.node import Node, Program, topological
 from tpc.ir.ops.structure import DERIVATIVE, IF, ITEM, LITERAL, REPEAT, SCAN, SIZE
 from tpc.ir.rewrite import rebuilt, replace
+from tpc.passes.differentiate.arrays import fitted, zeros
 from tpc.passes.differentiate.loops import Fresh, declared
 from tpc.passes.differentiate.reverse import adjoints, carries, is_differentiable, node_adjoints
-from tpc.passes.differentiate.rules import fitted, zeros
 from tpc.passes.differentiate.structure import symmetric_values
 
 _NUMBERS = (LITERAL, SIZE)
 # Linear in the first operand, and in no other: they do with a tangent what they do with a value.
-_LINEAR = frozenset(
+LINEAR = frozenset(
     ["subscript", "reshape", "squeeze", "unsqueeze", "vec", "unvec", "broadcast_to", "transpose", "permute", "flip"]
     + ["tril", "triu", "sum", "mean", "neg", "cast", "cumsum", "take"]
 )
+# Linear in all operands together.
+JOINT = frozenset(["concat", "stack", "fft", "ifft", "fft2", "ifft2", "rfft", "irfft", "re", "im", "conj", "adjoint"])
 
 
 def tangents(
@@ -63,9 +65,10 @@ def node_tangents(node: Node, moving: Mapping[Node, Node], symmetric: Collection
     if node.op in (SCAN, REPEAT):
         return _loop(node, moving, symmetric)
     if node.op is DERIVATIVE:
+        from tpc.passes import solvers
         from tpc.passes.differentiate import implicit
 
-        return implicit.tangents(node, moving)
+        return solvers.tangents(node, moving) if solvers.is_system(node) else implicit.tangents(node, moving)
     if node.op is IF:
         return _branch(node, moving, symmetric)
     return Apart(node, moving, symmetric).tangents()
@@ -87,9 +90,11 @@ class Apart:
 
     def tangent(self, number: int) -> Node | None:
         """How a result changes as the operands go their ways."""
-        if self.node.op.name in _LINEAR:
+        if self.node.op.name in LINEAR:
             node = self.node
             return rebuilt(node.op, [self.ways[node.args[0]], *node.args[1:]], node.attributes, node.type)
+        if self.node.op.name in JOINT:
+            return on_all(self.node, [self.ways.get(a) for a in self.node.args])
         values = items(self.node)
         bars = [input_node(f"bar {k}", v.tensor) if is_differentiable(v.type) else None for k, v in enumerate(values)]
         bar = bars[number]
@@ -111,6 +116,14 @@ class Apart:
         """Nodes that follow from its own operands and their ways, from the true ones."""
         found = iter(replace([n for n in nodes if n is not None], self.source))
         return [None if n is None else next(found) for n in nodes]
+
+
+def on_all(node: Node, parts: Sequence[Node | None]) -> Node | None:
+    """The op of a node on other operands of the same types, where None is zero; None if all are."""
+    if all(p is None for p in parts):
+        return None
+    args = [zeros(a.tensor) if p is None else p for p, a in zip(parts, node.args, strict=True)]
+    return rebuilt(node.op, args, node.attributes, node.type)
 
 
 def laplacian(

@@ -19,9 +19,9 @@ from tpc.ir.ops.structure import DERIVATIVE, REPEAT
 from tpc.ir.rewrite import replace
 from tpc.ir.types import F64, TensorType
 from tpc.passes.differentiate import forward, krylov
+from tpc.passes.differentiate.arrays import fitted, zeros
 from tpc.passes.differentiate.loops import Fresh, declared
 from tpc.passes.differentiate.reverse import adjoints
-from tpc.passes.differentiate.rules import fitted, zeros
 
 KIND = "fixed_point"
 STEPS = 1000  # passes where the program does not say how many

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tpc.ir.build import input_node, items, literal, make
 from tpc.ir.dims import DimLike
@@ -11,10 +12,11 @@ from tpc.ir.node import Node, Program, topological
 from tpc.ir.ops.structure import REPEAT, SCAN, SUBSCRIPT, At, Range
 from tpc.ir.rewrite import replace
 from tpc.ir.types import INT, TensorType
-from tpc.passes.differentiate import library
+from tpc.passes.differentiate.arrays import part, zeros
 from tpc.passes.differentiate.loops import Fresh, declared
-from tpc.passes.differentiate.rules import part, zeros
+from tpc.passes.library import Library
 
+KRYLOV = Library(Path(__file__).with_name("krylov.tp"))
 BASIS = 30  # vectors of GMRES before it starts again
 
 
@@ -88,13 +90,13 @@ class System:
         basis = fresh("V", TensorType(dtype, (BASIS + 1, n)))
         said = fresh("H", TensorType(dtype, (BASIS + 1, BASIS)))
         row = make(SUBSCRIPT, (basis, counter), items=(At(None), Range(0, n, 1)))
-        step = library.called("krylov", "gmres_step", [basis, said, self.times(row), counter])
+        step = KRYLOV.called("gmres_step", [basis, said, self.times(row), counter])
         inputs = (counter, basis, said, *self.program.inputs)
         body = declared(Program("arnoldi", inputs, step, facts=self.program.facts))
         empty = zeros(said.tensor)
-        (first,) = library.called("krylov", "gmres_start", [r, empty])
+        (first,) = KRYLOV.called("gmres_start", [r, empty])
         whole = items(make(SCAN, (first, empty, *self.program.inputs), body=body, state=2, extent=BASIS))
-        (better,) = library.called("krylov", "gmres_end", [x, *whole, r])
+        (better,) = KRYLOV.called("gmres_end", [x, *whole, r])
         return better
 
 

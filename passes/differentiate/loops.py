@@ -8,17 +8,17 @@ A loop is run again with the state of every pass collected, and then backwards o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from tpc.dsl.diagnostics import fail
-from tpc.ir.build import input_node, items, make, size
+from tpc.ir.build import input_node, items, literal_value, make, size
 from tpc.ir.dims import DimLike
 from tpc.ir.node import Node, Program, topological
 from tpc.ir.ops.structure import IF, REPEAT, SCAN, SUBSCRIPT, At, Range
 from tpc.ir.rewrite import replace
 from tpc.ir.types import INT, TensorType
-from tpc.passes.differentiate.rules import fitted, zeros
+from tpc.passes.differentiate.arrays import fitted, zeros
 from tpc.passes.differentiate.structure import symmetric_values
 
 Inner = Callable[[Sequence[Node], Sequence["Node | None"], Sequence[Node], Collection[Node]], "list[Node | None]"]
@@ -180,28 +180,38 @@ class _Scan:
         for k, array in zip(stacked, given, strict=True):
             cotangents[k] = _row(array, here)
         found = self.inner(outputs, cotangents, wanted, known)
+        # an adjoint that every pass hands on as it is, such as that of a sum, is carried by none
+        still = [n for n, bar in enumerate(carried) if found[n] is bar]
+        left = [n for n in range(len(carried)) if n not in still]
+        found = _with_numbers(found, {carried[n]: _of(self.bars[moving[n]]) for n in still})
         middle = len(moving) + len(totals)
         shares = [_Share.of(f) for f in found[len(moving) : middle]]
-        back = [_or_zeros(f, s.tensor) for f, s in zip(found[: len(moving)], carried, strict=True)]
+        back = [_or_zeros(found[n], carried[n].tensor) for n in left]
         added = [(n, s.rest) for n, s in enumerate(shares) if s.rest is not None]
         sums = [make("add", (totals[n], fitted(rest, totals[n].tensor))) for n, rest in added]
         factors = [factor for s in shares for pair in s.outers for factor in pair]
         parts = [_or_zeros(f, w.tensor) for f, w in zip(found[middle:], wanted[middle:], strict=True)]
         backward = Program(
             f"{body.name}_adjoint",
-            (turn, *carried, *(totals[n] for n, _ in added), *whole, *given, *fixed),
+            (
+                *(turn, *(carried[n] for n in left), *(totals[n] for n, _ in added), *whole, *given, *fixed),
+                *(carried[n] for n in still),
+            ),
             (*back, *sums, *parts, *factors),
             facts=[(n, f) for n, (_, f) in zip(said, body.facts, strict=True)],
         )
-        start = [*(_of(self.bars[k]) for k in moving), *(zeros(totals[n].tensor) for n, _ in added)]
+        start = [*(_of(self.bars[moving[n]]) for n in left), *(zeros(totals[n].tensor) for n, _ in added)]
         rest = [*collected, *(_of(self.bars[k]) for k in stacked), *operands]
+        rest += [_of(self.bars[moving[n]]) for n in still]
         result: list[Node | None] = [None] * len(node.args)
+        for n in still:
+            result[moving[n]] = self.bars[moving[n]]
         if not backward.outputs:
             return result
         loop = make(SCAN, (*start, *rest), body=declared(backward), state=len(start), extent=self.extent)
         values = iter(items(loop))
-        for k in moving:
-            result[k] = next(values)
+        for n in left:
+            result[moving[n]] = next(values)
         summed = {n: next(values) for n, _ in added}
         for k, (_, is_backwards) in rows.items():
             value = next(values)
@@ -286,6 +296,13 @@ def _changed(node: Node, left: Node, right: Node) -> tuple[Node, Node]:
 def _further(row: Node) -> list[tuple[object, DimLike]]:
     """What is taken of the axes behind the first, with their sizes."""
     return list(zip(row["items"][1:], row.args[0].tensor.dims[1:], strict=True))
+
+
+def _with_numbers(nodes: Sequence[Node | None], given: Mapping[Node, Node]) -> list[Node | None]:
+    """Nodes with those of the given values that are numbers in the places of these."""
+    numbers = {n: v for n, v in given.items() if literal_value(v.args[0] if v.op.name == "cast" else v) is not None}
+    found = iter(replace([n for n in nodes if n is not None], numbers))
+    return [None if n is None else next(found) for n in nodes]
 
 
 def _or_zeros(bar: Node | None, type: TensorType) -> Node:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from tpc.ir.build import items, literal, make
 from tpc.ir.dims import is_nonnegative
 from tpc.ir.node import Node
 from tpc.ir.types import F64, TensorType
-from tpc.passes.differentiate import library
+from tpc.passes.differentiate.arrays import part, zeros
 from tpc.passes.differentiate.formulas import no_derivative
-from tpc.passes.differentiate.rules import part, zeros
+from tpc.passes.library import Library
 
+_ADJOINTS = Library(Path(__file__).with_name("linalg.tp"))
 _MATRIX_FUNCTIONS = ("expm", "logm", "sqrtm")
 _SAME_FOR_COMPLEX = ("inv", "solve", "solve_vector", "det", "logdet")
 
@@ -32,14 +34,14 @@ def adjoint(
     """
     name, args = _form(node, bars, symmetric), list(node.args)
     if name.removesuffix("_symmetric") == "matpow":
-        base = library.applied(name, [*args, node, whole[0]])[0] if name != "matpow" else _corner(node, whole[0])
-        power = library.applied("matpow_power", [args[0], node, whole[0]])[0] if args[1] in active else None
+        base = applied(name, [*args, node, whole[0]])[0] if name != "matpow" else _corner(node, whole[0])
+        power = applied("matpow_power", [args[0], node, whole[0]])[0] if args[1] in active else None
         return [base, power]
     if name in _MATRIX_FUNCTIONS:
         return [_corner(node, whole[0])]
     if name == "qr" and not is_nonnegative(args[0].tensor.dims[-2] - args[0].tensor.dims[-1]):
         raise no_derivative("qr of a wide matrix", "its columns are not independent")
-    if not library.has(name):
+    if not _has(name):
         raise no_derivative(node.op.name, "it has none in the language yet")
     values = [*args, *items(node)]
     if any(v.tensor.dtype.kind == "c" for v in values):
@@ -47,7 +49,16 @@ def adjoint(
             raise no_derivative(f"{name} of complex matrices", "only that of real ones is there yet")
         values = [make("conj", (v,)) for v in values]
     more = [literal(_nearly_equal(args[0].tensor))] if node.op.name in ("eigh", "svd") else []
-    return library.applied(name, [*values, *whole, *more])
+    return applied(name, [*values, *whole, *more])
+
+
+def applied(name: str, arguments: Sequence[Node]) -> list[Node]:
+    """The results of the adjoint of an op for arguments."""
+    return _ADJOINTS.called(f"{name}_adjoint", arguments)
+
+
+def _has(name: str) -> bool:
+    return f"{name}_adjoint" in _ADJOINTS
 
 
 def _form(node: Node, bars: Sequence[Node | None], symmetric: Collection[Node]) -> str:
@@ -65,9 +76,9 @@ def _form(node: Node, bars: Sequence[Node | None], symmetric: Collection[Node]) 
             return f"{name}_vectors"
     if len(args) == 2 and args[1].tensor.rank == 1:
         name += "_vector"
-    if args[0].tensor.rank > 2 and library.has(f"{name}_batch"):
+    if args[0].tensor.rank > 2 and _has(f"{name}_batch"):
         name += "_batch"
-    if args[0] in symmetric and library.has(f"{name}_symmetric"):
+    if args[0] in symmetric and _has(f"{name}_symmetric"):
         name += "_symmetric"
     return name
 

@@ -14,8 +14,9 @@ from tpc.ir.ops.structure import DERIVATIVE, IF, ITEM, REPEAT, SCAN, SUBSCRIPT, 
 from tpc.ir.scalar import SCALARS
 from tpc.ir.types import TensorType
 from tpc.passes.differentiate import matrices
+from tpc.passes.differentiate.arrays import fitted, zeros
 from tpc.passes.differentiate.formulas import adjoint, no_derivative
-from tpc.passes.differentiate.rules import CUT, RULES, fitted, zeros
+from tpc.passes.differentiate.rules import CUT, RULES
 from tpc.passes.differentiate.scalars import NOT_HOLOMORPHIC, derivatives, is_one, is_zero, put
 
 
@@ -66,6 +67,11 @@ def node_adjoints(
     return [None if bar is None or a not in active else fitted(bar, a.tensor) for a, bar in pairs]
 
 
+# inv(A)' @ bar @ inv(A)' of an outer product is one of solutions, which need no inverse; of a sum of such products and
+# others it is a product of three matrices, and loses digits.
+_APART = frozenset(["inv"])
+
+
 def is_differentiable(type: object) -> bool:
     return isinstance(type, TensorType) and type.dtype.kind in "fc"
 
@@ -75,6 +81,7 @@ class _Reverse:
         self.wanted, self.symmetric = wanted, symmetric
         self.order = topological(outputs)
         self.bars: dict[Node, Node] = {}
+        self.terms: dict[Node, list[Node]] = {}  # what they are sums of, where each term goes on by itself
         self.entries: dict[Node, dict[int, Node]] = {}  # adjoints of single entries of short vectors
         self.active = set(wanted)
         for node in self.order:
@@ -99,13 +106,14 @@ class _Reverse:
                 entries = self.entries.setdefault(node.args[0], {})
                 entries[place] = found[0] if place not in entries else make("add", (entries[place], found[0]))
                 continue
-            try:
-                given = self.of_node(node, found)
-            except TpcError as error:
-                raise _placed(error, node) from None
-            for operand, bar in zip(node.args, given, strict=True):
-                if bar is not None:
-                    self._add(operand, bar)
+            for bars in [[term] for term in self.terms[node]] if node in self.terms else [found]:
+                try:
+                    given = self.of_node(node, bars)
+                except TpcError as error:
+                    raise _placed(error, node) from None
+                for operand, bar in zip(node.args, given, strict=True):
+                    if bar is not None:
+                        self._add(operand, bar)
         return [self.bars.get(node) for node in self.wanted]
 
     def _bars_of(self, node: Node, parts: Mapping[Node, Mapping[int, Node]]) -> list[Node | None] | None:
@@ -131,6 +139,8 @@ class _Reverse:
         if operand not in self.active or not is_differentiable(operand.type):
             return
         bar = fitted(bar, operand.tensor)
+        if operand.op.name in _APART:
+            self.terms.setdefault(operand, []).append(bar)
         known = self.bars.get(operand)
         self.bars[operand] = bar if known is None else make("add", (known, bar))
 
@@ -144,9 +154,12 @@ class _Reverse:
         if name in CUT:
             return [None] * len(node.args)
         if node.op is DERIVATIVE:
+            from tpc.passes import solvers
             from tpc.passes.differentiate import implicit
 
             given = [zeros(t) if b is None else b for b, t in zip(bars, types_of(node), strict=True)]
+            if solvers.is_system(node):
+                return solvers.adjoint(node, given, self.active)
             return implicit.adjoint(node, given, self.active)
         if node.op in (SCAN, REPEAT, IF):
             return loops.adjoint(node, bars, [a in self.active for a in node.args], self.symmetric, adjoints)
@@ -225,8 +238,8 @@ def _times(bar: Node, line: Scalar, values: Sequence[Node]) -> Node:
         return literal(0.0)
     if isinstance(line, Apply) and line.function == "select":
         condition, *arms = line.arguments
-        return make("select", (_node(condition, values), *(_times(bar, arm, values) for arm in arms)))
-    factor = _node(line, values)
+        return make("select", (written(condition, values), *(_times(bar, arm, values) for arm in arms)))
+    factor = written(line, values)
     if _is_number_one(bar):
         factor = cast(factor, bar.tensor.dtype) if factor.tensor.dtype.is_weak else factor
         if factor.type is bar.type:
@@ -238,7 +251,7 @@ def _is_number_one(node: Node) -> bool:
     return literal_value(node.args[0] if node.op.name == "cast" else node) == 1
 
 
-def _node(scalar: Scalar, values: Sequence[Node]) -> Node:
+def written(scalar: Scalar, values: Sequence[Node]) -> Node:
     """A scalar expression as elementwise ops on values."""
     match scalar:
         case Access(operand=operand):
@@ -246,11 +259,11 @@ def _node(scalar: Scalar, values: Sequence[Node]) -> Node:
         case Literal():
             return literal(scalar.value)
         case Apply(function="pow", arguments=(base, exponent)):
-            power = _node(exponent, values)
+            power = written(exponent, values)
             value = literal_value(power)
             if isinstance(value, float) and value.is_integer():
                 power = literal(int(value))
-            return _node(base, values) if value == 1 else make("pow", (_node(base, values), power))
+            return written(base, values) if value == 1 else make("pow", (written(base, values), power))
         case Apply(function=function, arguments=arguments):
-            return make(function, [_node(a, values) for a in arguments])
+            return make(function, [written(a, values) for a in arguments])
     raise TypeError(scalar)

@@ -1,13 +1,20 @@
-"""`Q @ diag(f(w)) @ Q'` of `w, Q = eigh(A)` as f(A), whose derivative is there where eigenvalues repeat."""
+"""Matrix functions in the form whose derivative is best.
+
+`Q @ diag(f(w)) @ Q'` of `w, Q = eigh(A)` as f(A), whose derivative is there where eigenvalues repeat; powers of a
+Kronecker product as products of powers, whose derivatives take the eigenvalues of the factors alone.
+"""
 
 from __future__ import annotations
 
 from tpc.ir.build import literal_value, make
-from tpc.ir.node import Node
+from tpc.ir.facts import analyse
+from tpc.ir.node import Node, Program
 from tpc.ir.ops.structure import ITEM
+from tpc.ir.rewrite import map_programs, ordered_facts, rewrite
 
 _OF_ONE = {"exp": "expm", "neg": "neg"}  # those that need no positive eigenvalues
 _OF_BOTH = ("add", "sub")
+_DEFINED = {"sqrtm": "psd", "matpow": "spd"}  # what both factors must be
 
 
 def as_matrix_function(node: Node) -> Node:
@@ -24,6 +31,31 @@ def as_matrix_function(node: Node) -> Node:
         return node
     made = _function(factor, pair)
     return node if made is None or made.type is not node.type else made
+
+
+def powers_on_factors(program: Program) -> Program:
+    """The program with powers of Kronecker products as Kronecker products of powers, where these are defined."""
+    if not any(node.op.name == "kron" for node in program.walk()):
+        return program
+    facts = analyse(program)
+
+    def change(node: Node) -> Node:
+        if node.op.name not in ("call", "derivative"):
+            node = map_programs(node, powers_on_factors)
+        needed = _DEFINED.get(node.op.name)
+        if needed is None or node.args[0].op.name != "kron" or node.args[0].tensor.rank != 2:
+            return node
+        factors = node.args[0].args
+        if not all(any(fact.name == needed for fact in facts.get(f, ())) for f in factors):
+            return node
+        found = make("kron", [make(node.op, (f, *node.args[1:]), **dict(node.attributes)) for f in factors])
+        return found if found.type is node.type else node
+
+    known = [node for node, _ in program.facts]
+    results = rewrite([*program.outputs, *known], change)
+    outputs = results[: len(program.outputs)]
+    kept = zip(results[len(outputs) :], (f for _, f in program.facts), strict=True)
+    return program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, kept))
 
 
 def _scaled(left: Node, right: Node) -> tuple[Node, Node] | None:

@@ -2,7 +2,8 @@
 
 A function of matrices with a structure says nothing about other matrices, so that its gradient is the matrix of that
 structure whose product with every direction in which the matrix may go is the change. A step along it keeps the
-structure. Where the gradient as computed has the structure already, nothing is done.
+structure. Where the gradient as computed has the structure already, nothing is done. A matrix that is declared sparse
+may change where it is not zero.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ def along_facts(program: Program, at: Sequence[Node], gradients: Sequence[Node])
     for input_, gradient in zip(at, gradients, strict=True):
         given = {fact.name: fact for fact in known.get(input_, ())} if input_ in concerned else {}
         there = {fact.name: fact for fact in known.get(gradient, ())}
-        found.append(_within(gradient, given, there))
+        gradient = _within(gradient, given, there)
+        if input_ in concerned and any(fact.name == "sparse" for fact in declared[input_]):
+            gradient = make("select", (make("ne", (input_, literal(0))), gradient, literal(0)))
+        found.append(gradient)
     return found
 
 

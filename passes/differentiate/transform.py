@@ -8,22 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from tpc.ir.build import cast, input_node, items, literal, literal_value, make
+from tpc.ir.build import cast, input_node, items, literal, make
 from tpc.ir.dims import Dim, DimLike, divide, is_nonnegative, product, substitute
+from tpc.ir.facts import analyse
 from tpc.ir.node import Node, Program
 from tpc.ir.ops.structure import DERIVATIVE, SCAN, SUBSCRIPT, At, Range
-from tpc.ir.rewrite import everywhere, map_programs, ordered_facts, replace, rewrite
+from tpc.ir.rewrite import map_programs, ordered_facts, replace, rewrite
 from tpc.ir.sizes import with_sizes
 from tpc.ir.types import INT, TensorType
-from tpc.passes.differentiate import forward, implicit
+from tpc.passes import solvers
+from tpc.passes.differentiate import forward, implicit, sparsity, taylor
+from tpc.passes.differentiate.arrays import fitted, zeros
 from tpc.passes.differentiate.loops import Fresh, declared, share_loops
+from tpc.passes.differentiate.prepare import prepared
 from tpc.passes.differentiate.reverse import adjoints
-from tpc.passes.differentiate.rules import fitted, is_euclidean, zeros
-from tpc.passes.differentiate.spectral import as_matrix_function
 from tpc.passes.differentiate.structure import along_facts, symmetric_values
 from tpc.passes.inline import inline
-from tpc.passes.respell import respell
-from tpc.passes.vectorise import vectorise
 
 
 def differentiate(program: Program, keep_fixed_points: bool = False) -> Program:
@@ -43,6 +43,10 @@ def differentiate(program: Program, keep_fixed_points: bool = False) -> Program:
         return program
     if not keep_fixed_points:  # which those of derivatives are among
         program = differentiate(program, True)
+    known: solvers.Facts = {}
+    if not keep_fixed_points and any(map(solvers.is_system, program.nodes)):
+        program = inline(program)  # so that the matrices of systems show what they are written out of
+        known = analyse(program)
     taken: dict[Node, list[Node]] = {}
 
     def change(node: Node) -> Node:
@@ -51,18 +55,18 @@ def differentiate(program: Program, keep_fixed_points: bool = False) -> Program:
             return taken[node.args[0]][position]
         if node.op is not DERIVATIVE:
             return map_programs(node, lambda inner: differentiate(inner, keep_fixed_points))
-        results = _meaning(node, keep_fixed_points)
+        results = _meaning(node, keep_fixed_points, known)
         taken[node] = results
         return results[0] if len(results) == 1 else node
 
-    known = [n for n, _ in program.facts]
-    results = rewrite([*program.outputs, *known], change)
+    stated = [n for n, _ in program.facts]
+    results = rewrite([*program.outputs, *stated], change)
     outputs = results[: len(program.outputs)]
     facts = zip(results[len(outputs) :], (f for _, f in program.facts), strict=True)
     return program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts))
 
 
-def _meaning(node: Node, keep_fixed_points: bool) -> list[Node]:
+def _meaning(node: Node, keep_fixed_points: bool, known: solvers.Facts) -> list[Node]:
     """The results of a derivative, applied."""
     body: Program = node["body"]
     steps: Sequence[tuple[str, tuple[str, ...], implicit.Options]] = node["steps"]
@@ -72,12 +76,19 @@ def _meaning(node: Node, keep_fixed_points: bool) -> list[Node]:
         types.append(TensorType(operand.tensor.dtype, operand.tensor.dims[maps:]))
     made = _prepared(with_sizes(body, _sizes(body, types)))
     count = len(made.inputs)
+    args: Sequence[Node] = node.args
     for number, (kind, names, options) in enumerate(steps):
         own = {i["name"]: i for i in made.inputs[:count]}
         at = [own[name] for name in names or own]
         if kind == implicit.KIND:
             is_last = number == len(steps) - 1
             made = _fixed_point(made, at, options, keep_fixed_points or not is_last)
+            continue
+        if kind == solvers.KIND:
+            if keep_fixed_points or number < len(steps) - 1:
+                made = _system(made, at[0], options)
+            else:
+                made, args = solvers.loop(made, at[0], args, options, known)
             continue
         if kind != "vmap":
             made = _STEPS[kind](made, at, **dict(options))
@@ -86,32 +97,15 @@ def _meaning(node: Node, keep_fixed_points: bool) -> list[Node]:
         first = made.inputs.index(at[0])
         around = sum(k == "vmap" and (not n or first >= count or at[0]["name"] in n) for k, n, _ in steps[number + 1 :])
         made = vmap(made, at, node.args[first].tensor.dims[around])
-    given = {i: cast(a, i.tensor.dtype) for i, a in zip(made.inputs, node.args, strict=True)}
+    given = {i: cast(a, i.tensor.dtype) for i, a in zip(made.inputs, args, strict=True)}
     outputs = share_loops(replace(made.outputs, given))
     wanted = node.type if isinstance(node.type, tuple) else (node.type,)
     return [_as(o, t) for o, t in zip(outputs, wanted, strict=True)]
 
 
 def _prepared(program: Program) -> Program:
-    """A program that can be differentiated: without calls and derivatives, and smooth where it is smooth on paper.
-
-    Loops that can be made at once are, since their adjoints are then products, and not sums from pass to pass.
-    """
-    return vectorise(respell(everywhere(inline(differentiate(program, True)), _smooth)))
-
-
-def _smooth(node: Node) -> Node:
-    """The square of a norm as a sum of squares, which has derivatives at 0; and functions of matrices as such."""
-    if node.op.name == "matmul":
-        return as_matrix_function(node)
-    is_square = node.op.name == "square" or (node.op.name == "pow" and literal_value(node.args[1]) == 2)
-    if not is_square or node.args[0].op.name != "norm" or node.tensor.dtype.kind != "f":
-        return node
-    (norm,) = node.args[:1]
-    (x,) = norm.args
-    if x.tensor.dtype.kind != "f" or not is_euclidean(norm):
-        return node
-    return make("sum", (make("square", (x,)),), axis=norm["axis"], keepdims=norm["keepdims"])
+    """A program that can be differentiated: without calls and derivatives."""
+    return prepared(inline(differentiate(program, True)))
 
 
 def derivative(program: Program, kind: str, names: Sequence[str]) -> Program:
@@ -214,14 +208,19 @@ def _fixed_point(program: Program, at: Sequence[Node], options: implicit.Options
     return _with_outputs(program, implicit.kept(program, at, program.inputs, options))
 
 
+def _system(program: Program, x: Node, options: implicit.Options) -> Program:
+    right = Fresh(program)("right", program.outputs[0].tensor)
+    return _with_outputs(program, solvers.kept(program, x, [*program.inputs, right], options), right)
+
+
 def _jet(program: Program, at: Sequence[Node], order: int = 2) -> Program:
-    """The derivative of an order along one direction: values of lower orders are shared, as their nodes are equal."""
+    """The derivative of an order along one direction."""
     fresh = Fresh(program)
     directions = {i: fresh("direction", i.tensor) for i in at}
-    made = program
-    for _ in range(order):
-        made = respell(_with_outputs(made, _tangents(made, directions)))
-    return _with_outputs(program, made.outputs, *directions.values())
+    found = taylor.along(program.outputs, directions, order, symmetric_values(program))
+    pairs = zip((orders[order] for orders in found), program.outputs, strict=True)
+    outputs = [zeros(o.tensor) if d is None else fitted(d, o.tensor) for d, o in pairs]
+    return _with_outputs(program, outputs, *directions.values())
 
 
 def _hvp(program: Program, at: Sequence[Node]) -> Program:
@@ -237,13 +236,24 @@ def _jacobian(program: Program, at: Sequence[Node]) -> Program:
         for x in at:
             rows, columns = product(output.tensor.dims), product(x.tensor.dims)
             dims = (*output.tensor.dims, *x.tensor.dims)
-            if _is_less(rows, columns, output.tensor.rank, x.tensor.rank):
+            found = _banded(one, x)
+            if found is None and _is_less(rows, columns, output.tensor.rank, x.tensor.rank):
                 (found,) = _along(one, _Units(output.tensor), partial(_row_of, one, x))
-            else:
+            elif found is None:
                 (found,) = _along(one, _Units(x.tensor), partial(_column_of, one, x))
                 found = make("transpose", (_reshaped(found, columns, rows),))
             outputs.append(_reshaped(found, *dims))
     return _with_outputs(program, outputs)
+
+
+def _banded(program: Program, x: Node) -> Node | None:
+    """The Jacobian of one result where it is known to be zero but for a few diagonals."""
+    band = sparsity.band(program.outputs[0], x)
+    (columns, *_) = x.tensor.dims or (1,)
+    if band is None or not band.is_narrow(columns):
+        return None
+    (changes,) = _along(program, _Colours(x.tensor, sparsity.colours(band, columns)), partial(_column_of, program, x))
+    return sparsity.matrix(band, changes, columns)
 
 
 def _row_of(program: Program, x: Node, unit: Node) -> list[Node]:
@@ -267,7 +277,9 @@ def _is_less(rows: DimLike, columns: DimLike, row_rank: int, column_rank: int) -
 def _hessian(program: Program, at: Sequence[Node]) -> Program:
     (x,) = at
     slope = _with_outputs(program, _gradients(program, at))
-    (whole,) = _along(slope, _Units(x.tensor), partial(_column_of, slope, x))
+    whole = _banded(slope, x)
+    if whole is None:
+        (whole,) = _along(slope, _Units(x.tensor), partial(_column_of, slope, x))
     return _with_outputs(program, [_reshaped(whole, *x.tensor.dims, *x.tensor.dims)])
 
 
@@ -311,16 +323,24 @@ class _Units:
         return row if len(self.type.dims) == 1 else make("reshape", (row,), dims=self.type.dims)
 
 
-class _Signs(_Units):
-    """Arrays of random signs."""
+class _Colours(_Units):
+    """Given arrays: the rows of a matrix."""
 
-    def __init__(self, type: TensorType, samples: int, seed: int) -> None:
-        self.type, self.count = type, samples
-        dims = (samples, product(type.dims))
-        self.rows = make("rademacher", (), dims=dims, seed=seed, dtype=None if type.dtype.is_weak else type.dtype)
+    def __init__(self, type: TensorType, rows: Node) -> None:
+        self.type, self.count = type, rows.tensor.dims[0]
+        self.rows = rows if type.dtype.is_weak else cast(rows, type.dtype)
 
     def at(self, counter: Node) -> Node:
         return self._row(self.rows, counter)
+
+
+class _Signs(_Colours):
+    """Arrays of random signs."""
+
+    def __init__(self, type: TensorType, samples: int, seed: int) -> None:
+        dims = (samples, product(type.dims))
+        dtype = None if type.dtype.is_weak else type.dtype
+        super().__init__(type, make("rademacher", (), dims=dims, seed=seed, dtype=dtype))
 
 
 def _along(program: Program, axes: _Units, values: Callable[[Node], Sequence[Node]]) -> list[Node]:

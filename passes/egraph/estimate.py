@@ -19,9 +19,10 @@ from tpc.passes.egraph.terms import Applied, Contract, Leaf, Sum, Term
 from tpc.passes.stages.times import Uses
 
 # Operations of ops on matrices, in multiples of the cube of their size.
-_WORK = {"cholesky": 1 / 3, "ldl": 1 / 3, "lu": 2 / 3, "det": 2 / 3, "logdet": 2 / 3, "slogdet": 2 / 3}
+_WORK = {"cholesky": 1 / 3, "ldl": 1 / 3, "lu": 2 / 3, "slogdet": 2 / 3}
 _WORK |= {"qr": 4, "eigvalsh": 4 / 3, "eigh": 9, "svdvals": 4, "svd": 22, "pinv": 22, "lstsq": 12}
 _WORK |= dict.fromkeys(["matpow", "expm", "logm", "sqrtm", "eig", "eigvals"], 25)
+_BY_PARTS = {"circulant": 200, "xor_circulant": 100, "from_diagonals": 20}  # for each row of a solve
 MOST_OPERANDS = 16  # of a contraction that an order is looked for
 _UNKNOWN = float("inf")
 
@@ -131,9 +132,23 @@ class Estimate:
         """Operations to factor a matrix."""
         n = self.sizes(self.graph.tensor(number).dims[-1])
         knows = self.graph.knows
+        of_parts = min((self._of_parts(t) for t in self.graph[number].terms), default=_UNKNOWN)
+        if of_parts < _UNKNOWN:
+            return of_parts
         if knows(number, "lower") or knows(number, "upper"):
             return n
         return n**3 / 3 if knows(number, "symmetric") else 2 * n**3 / 3
+
+    def _of_parts(self, term: Term) -> float:
+        """Operations for a matrix that is solved with by its parts."""
+        match term:
+            case Applied(op=op, type=TensorType(dims=(n, _))) if op.name in _BY_PARTS:
+                return _BY_PARTS[op.name] * self.sizes(n)
+            case Contract(form=Contraction(output=(rows, columns)) as form):
+                shared = [n for n in rows if n in columns]
+                block = self.sizes(form.size(n for n in rows if n not in shared))
+                return self.sizes(form.size(shared)) * 2 * block**3 / 3 if shared and block > 1 else _UNKNOWN
+        return _UNKNOWN
 
     def _applied(self, term: Applied) -> float:
         result = term.type if isinstance(term.type, TensorType) else term.type[0]
@@ -150,6 +165,8 @@ class Estimate:
             return 4 * rows
         if term.op.name == "inv":
             return 3 * self.factors(term.children[0])
+        if term.op.name in ("det", "logdet"):
+            return self.factors(term.children[0])
         return _WORK.get(term.op.name, 1) * rows * columns * min(rows, columns)
 
     def order(self, term: Contract) -> float:

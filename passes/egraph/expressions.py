@@ -251,7 +251,7 @@ def _applied(term: Applied, operands: list[Expr], dims: Sequence[DimLike]) -> Ex
     sizes = [
         size(d)
         for key, value in term.attributes
-        if key == "dims" or (key in op.dims and key not in op.options)
+        if key == "dims" or (op.line and key in op.dims and key not in op.options)  # a loop has no line
         for d in (value if isinstance(value, tuple) else (value,))
     ]
     return call(op.name, [*operands, *sizes], keywords)

@@ -38,6 +38,13 @@ _OF_MULTIPLES = frozenset(
 )
 _OF_POSITIVE_MULTIPLES = frozenset(["psd", "spd", "nonnegative", "positive"])
 
+_OF_BLOCKS = frozenset(
+    [
+        *("symmetric", "skew", "psd", "spd", "nonsingular", "full_rank", "orthogonal", "orthonormal", "permutation"),
+        *("lower", "upper", "unit_diagonal", "row_stochastic", "nonnegative"),
+    ]
+)
+
 Facts = frozenset[Fact]
 
 
@@ -176,6 +183,21 @@ def _of_contraction(graph: Congruence, form: Contraction, children: Sequence[int
         yield from _of_chain(graph, chain, type)
     elif len(rows) == len(columns) > 1:
         yield from _of_kron(graph, form, children, type)
+        yield from _of_blocks(graph, form, children)
+
+
+def _of_blocks(graph: Congruence, form: Contraction, children: Sequence[int]) -> Iterable[Fact]:
+    """Facts of a matrix with the matrices of one batch as its blocks, and zeros where rows and columns differ in the
+    letters that they share."""
+    rows, columns = form.output
+    shared = [n for n in rows if n in columns]
+    if not shared or len(children) != 1 or [n in shared for n in rows] != [n in shared for n in columns]:
+        return
+    if [form.extents[n] for n in rows] != [form.extents[n] for n in columns]:
+        return
+    *_, row, column = ((), (), *form.inputs[0])
+    if row == tuple(n for n in rows if n not in shared) and column == tuple(n for n in columns if n not in shared):
+        yield from (f for f in graph[children[0]].facts if f.name in _OF_BLOCKS)
 
 
 def _of_kron(graph: Congruence, form: Contraction, children: Sequence[int], type: TensorType) -> Iterable[Fact]:

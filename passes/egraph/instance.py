@@ -10,6 +10,7 @@ from tpc.dsl import syntax
 from tpc.ir.build import literal, operation, size
 from tpc.ir.dims import Dim, DimLike, names_of, substitute
 from tpc.ir.op import Misfit
+from tpc.ir.ops.structure import SUBSCRIPT, Range
 from tpc.ir.types import DType, TensorType, promote_all
 from tpc.passes.contraction import Contraction, diagonal, product_of, tidy
 from tpc.passes.contraction.chain import MATRIX, Factor, form_of
@@ -113,11 +114,24 @@ class Instance:
                 return self._power(self._value(left), right)
             case syntax.Subscript(base=syntax.Call() as base, items=[syntax.Number(value=int() as position)]):
                 return self._item(base, position)
+            case syntax.Subscript(base=base, items=items) if all(isinstance(i, syntax.Slice) for i in items):
+                return self._part(self._value(base), items)  # type: ignore[arg-type]
             case syntax.Call(function=syntax.Name(name=name)):
                 return self._call(name, expression)
             case syntax.Block(rows=rows):
                 return self._block(rows)
         raise Impossible(expression.span.text)
+
+    def _part(self, whole: int, items: Sequence[syntax.Slice]) -> int:
+        """Some rows and columns of a value."""
+        type = self.graph.tensor(whole)
+        ranges = []
+        for item, dim in zip(items, type.dims, strict=True):
+            start = 0 if item.start is None else self.dim(item.start)
+            stop = dim if item.stop is None else self.dim(item.stop)
+            ranges.append(Range(start, stop - start, 1))
+        dims = [item.count for item in ranges]
+        return self.graph.apply(SUBSCRIPT, [whole], [("items", tuple(ranges))], TensorType(type.dtype, dims))
 
     def _block(self, rows: Sequence[Sequence[syntax.Expr]]) -> int:
         """A matrix of blocks; a 0 is a block of zeros of the size that its neighbours have."""

@@ -38,7 +38,7 @@ def moves(
     match term:
         case Contract():
             yield from distributed(graph, number, term, mode, sizes)
-            yield from _flattened(graph, number, term)
+            yield from flattened(graph, number, term)
             yield from _without_zeros(graph, number, term)
         case Sum():
             yield from joined(graph, number, term)
@@ -48,7 +48,8 @@ def moves(
     yield from _diagonal(graph, number)
 
 
-def _flattened(graph: EGraph, number: int, term: Contract) -> Iterator[Move]:
+def flattened(graph: EGraph, number: int, term: Contract) -> Iterator[Move]:
+    """The contraction over what its operands are contractions of."""
     for position, child in enumerate(term.children):
         found = graph[child]
         for inner in list(found.terms):

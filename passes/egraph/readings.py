@@ -48,12 +48,12 @@ def readings(
     """The rules that a mode allows, by the op at their root: `@` for products, `+` for sums, `*` for entries.
 
     Only those of which all ops are `present` in a graph are read at all, and if `files` are named, equal forms from
-    these alone. Without `guarded`, rules are left out that need a guard; where not all numbers are `real`, those that
-    hold of real ones alone.
+    these alone. Facts of products and sums alone are found without these (see `facts`). Without `guarded`, rules are
+    left out that need a guard; where not all numbers are `real`, those that hold of real ones alone.
     """
     found: dict[str, list[Reading]] = {}
     for line in lines().values():
-        if line.arrow == "~>" or (line.tags & {"unstable", "finite"} and mode != "fast"):
+        if line.arrow == "~>" or line.is_of_products or (line.tags & {"unstable", "finite"} and mode != "fast"):
             continue
         if files and line.arrow and line.file not in files:
             continue

@@ -7,17 +7,20 @@ of an operand that is not needed any more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 
+from tpc.ir.dims import DimLike
 from tpc.ir.formula import Access
 from tpc.ir.node import Node, Program
-from tpc.ir.ops.structure import CALL, CONSTANT, IF, INDEX, INPUT, ITEM, LITERAL, REPEAT, SCAN, SIZE, SUBSCRIPT
+from tpc.ir.ops.sparse import RESULTS, sparse_inputs, stored_bytes
+from tpc.ir.ops.structure import CALL, CONSTANT, IF, INDEX, INPUT, ITEM, LITERAL, REPEAT, SCAN, SIZE
 from tpc.ir.types import STRONG, TensorType
 from tpc.passes.choose.prices import Sizes
 from tpc.passes.count import is_guarded, is_view
+from tpc.passes.memory.layout import PARTS, is_part, is_sliced, is_turned
 from tpc.passes.memory.workspace import Size, held_bytes, is_closed, types_of, workspace
 
 ELIDED = 2**18  # bytes from which NumPy itself gives the buffer of an operand to a result
@@ -28,7 +31,6 @@ IN_PLACE = frozenset(
     + ["tanh", "asinh", "acosh", "atanh", "hypot", "relu", "sigmoid", "softplus", "erf", "erfc"]
 )
 _FLOATS = ("f64", "f32", "c128", "c64")
-_PARTS = ("re", "im", "require", "broadcast_to")  # other looks at an operand than those that move its axes
 _ROUNDING = ("floor", "ceil", "round", "trunc")
 # Ops that make a new array whatever they are given, beside functions of entries.
 _MAKING = frozenset(
@@ -87,6 +89,8 @@ class Liveness:
         What functions that are called take for themselves, where that is known.
     always
         Bytes that are held at all steps.
+    turned
+        Inputs whose entries do not lie row by row.
     """
 
     def __init__(
@@ -100,16 +104,18 @@ class Liveness:
         moving: Iterable[Node] | None = None,
         natives: Mapping[Program, int] | None = None,
         always: int = 0,
+        turned: Iterable[Node] = (),
     ) -> None:
         self.program, self.library, self.size = program, library, size or Sizes({})
         self.reuses = is_closed(program) if reuses is None else reuses
-        self.seen, self.natives, self.always = seen, dict(natives or {}), always
+        self.seen, self.natives, self.always, self.turned = seen, dict(natives or {}), always, frozenset(turned)
         self.is_inner = moving is not None
         self.buffers: list[Buffer] = []
         self.steps: list[Step] = []
         self.at: dict[Node, int] = {}  # the step of each node; of a view, the step of what it is a view of
         self.root: dict[Node, int | None] = {}  # the buffer of each value; None for numbers
         self.inner: dict[Program, Liveness] = {}
+        self.sparse = sparse_inputs(program)
         self._moving = set(moving) if moving is not None else None
         for node in program.inputs:
             self._given(node)
@@ -119,8 +125,18 @@ class Liveness:
 
     # ---- building
 
+    def bytes_of(self, node: Node, type: TensorType) -> int:
+        """The bytes of a result of a node."""
+        stored = self.stored(node)
+        return held_bytes(type, self.size) if stored is None else self.size(stored)
+
+    def stored(self, node: Node) -> DimLike | None:
+        """The bytes of a sparse value; None for any other."""
+        node = self.sparse.get(node, node)
+        return stored_bytes(node) if node.op.name in RESULTS else None
+
     def _given(self, node: Node) -> None:
-        size = 0 if self.is_inner else held_bytes(node.tensor, self.size)
+        size = 0 if self.is_inner else self.bytes_of(node, node.tensor)
         self.root[node] = len(self.buffers)
         self.at[node] = 0
         self.buffers.append(Buffer(node, 0, size, 0, 0, kept=True, is_own=False))
@@ -152,7 +168,7 @@ class Liveness:
         is_steady = self._moving is not None and node not in self._moving  # it may be made ahead of the loop
         is_own = (node.op.name in IN_PLACE or node.op.name in _MAKING) and not is_steady
         for place, type in enumerate(types_of(node)):
-            bytes = held_bytes(type, self.size)
+            bytes = self.bytes_of(node, type)
             self.buffers.append(Buffer(node, place, bytes, number, number, kept=is_steady, is_own=is_own))
         self.at[node] = number
         if not isinstance(node.type, tuple):
@@ -168,20 +184,20 @@ class Liveness:
             return None
         if node.op is ITEM:
             return args[0].args[0] if args[0].op.name == "split" else None
-        if is_view(node) or name in _PARTS or (name == "flip" and self.library != "torch"):
+        if is_view(node) or name in PARTS or (name == "flip" and self.library != "torch"):
             return args[0]
         if name == "cast" and _held(node) == _held(args[0]):
             return args[0]
         if name in _ROUNDING and node.tensor.dtype.kind in "bi":
             return args[0]
-        if node.op is INDEX and isinstance(body := node["formula"].body, Access) and _is_sliced(body):
+        if node.op is INDEX and isinstance(body := node["formula"].body, Access) and is_sliced(body):
             return args[body.operand] if all(len(axis) == 1 for axis in node["formula"].axes) else None
         return None
 
     def _workspace(self, node: Node) -> int:
         """What a step takes beside what it reads and makes."""
         if node.op is CALL and node["body"] in self.natives:
-            turned = [a for a in node.args if a.op.name in ("transpose", "permute", "subscript") and a.tensor.dims]
+            turned = [a for a in node.args if is_turned(a, self.turned)]
             return self.natives[node["body"]] + sum(held_bytes(a.tensor, self.size) for a in turned)  # made contiguous
         if not node.programs:
             library = "numpy" if self.library == "llvm" else self.library
@@ -193,9 +209,12 @@ class Liveness:
             moving = body.inputs[: states + skip] if node.op in (REPEAT, SCAN) else body.inputs
             size = Sizes({n: self.size(d) for n, d in node["sizes"]}) if node.op is CALL else self.size
             if body not in self.inner:
+                given = zip(body.inputs[skip:], node.args[node.op is IF :])
+                turned = [i for i, a in given if is_turned(a, self.turned)]
                 self.inner[body] = Liveness(
-                    body, self.library, size, reuses=self.reuses, seen=self.seen, moving=moving, natives=self.natives
-                )
+                    body, self.library, size, reuses=self.reuses, seen=self.seen, moving=moving, natives=self.natives,
+                    turned=turned,
+                )  # fmt: skip
             most = max(most, self.inner[body].peak)
         made = sum(held_bytes(t, self.size) for t in types_of(node))
         if node.op in (IF, CALL):
@@ -238,27 +257,32 @@ class Liveness:
 
     def may_reuse(self, node: Node) -> int | None:
         """The operand that a function of entries could write its result to, if nothing else needed it."""
-        if self.library == "torch" or node.op.name not in IN_PLACE or node.tensor.dtype.name not in _FLOATS:
-            return None
-        if not node.tensor.dims or held_bytes(node.tensor, self.size) < ELIDED:
-            return None
+        reused = self.reused(node)
+        return next(self._candidates(node), None) if reused is None else reused
+
+    def _candidates(self, node: Node) -> Iterator[int]:
+        """The operands that a function of entries could write its result to."""
+        if not self.reuses or self.library == "torch" or node.op.name not in IN_PLACE:
+            return
+        if not node.tensor.dims or node.tensor.dtype.name not in _FLOATS or held_bytes(node.tensor, self.size) < ELIDED:
+            return
         for position, operand in enumerate(node.args):
             root = self.root[operand]
             if root is None or operand.type is not node.type or not self.buffers[root].is_own:
                 continue
             others = [a for a in node.args if a is not operand and self.root[a] == root]
             if not others and _named(operand) is self.value(root):
-                return position
-        return None
+                yield position
 
     def reused(self, node: Node) -> int | None:
         """The operand that a function of entries writes its result to; None where there is none."""
-        position = self.may_reuse(node) if node in self.at and self.root[node] is not None else None
-        if position is None:
+        if node not in self.at or self.root[node] is None:
             return None
-        root = self.root[node.args[position]]
-        assert root is not None
-        return position if self._dies(root, self.at[node]) else None
+        for position in self._candidates(node):
+            root = self.root[node.args[position]]
+            if root is not None and self._dies(root, self.at[node]):
+                return position
+        return None
 
     def value(self, buffer: int) -> Node:
         """The node that a buffer is the value of, as others refer to it."""
@@ -276,6 +300,10 @@ class Liveness:
         number = self.at.get(node, len(self.steps))
         found = self.steps[number] if number < len(self.steps) else None
         return found if found is not None and found.node is node else None
+
+    def moves(self, buffer: int) -> bool:
+        """Whether a buffer of a loop's body is made anew in each pass."""
+        return self._moving is not None and self.buffers[buffer].node in self._moving
 
     @cached_property
     def taken(self) -> dict[int, int]:
@@ -313,7 +341,7 @@ class Liveness:
             root = self.root[node]
             if root is None:
                 continue
-            if root in seen or self._is_given(self.buffers[root]) or _is_part(node):
+            if root in seen or self._is_given(self.buffers[root]) or is_part(node):
                 total += held_bytes(node.tensor, self.size)
             else:
                 seen.add(root)
@@ -372,22 +400,3 @@ def _named(node: Node) -> Node:
     while node.op.name == "after":
         node = node.args[0]
     return node
-
-
-def _is_part(node: Node) -> bool:
-    """Whether a value is cut out of another."""
-    while is_view(node) and node.args and node.op is not ITEM:
-        if node.op is SUBSCRIPT or node.op.name == "diag":
-            return True
-        node = node.args[0]
-    return node.op.name in _PARTS
-
-
-def _is_sliced(access: Access) -> bool:
-    from tpc.ir.affine import affine
-    from tpc.ir.formula import Composed
-
-    if access.pad is not None:
-        return False
-    forms = [None if isinstance(index, Composed) else affine(index) for index in access.indices]
-    return all(form is not None and len(form.slopes) < 2 for form in forms)

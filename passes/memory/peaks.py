@@ -62,4 +62,7 @@ def _results(node: Node) -> DimLike:
 def _bytes(buffer: Buffer, memory: Liveness) -> DimLike:
     type: TensorType = buffer.type
     is_outside = memory.is_inner and buffer.node in memory.program.inputs
+    stored = memory.stored(buffer.node)
+    if stored is not None:
+        return 0 if is_outside else stored
     return type.bytes if type.dims and not is_outside else 0

@@ -15,20 +15,21 @@ from tpc.ir.node import Node, Program
 from tpc.ir.op import Misfit
 from tpc.ir.ops import OPS
 from tpc.ir.ops.structure import INDEX, SUBSCRIPT, At, Range
-from tpc.ir.rewrite import rewrite
+from tpc.ir.rewrite import everywhere
 
 
 def spelled(body: Program) -> Program:
     """A program with its index notation as operations on whole arrays, where that can be said."""
 
-    def change(node: Node) -> Node:
-        if node.op is INDEX:
-            with suppress(Misfit):
-                found = _Spelling(node).run()
-                return found if found is not None and found.type is node.type else node
-        return node
+    return everywhere(body, _spelled)
 
-    return body.replace(outputs=rewrite(body.outputs, change))
+
+def _spelled(node: Node) -> Node:
+    if node.op is INDEX:
+        with suppress(Misfit):
+            found = _Spelling(node).run()
+            return found if found is not None and found.type is node.type else node
+    return node
 
 
 class _Spelling:

@@ -3,6 +3,7 @@
 x = a_t * x + b_t  (elementwise)   <=>   linear_scan(a, b, x)
 x = x + b_t                        <=>   cumsum of x, b_0, b_1, ...
 x = a_t * x                        <=>   cumprod of x, a_0, a_1, ...
+x = A @ x + b_t                    <=>   matrix_scan(A, b, x)
 """
 
 from __future__ import annotations
@@ -71,5 +72,19 @@ def states(factor: Node, term: Node | None, start: Node) -> States | None:
     else:
         none = make("zeros", dims=(factor.tensor.dims[0], *type.dims), dtype=type.dtype)
         found = make("linear_scan", (factor, none if term is None else term, start))
-    made = States(found, factor, term, start)
+    return _kept(States(found, factor, term, start))
+
+
+def states_by_matrix(matrix: Node, term: Node, start: Node) -> States | None:
+    """The states from a matrix that is the same in all passes, and the terms of all."""
+    return _kept(States(make("matrix_scan", (matrix, term, start)), matrix, term, start))
+
+
+def zeros(type: TensorType) -> Node:
+    """Nothing, in the shape and format of a type."""
+    return make("zeros", dims=type.dims, dtype=type.dtype)
+
+
+def _kept(made: States) -> States | None:
+    found, type = made.all, made.start.tensor
     return made if found.type is TensorType(type.dtype, (made.extent + 1, *type.dims)) else None

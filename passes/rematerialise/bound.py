@@ -20,10 +20,11 @@ def relaxed(graph: Graph, budget: float, seconds: float = 5.0) -> Relaxed:
     """A lower bound on the cost of what runs again, over all plans whose steps run first in the order of the graph.
 
     While a step runs for the first time, a value that was computed before and is read by a step that first runs later
-    is held, or runs again before that reading. So the gaps between readings of a value that lie over a position are
-    bought at the cost of one run each, and each position asks that the gaps over it free enough bytes. That is an
-    integer program with a variable for each edge of the graph; it leaves out that operands of what runs again must be
-    there. What is proved of it holds for every plan; infinity, if it has no solution.
+    is held, or runs again before that reading; so is one that is kept to the end. So the gaps between readings of a
+    value that lie over a position are bought at the cost of one run each, and each position asks that the gaps over it
+    free enough bytes; a gap lies over the reading before it as well, if that step can take the place of the value. That
+    is an integer program with a variable for each edge of the graph; it leaves out that operands of what runs again
+    must be there. What is proved of it holds for every plan; infinity, if it has no solution.
     """
     import numpy as np
     from scipy.optimize import Bounds, LinearConstraint, milp
@@ -38,20 +39,18 @@ def relaxed(graph: Graph, budget: float, seconds: float = 5.0) -> Relaxed:
     base = np.full(n, float(graph.held))
     for value, step in enumerate(graph.steps):
         base[value] += step.workspace
-        marks = [value, *graph.readers[value]]
+        marks = [value, *graph.readers[value], *([n - 1] if step.kept else [])]  # to the end: before the last step
         for before, after in zip(marks, marks[1:]):
-            base[before] += step.bytes
-            if after > before + 1:
-                base[before + 1 : after] += step.bytes
-                if step.again and step.bytes:
-                    rows += range(before + 1, after)
-                    columns += [len(costs)] * (after - before - 1)
-                    sizes += [float(step.bytes)] * (after - before - 1)
-                    costs.append(step.cost)
-                    keys.append(after * n + value)
-        base[marks[-1]] += step.bytes
-        if step.kept:
-            base[marks[-1] + 1 :] += step.bytes
+            base[before:after] += step.bytes
+            first = before if graph.steps[before].takes == value else before + 1
+            if after > first and step.again and step.bytes:
+                rows += range(first, after)
+                columns += [len(costs)] * (after - first)
+                sizes += [float(step.bytes)] * (after - first)
+                costs.append(step.cost)
+                keys.append(after * n + value)
+        if step.kept or graph.steps[marks[-1]].takes != value:
+            base[marks[-1]] += step.bytes
     excess = base - budget
     tight = np.flatnonzero(excess > 0)
     if not len(tight):

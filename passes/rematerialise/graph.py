@@ -25,6 +25,8 @@ class Step:
         Whether it may be run more than once.
     kept
         Whether its result must be there at the end.
+    takes
+        An operand whose place the result has, where nothing reads that operand any more.
     """
 
     bytes: int
@@ -33,6 +35,7 @@ class Step:
     workspace: int = 0
     again: bool = True
     kept: bool = False
+    takes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class Graph:
         for place, step in enumerate(self.steps):
             if any(not 0 <= operand < place for operand in step.operands):
                 raise ValueError(f"step {place} reads {step.operands}, which are not all before it")
+            if step.takes is not None and step.takes not in step.operands:
+                raise ValueError(f"step {place} takes the place of {step.takes}, which it does not read")
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -70,9 +75,10 @@ class Graph:
         return max((self.needs(place) for place in range(len(self))), default=0) + self.held
 
     def needs(self, place: int) -> int:
-        """Bytes of a step's operands, result and workspace."""
+        """Bytes of a step's operands, result and workspace, at least."""
         step = self.steps[place]
-        return sum(self.steps[u].bytes for u in set(step.operands)) + step.bytes + step.workspace
+        most = sum(self.steps[u].bytes for u in set(step.operands)) + step.bytes + step.workspace
+        return most - (0 if step.takes is None else self.steps[step.takes].bytes)
 
 
 @dataclass(frozen=True)
@@ -122,9 +128,10 @@ def profile(graph: Graph, order: Sequence[int]) -> tuple[int, ...]:
     end: dict[int, int] = {}  # the latest use of that computation
     changes = [0] * (len(order) + 1)
 
-    def close(value: int) -> None:
+    def close(value: int, is_kept: bool = False) -> None:
         changes[start[value]] += steps[value].bytes
-        changes[end[value] + 1] -= steps[value].bytes
+        is_taken = steps[order[end[value]]].takes == value and not is_kept
+        changes[end[value] + (not is_taken)] -= steps[value].bytes
 
     for position, place in enumerate(order):
         for operand in steps[place].operands:
@@ -141,7 +148,7 @@ def profile(graph: Graph, order: Sequence[int]) -> tuple[int, ...]:
     for value in start:
         if steps[value].kept:
             end[value] = len(order) - 1
-        close(value)
+        close(value, steps[value].kept)
     live, total = [], graph.held
     for position, place in enumerate(order):
         total += changes[position]

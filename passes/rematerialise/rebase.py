@@ -21,7 +21,11 @@ class Base:
         place = self._places
         return Graph(
             tuple(
-                replace(step, operands=tuple(place[operand] for operand in step.operands))
+                replace(
+                    step,
+                    operands=tuple(place[operand] for operand in step.operands),
+                    takes=None if step.takes is None else place[step.takes],
+                )
                 for step in (self.original.steps[value] for value in self.order)
             ),
             self.original.held,

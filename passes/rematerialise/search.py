@@ -151,11 +151,12 @@ class Search:
         for value in line.held_over(now):
             uses = line.uses[value]
             use = uses[bisect_right(uses, now)]
-            if use >= n * n or not steps[value].again or not steps[value].bytes:
+            if not steps[value].again or not steps[value].bytes:
                 continue
-            end, run = line.end_before(value, now), line.run_before(value, now)
+            is_used = uses[bisect_left(uses, now)] == now
+            end, run = now if is_used else line.end_before(value, now), line.run_before(value, now)
             spared = steps[value].cost if end == run else 0.0  # nothing will have read that run
-            first = bisect_right(line.keys, end)
+            first = bisect_left(line.keys, end) if line.taken(value, end) else bisect_right(line.keys, end)
             gain = float(np.minimum(over[first : bisect_left(line.keys, use)], steps[value].bytes).sum())
             factor = 1 + noise * self.random.random()
             bound = factor * gain / max(self._cost(value) - spared, self.free)
@@ -184,7 +185,7 @@ class Search:
         """Ways to compute a value again between `now` and its next use, at a cost up to a limit: with its dropped
         ancestors just before the use, holding the operands instead, and where the operands are held anyway."""
         line, n = self.line, self.line.n
-        stage = use // n
+        stage = min(use // n, n - 1)  # what is kept is there before the last step
         if not now < stage * n + value < use:  # one stage cannot drop a value and compute it again
             return
         whole = self._segment(value, stage, limit)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import inf
 from time import perf_counter
 
+from tpc.passes.memory.order import Task, Tasks, best_order
 from tpc.passes.rematerialise.bound import relaxed
 from tpc.passes.rematerialise.graph import Graph, Plan, once
 from tpc.passes.rematerialise.rebase import Base, base_of
@@ -14,8 +15,10 @@ from tpc.passes.rematerialise.search import Search
 from tpc.passes.rematerialise.seeds import checkpoints
 
 MOVES = 1_500  # for each step of a graph: what the search is bounded by, so that it finds the same each time
+EXACT = 12  # steps of which the cheapest plan is found for certain, in the order of the graph
 PARTS = 3  # the order of first runs is taken from the best plan so often
 TRIES = 4  # at coming to a hard budget
+CLEARLY = 0.95  # of what the order of a graph holds: another one is tried as well
 SECONDS = 50.0  # an end in any case, for graphs of many hundred steps
 
 
@@ -56,40 +59,43 @@ def solve(
 ) -> Solution:
     """The cheapest plan whose live bytes stay within a budget, as far as it is found.
 
-    Several plans to start from are mended until they fit: that which computes nothing twice, those with checkpoints,
-    and the solution of a relaxed problem, which also gives the bound. The best of them is improved until it meets the
-    bound, or `moves` changes were tried; by default their number depends on the graph alone, so that equal graphs
-    have equal plans. `seconds` end the search in any case, and a plan that costs no more than `enough` of the whole
-    above the bound is not improved. A plan for less is one for more, so `known` plans for other budgets count: over a
-    row of budgets from small to large, what is added never grows.
+    Several plans to start from are mended until they fit: that which computes nothing twice, one in another order that
+    holds less, those with checkpoints, and the solution of a relaxed problem, which also gives the bound. The best of
+    them is improved until it meets the bound, or `moves` changes were tried; by default their number depends on the
+    graph alone, so that equal graphs have equal plans. `seconds` end the search in any case, and a plan that costs no
+    more than `enough` of the whole above the bound is not improved. A plan for less is one for more, so `known` plans
+    for other budgets count: over a row of budgets from small to large, what is added never grows.
     """
     plan = once(graph)
     if plan.peak <= budget:
         return Solution(plan, budget, True, 0.0)
-    start = perf_counter()
+    begun = perf_counter()
     most = MOVES * len(graph) if moves is None else moves
     proved = relaxed(graph, budget)
     least = proved.cost + max(enough, 1e-9) * graph.cost
 
     def search(base: Base, within: int, share: float, seed: int = 0) -> Search:
         part = int(most * share)
-        return Search(base.graph, within, lambda made: made > part or perf_counter() - start > seconds, seed)
+        return Search(base.graph, within, lambda made: made > part or perf_counter() - begun > seconds, seed)
 
     best: Plan | None = None
-    lowest = plan
-    if graph.floor <= budget:
-        base = base_of(plan)
+    starts = [plan, *_low(graph)]
+    for start in starts if graph.floor <= budget else ():
+        base = base_of(start)
         direct = search(base, budget, 1 / PARTS)
-        seeds = [direct.start(pairs) for pairs in (frozenset[int](), proved.pairs)]
+        seeds = [direct.start(pairs) for pairs in (frozenset[int](), *([proved.pairs] if start is plan else []))]
         seeds += [direct.start(pairs, tried=0) for pairs in checkpoints(base.graph)]
         fitting = [pairs for pairs in seeds if pairs is not None]
         if fitting:
             first = min(fitting, key=lambda pairs: _cost(base.plan(pairs)))
-            best = base.plan(direct.improve(first, least))
-    for seed in range(TRIES if best is None else 0):  # each from the lowest plan so far, in its order
-        base = base_of(lowest)
+            found = base.plan(direct.improve(first, least))
+            best = found if best is None else min(best, found, key=_cost)
+    lowest = starts[-1]
+    for seed in range(TRIES if best is None else 0):  # in the end each from the lowest plan so far, in its order
+        start = starts[-1 - seed] if seed < len(starts) else lowest
+        base = base_of(start)
         down = search(base, max(budget, graph.floor), 1 / TRIES, seed)
-        pairs = down.descend(base.pairs(lowest))
+        pairs = down.descend(base.pairs(start))
         if pairs is not None:
             best = base.plan(down.improve(pairs, least))
             lowest = best
@@ -103,7 +109,23 @@ def solve(
         base = base_of(best)
         best = min(best, base.plan(search(base, budget, 1 / PARTS, seed).improve(base.pairs(best), least)), key=_cost)
     best = min([found for found in (best, *known) if found and found.peak <= budget], key=_cost, default=None)
-    return Solution(best or lowest, budget, best is not None, proved.cost)
+    bound = proved.cost
+    if len(graph) <= EXACT and graph.floor <= budget and (best is None or best.added > least):
+        from tpc.passes.rematerialise.exact import exact
+
+        sure = exact(graph, budget, inf if best is None else best.added)
+        bound = max(bound, sure.cost)
+        if sure.pairs is not None:
+            found = base_of(plan).plan(sure.pairs)
+            best = found if best is None else min(best, found, key=_cost)
+    return Solution(best or lowest, budget, best is not None, bound)
+
+
+def _low(graph: Graph) -> list[Plan]:
+    """An order that holds clearly less than that of the graph, with nothing computed twice; none, if there is none."""
+    tasks = [Task(s.bytes, tuple(sorted(set(s.operands))), s.workspace, s.kept, s.takes) for s in graph.steps]
+    plan = Plan(graph, tuple(best_order(Tasks(tuple(tasks)))))
+    return [plan] if plan.peak < CLEARLY * once(graph).peak else []
 
 
 def _cost(plan: Plan) -> float:

@@ -46,8 +46,11 @@ class Timeline:
         self.added = 0.0
         changes = np.zeros(n + 1)
         for v, step in enumerate(graph.steps):
+            end = self.end(v, self.keys[v])
             changes[v] += step.bytes
-            changes[min(self.end(v, self.keys[v]) // n, n - 1) + 1] -= step.bytes
+            changes[min(end // n, n - 1) + 1] -= step.bytes
+            changes[min(end // n, n)] -= self.taken(v, end)
+            changes[min(end // n, n - 1) + 1] += self.taken(v, end)
         taken = np.array([step.workspace for step in graph.steps], float)
         self.live: NDArray[np.float64] = np.cumsum(changes)[:n] + taken + graph.held
         for key in sorted(again):
@@ -80,17 +83,22 @@ class Timeline:
         """Whether a value is held just before `key`, to be used then or later."""
         return self.end(value, self.run_before(value, key)) >= key
 
+    def taken(self, value: int, end: int) -> int:
+        """Bytes that are spared at the last use of a value, where its place is taken."""
+        return self.steps[value].bytes if self.steps[end % self.n].takes == value else 0
+
     def held_over(self, key: int) -> list[int]:
-        """Values that are held over a position without being used there."""
+        """Values that are held over a position without being used there, and one whose place could be taken there."""
         n = self.n
-        near = {key % n, *self.operands[key % n]}
+        near = {key % n, *self.operands[key % n]} - {self.steps[key % n].takes}
         found = []
         for value in range(min(n, key // n)):
             uses, runs = self.uses[value], self.runs[value]
             if value in near or not uses or uses[-1] < key:
                 continue
             place = bisect_left(runs, key)
-            if place == len(runs) or runs[place] >= uses[bisect_right(uses, key)]:
+            following = bisect_right(uses, key)
+            if following < len(uses) and (place == len(runs) or runs[place] >= uses[following]):
                 found.append(value)
         return found
 
@@ -114,6 +122,10 @@ class Timeline:
         if bytes:
             self.live[bisect_right(self.keys, after) : bisect_left(self.keys, until)] += bytes
 
+    def _change_at(self, key: int, bytes: int) -> None:
+        if bytes:
+            self.live[bisect_left(self.keys, key)] += bytes
+
     def add(self, key: int) -> None:
         """Let a step run again."""
         import numpy as np
@@ -127,7 +139,7 @@ class Timeline:
         live = self.live[place - 1] - steps[runner].workspace
         for operand in self.operands[runner]:
             if self.end(operand, self.run_before(operand, before)) == before:
-                live -= steps[operand].bytes
+                live -= steps[operand].bytes - self.taken(operand, before)
         if self.end(runner, before) == before:
             live -= steps[runner].bytes
         self.keys.insert(place, key)
@@ -136,14 +148,18 @@ class Timeline:
         is_held = self.end(value, run) > key
         insort(self.runs[value], key)
         if is_held:
-            self._change(self.end(value, run), key, -steps[value].bytes)
+            end = self.end(value, run)
+            self._change(end, key, -steps[value].bytes)
+            self._change_at(end, -self.taken(value, end))
         else:
             self.live[place] += steps[value].bytes
         for operand in self.operands[value]:
             end = self.end(operand, self.run_before(operand, key))
             insort(self.uses[operand], key)
             if end < key:
+                self._change_at(end, self.taken(operand, end))
                 self._change(end, key + 1, steps[operand].bytes)
+                self._change_at(key, -self.taken(operand, key))
         self.again.add(key)
         self.added += steps[value].cost
 
@@ -160,12 +176,14 @@ class Timeline:
             end = self.end(operand, self.run_before(operand, key))
             if end < key:
                 self._change(end, key + 1, -steps[operand].bytes)
+                self._change_at(end, -self.taken(operand, end))
         is_used = self.end(value, key) > key
         run = self.run_before(value, key)
         end = self.end(value, run)
         self.runs[value].remove(key)
         if is_used:
             self._change(end, key, steps[value].bytes)
+            self._change_at(end, self.taken(value, end))
         place = bisect_left(self.keys, key)
         self.keys.pop(place)
         self.live = np.concatenate((self.live[:place], self.live[place + 1 :]))

@@ -85,6 +85,11 @@ class Line:
         return f" {BOUNDED}(" in self.text
 
     @property
+    def is_of_products(self) -> bool:
+        """Whether it is a fact of products and sums alone, without an op to look for."""
+        return not self.arrow and _CALL.search(_sides(self.text)[0]) is None
+
+    @property
     def is_of_fields(self) -> bool:
         """Whether it holds of complex numbers too. The others speak of lengths, order, or one of several roots."""
         return self.needs | self.gives <= _OF_FIELDS
@@ -115,6 +120,8 @@ _OF_FIELDS = frozenset(
 )
 _OPEN = re.compile(r"(?:rule|fact) (\w+)(?: \[([\w, ]+)\])?:")
 _ARROW = re.compile(r"<=>|=>|~>")
+_WHERE = re.compile(r"\bwhere\b")
+_CALL = re.compile(r"[a-z_0-9]\(|[\[\]/\\^]")  # what is written as a call, or read as one
 
 
 @cache
@@ -143,13 +150,18 @@ def lines() -> dict[str, Line]:
 def _line(text: str, file: str) -> Line:
     opened = _OPEN.match(text)
     assert opened is not None, text
-    body = re.split(r"\bwhere\b", text[opened.end() :])[0]
-    arrow = _ARROW.search(body)
-    left, right = (body[: arrow.start()], body[arrow.end() :]) if arrow else (body, "")
+    left, arrow, right = _sides(text)
     tags = frozenset((opened[2] or "").replace(" ", "").split(",")) - {""}
-    if not arrow:  # a fact is about what stands inside of its word
-        left = left.partition("(")[2]
-    return Line(opened[1], file, text, _ops(left), _ops(right), tags, arrow[0] if arrow else "")
+    return Line(opened[1], file, text, _ops(left), _ops(right), tags, arrow)
+
+
+def _sides(text: str) -> tuple[str, str, str]:
+    """The left side, the arrow and the right side; of a fact what it is about, which stands inside of its word."""
+    body = _WHERE.split(text.partition(":")[2], maxsplit=1)[0]
+    arrow = _ARROW.search(body)
+    if arrow is None:
+        return body.partition("(")[2], "", ""
+    return body[: arrow.start()], arrow[0], body[arrow.end() :]
 
 
 def _ops(text: str) -> frozenset[str]:

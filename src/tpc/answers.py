@@ -67,5 +67,5 @@ def write_out(results: Mapping[str, Any], out: Any) -> Any:
         if getattr(getattr(target, "flags", None), "writeable", True) is False:
             raise fail("E0811", f"`out` for `{name}` is read-only")
     for result, target in zip(results.values(), targets):
-        target[...] = result
+        target[...] = result.toarray() if hasattr(result, "toarray") else result
     return out

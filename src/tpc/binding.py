@@ -14,7 +14,8 @@ from tpc.function import Function, Parameter
 from tpc.ir.elaborate.scope import suggestion
 from tpc.ir.node import Fact, Program
 from tpc.ir.types import TensorType
-from tpc.operands import Operand, adopt, common_kind
+from tpc.operands import Operand, adopt, common_kind, dense
+from tpc.parts import spread
 from tpc.sizes import Shaped, Solution, check_constraints, solve
 
 
@@ -26,6 +27,14 @@ class Bound:
     operands: tuple[Operand, ...]
     solution: Solution
     kind: str
+
+    @property
+    def sparse(self) -> dict[str, float]:
+        """The inputs that are given sparse, with the share of their entries that are stored, rounded up."""
+        from tpc.passes.sparse.lowering import round_up
+
+        pairs = zip(self.program.inputs, self.operands, strict=True)
+        return {node["name"]: round_up(o.density) for node, o in pairs if o.is_sparse}
 
     @property
     def arrays(self) -> list[Any]:
@@ -57,6 +66,7 @@ def match(
     """
     parameters = function.parameters
     names = [p.name for p in parameters]
+    positional, named = spread(function, positional, named)
     if len(positional) > len(parameters):
         count = f"{len(parameters)} argument" + ("s" if len(parameters) != 1 else "")
         raise fail(
@@ -101,8 +111,11 @@ def bind(
     dims: Mapping[str, int] | None = None,
     backend: str = "auto",
     manner: Manner = PYTHON,
+    keep_sparse: bool = False,
 ) -> Bound:
     """The arguments as operands of the right dtypes, with the program and the sizes that go with them.
+
+    Sparse matrices are made dense, unless they are to be kept and the backend has kernels for them.
 
     Raises
     ------
@@ -124,6 +137,8 @@ def bind(
     if faults:
         raise TpcError(faults)
     kind = common_kind(operands)
+    if kind == "torch" or backend not in ("auto", "numpy", "llvm") or not keep_sparse:
+        operands = [dense(o, p.name) for o, p in zip(operands, function.parameters, strict=True)]
     operands = _one_kind(operands, function.parameters, backend if backend != "auto" else kind)
     program = function.instance([TensorType(o.dtype, o.shape) for o in operands])
     known = sizes(function, program, [o.shape for o in operands], dims, manner)
@@ -267,7 +282,7 @@ def check_facts(bound: Bound) -> None:
     declared = facts_with_sizes(bound.program, bound.solution)
     faults: list[Diagnostic] = []
     for node, operand in zip(bound.program.inputs, bound.operands):
-        array = operand.array.detach().cpu().numpy() if operand.kind == "torch" else operand.array
+        array = operand.array.detach().cpu().numpy() if operand.kind == "torch" else dense(operand, node["name"]).array
         if array.dtype == np.float16:
             array = array.astype(np.float32)
         tolerance = 1e-8 if array.dtype.name in ("float64", "complex128") else 1e-4

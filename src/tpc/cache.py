@@ -28,8 +28,9 @@ from tpc.recall import Recalled, as_json, names_files
 
 def find(identity: str, program: Program, options: Options) -> Code | None:
     """The code of a program that a function calls by this identity, if there is an entry for it."""
-    key = _key(identity, options)
-    found = _read(key)
+    if store.folder() is None:
+        return None
+    found = _read(_key(identity, options))
     try:
         return None if found is None else entry.code(found, program, options.backend)
     except (ValueError, RecursionError):
@@ -38,7 +39,7 @@ def find(identity: str, program: Program, options: Options) -> Code | None:
 
 def keep(code: Code, identity: str, program: Program, options: Options) -> None:
     """Write an entry. What cannot be written is not kept, and nothing is said of it."""
-    body = entry.as_json(code, program)
+    body = entry.as_json(code, program) if store.folder() is not None else None
     if body is not None:
         _write(_key(identity, options), body)
 
@@ -71,8 +72,8 @@ def remember(function: Function, source: Source, name: str | None, programs: Ite
 def _key(identity: str, options: Options) -> str:
     from tpc.passes.pipeline import optimises
 
-    asked = [sorted(options.sizes.items()), sorted(options.at.items()), options.mode, options.backend, options.threads]
-    asked.append(options.memory)
+    named = [sorted(options.sizes.items()), sorted(options.at.items()), sorted(options.sparse.items())]
+    asked = [*named, options.mode, options.backend, options.threads, options.memory, options.tolerance]
     return _digest([identity, asked, optimises(options), _surroundings(options.backend)])
 
 

@@ -46,8 +46,11 @@ class Code:
         return sum(seconds * evaluate(size, sizes) for size, seconds in terms)
 
 
-def emitted(found: Variants, backend: str, mode: str = "stable") -> Code:
-    """The code of variants: one function where there is one, else one for each and one that chooses."""
+def emitted(found: Variants, backend: str, mode: str = "stable", tight: bool = False) -> Code:
+    """The code of variants: one function where there is one, else one for each and one that chooses.
+
+    One function may be `tight` (see `backends.contract`).
+    """
     from tpc.backends import backend as find_backend
     from tpc.backends.choice import Alternative
     from tpc.folded import folded
@@ -58,7 +61,7 @@ def emitted(found: Variants, backend: str, mode: str = "stable") -> Code:
         found = replace(found, plans=tuple(replace(v, plan=folded(v.plan)) for v in found.plans))
     if len(found.plans) == 1:
         plan = found.plans[0].plan
-        module = chosen.emit(plan.program, plan.notes.names)
+        module = chosen.emit(plan.program, plan.notes.names, tight=tight)
     else:
         module = chosen.emit_choice(
             [Alternative(v.plan.program, v.seconds, v.wins, v.plan.notes.names) for v in found.plans]

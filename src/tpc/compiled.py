@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any, overload
 from tpc.dsl.diagnostics import TpcError, fail
 from tpc.function import Function
 from tpc.settings import Settings
-from tpc.specialised import Specialised, Specialiser
+from tpc.specialised import DENSE, Sparse, Specialised, Specialiser
 
 if TYPE_CHECKING:
+    import os
+
     from tpc.binding import Bound, Manner
     from tpc.cost import Cost
     from tpc.ir.node import Program
+    from tpc.passes.approximation.certificate import Certificate
     from tpc.passes.pipeline import Plan
     from tpc.passes.variants import Variants
     from tpc.prepared import Prepared, Preparer
@@ -46,7 +49,8 @@ class Compiled:
         remember: Callable[[Function, Sequence[Program]], None] | None = None,
     ) -> None:
         self._function = function
-        self._settings = settings or Settings()
+        settings = settings or Settings()
+        self._settings = settings if settings.memory is not None else replace(settings, memory=function.memory)
         self._specialiser = Specialiser(function, self._settings, remember)
         self._repeats: Repeats | None = None  # once there was a call
         self._prepared: Preparer | None = None  # once it is prepared for parameters
@@ -122,13 +126,16 @@ class Compiled:
 
     def _run(self, values: Mapping[str, object], manner: Manner) -> tuple[Specialised, Bound, Any]:
         """What served a call, its arguments, and what the code gave."""
-        from tpc.binding import bind, check_facts
+        from tpc.binding import check_facts
+        from tpc.memory import limit
 
         settings = self._settings
-        bound = bind(self._function, values, settings.dims, settings.backend, manner)
+        bound = self._bound(values, manner)
         if settings.check_facts:
             check_facts(bound)
-        special = self._specialised(bound.program, bound.kind, bound.solution.sizes)
+        special = self._serving(bound)
+        if settings.memory is None and special.peak(bound.solution.sizes) > limit():
+            special = self._alone(bound)
         self._last = special, bound.solution.sizes
         special.guard(self.__name__, bound.solution.sizes)
         returned = self._execute(special, bound)
@@ -136,19 +143,42 @@ class Compiled:
             self._verify(special, bound, returned)
         return special, bound, returned
 
-    def _specialised(self, program: Program, kind: str, sizes: Mapping[str, int]) -> Specialised:
+    def _bound(self, values: Mapping[str, object], manner: Manner) -> Bound:
+        """The arguments of a call; sparse ones stay so where that neither exceeds a budget nor rounds otherwise."""
+        from tpc.binding import bind
+
+        settings = self._settings
+        keep_sparse = settings.memory is None and settings.mode != "bitwise"
+        return bind(self._function, values, settings.dims, settings.backend, manner, keep_sparse)
+
+    def _serving(self, bound: Bound) -> Specialised:
+        """What serves a call."""
+        sizes = bound.solution.sizes
+        return self._specialised(bound.program, bound.kind, sizes, Sparse.of(bound.sparse, sizes))
+
+    def _specialised(
+        self, program: Program, kind: str, sizes: Mapping[str, int], sparse: Sparse = DENSE
+    ) -> Specialised:
         if self._settings.memory is not None:
             self._specialiser.sizes = dict(sizes)
-        special = self._specialiser.specialised(program, kind)
+        special = self._specialiser.specialised(program, kind, sparse)
         if special.backend == "llvm":
             special.run.when_ready = lambda: self._hurry(special)  # type: ignore[attr-defined]
-        elif special.upgrade is None and self._may_upgrade(kind):
+        elif special.upgrade is None and not sparse.densities and self._may_upgrade(kind):
             from tpc.upgrade import Upgrade
 
             run: Any = special.run
             make = partial(self._specialiser.native, special)
             special.upgrade = Upgrade(run, make, partial(self._changed, special))
         return special
+
+    def _alone(self, bound: Bound) -> Specialised:
+        """What serves a call for which no plan for all sizes has the memory; one for its sizes alone may need less."""
+        self._specialiser.sizes = dict(bound.solution.sizes)
+        try:
+            return self._serving(bound)
+        finally:
+            self._specialiser.sizes = {}
 
     def _may_upgrade(self, kind: str) -> bool:
         settings = self._settings
@@ -210,11 +240,17 @@ class Compiled:
 
     def _verify(self, special: Specialised, bound: Bound, returned: Any) -> None:
         from tpc.answers import in_kind
+        from tpc.operands import dense
         from tpc.verification import verify_results
 
-        operands = [in_kind(array, "numpy") for array in bound.arrays]
-        plain = list(self._by_name(special, returned, "numpy").values())
-        said = verify_results(self.program, operands, plain, bound.solution.sizes)
+        operands = [dense(operand, node["name"]).array for node, operand in zip(bound.program.inputs, bound.operands)]
+        operands = [in_kind(array, "numpy") for array in operands]
+        plain = [
+            r.toarray() if hasattr(r, "toarray") else r for r in self._by_name(special, returned, "numpy").values()
+        ]
+        approximated = self.plan.approximated
+        meant = self.program if approximated is None else approximated.program
+        said = verify_results(meant, operands, plain, bound.solution.sizes)
         self.verification = f"{said}; {self.verify_plan()}"
 
     def verify_plan(self) -> PlanCheck:
@@ -225,12 +261,11 @@ class Compiled:
         InternalError
             If a plan is not the program.
         """
-        from tpc.verification import check_plans
+        from tpc.verification import check_variants
 
         special, found = self._latest(), self._found()
         if special.check is None:
-            plans = [variant.plan.program for variant in found.plans]
-            special.check = check_plans(special.program, plans, self._settings.dims)
+            special.check = check_variants(special.program, found, self._settings.dims)
         return special.check
 
     # ---- looking at it
@@ -254,14 +289,12 @@ class Compiled:
         if kwargs and not args and self._preparer.takes(kwargs):
             return self._preparer.prepared(kwargs)
         if args or kwargs:
-            from tpc.binding import bind, match
+            from tpc.binding import PYTHON, match
 
-            settings = self._settings
-            values = match(self._function, args, kwargs)
-            bound = bind(self._function, values, settings.dims, settings.backend)
+            bound = self._bound(match(self._function, args, kwargs), PYTHON)
             sizes = dict(bound.solution.sizes)
-            self._specialiser.at = {n: s for n, s in sizes.items() if n not in settings.dims}
-            self._last = self._specialised(bound.program, bound.kind, sizes), sizes
+            self._specialiser.at = {n: s for n, s in sizes.items() if n not in self._settings.dims}
+            self._last = self._serving(bound), sizes
         else:
             self._last = self._specialised(self._function.generic(), "numpy", self.sizes), self.sizes
         special = self._latest()
@@ -271,6 +304,18 @@ class Compiled:
         elif special.upgrade is not None and (args or kwargs):
             special.upgrade.finish(self.sizes)
         return self
+
+    def restore(self, path: str | os.PathLike[str]) -> Prepared:
+        """The function for parameters that it was prepared for before: what `Prepared.save` wrote is read.
+
+        The function is compiled as for `prepare`, but nothing is computed.
+
+        Raises
+        ------
+        TpcError
+            E0705 to E0711 if the file cannot be read, or was made for another function or plan.
+        """
+        return self._preparer.restored(path)
 
     @property
     def _preparer(self) -> Preparer:
@@ -325,6 +370,13 @@ class Compiled:
     def source(self) -> str:
         """The Python module that runs, with all variants. The numpy backend's needs numpy and scipy only."""
         return self._latest().code.emitted.source
+
+    @property
+    def certificates(self) -> tuple[Certificate, ...]:
+        """What became of the budgets of the program (`~=`, and `tolerance`): what is promised, how it was shown, and
+        what is stored in the place of which constants."""
+        found = self.plan.approximated
+        return () if found is None else found.certificates
 
     @property
     def cost(self) -> Cost:

@@ -93,7 +93,8 @@ def _cast(operand: Operand, wanted: DType, name: str) -> Operand:
         return replace(operand, array=operand.array.to(getattr(torch, name)), dtype=wanted, weak=False)
     with np.errstate(over="ignore"):
         array = operand.array.astype(wanted.numpy, copy=False)
-    if wanted.kind in "fc" and array is not operand.array and np.isinf(array).sum() > np.isinf(operand.array).sum():
+    before, after = (a.tocsr().data if operand.is_sparse else a for a in (operand.array, array))
+    if wanted.kind in "fc" and after is not before and np.isinf(after).sum() > np.isinf(before).sum():
         raise fail("E0810", f"`{name}` holds numbers that are out of the range of {wanted}")
     if wanted is BF16:
         array = rounded_to_bf16(array)

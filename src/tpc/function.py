@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tpc.dsl import syntax
-from tpc.dsl.diagnostics import Diagnostics, TpcError, fail
+from tpc.dsl.diagnostics import Diagnostics, Label, TpcError, fail
 from tpc.dsl.format import format_type
 from tpc.dsl.source import Span
 from tpc.ir.build import literal_value
@@ -21,11 +21,15 @@ from tpc.ir.node import Program
 from tpc.ir.notes import Notes
 from tpc.ir.ops.structure import CONSTANT
 from tpc.ir.types import DTYPES, DType, TensorType
+from tpc.memory import parse_amount
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """What is declared of an argument. `rank` leaves out batch axes; without a type it is None, as is the dtype."""
+    """What is declared of an argument. `rank` leaves out batch axes; without a type it is None, as is the dtype.
+
+    `whole` is the structured parameter that it is a part of.
+    """
 
     name: str
     text: str
@@ -35,6 +39,7 @@ class Parameter:
     rank: int | None = None
     batched: bool = False
     default: bool | int | float | complex | None = None
+    whole: str = ""
 
 
 class Function:
@@ -77,6 +82,23 @@ class Function:
         """The names of sizes in its signature."""
         return tuple(size_names([p.type for p in self.definition.parameters]))
 
+    @cached_property
+    def memory(self) -> int | None:
+        """Bytes that it may hold, where the line above it says so.
+
+        Raises
+        ------
+        TpcError
+            E1004 if that is no amount.
+        """
+        amount = self.module.budgets.get(self.name)
+        if amount is None:
+            return None
+        try:
+            return parse_amount(amount.value)
+        except ValueError as error:
+            raise fail("E1004", f"`@memory`: {error}", Label(amount.span)) from None
+
     def check_sizes(self, dims: Mapping[str, int]) -> None:
         """Refuse sizes that the signature does not name. Raises TpcError (E0806)."""
         for name in dims:
@@ -115,7 +137,8 @@ class Function:
         fixed = [d for d in type.dims if not isinstance(d, syntax.Dots)]
         dtype = DTYPES[type.dtype.name] if type.dtype is not None else None
         text = f"{name}: {format_type(type)}"
-        return Parameter(name, text, written.span, True, dtype, len(fixed), len(fixed) < len(type.dims), default)
+        whole = written.whole.name if written.whole is not None else ""
+        return Parameter(name, text, written.span, True, dtype, len(fixed), len(fixed) < len(type.dims), default, whole)
 
     def generic(self, batch_rank: int = 1) -> Program:
         """The program for the declared types.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from tpc.ir.dims import substitute
 from tpc.threads import ThreadLimit, settings
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ def call_at_once(compiled: Compiled, special: Specialised) -> None:
     from tpc.backends.llvm.stages import Staged
 
     run, emitted = special.run, special.code.emitted
-    guards = _guards(special.program)
+    guards = _guards(special.program, compiled._settings.dims)
     if not isinstance(run, Staged) or emitted.whole not in run.lowered or guards is None or emitted.sizes:
         return
     call = compiled.__call__  # of the class, or what an earlier time put in its place
@@ -38,8 +40,9 @@ def call_at_once(compiled: Compiled, special: Specialised) -> None:
     entry.call_at_once(compiled, entered)
 
 
-def _guards(program: Program) -> list[DimLike] | None:
-    """What must not be negative for the constraints on sizes to hold; None where that cannot be said so."""
+def _guards(program: Program, dims: Mapping[str, int]) -> list[DimLike] | None:
+    """What must not be negative for the constraints on sizes to hold, where some are fixed; None where that cannot be
+    said so, or does not hold."""
     found: list[DimLike] = []
     for constraint in program.where:
         difference = constraint.left - constraint.right
@@ -56,7 +59,8 @@ def _guards(program: Program) -> list[DimLike] | None:
                 found += [difference, -1 * difference]
             case _:
                 return None
-    return found
+    left = [substitute(over, dims) for over in found]
+    return None if any(isinstance(n, int) and n < 0 for n in left) else [n for n in left if not isinstance(n, int)]
 
 
 def thread_limit(threads: int) -> ThreadLimit:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +39,17 @@ class Operand:
     narrow: bool = False
     table: bool = False
     origin: str = ""  # the file it is from, for messages
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether it is a matrix of scipy.sparse."""
+        return self.kind == "numpy" and not isinstance(self.array, np.ndarray)
+
+    @property
+    def density(self) -> float:
+        """The share of entries that are stored."""
+        rows, columns = self.shape
+        return int(self.array.nnz) / max(rows * columns, 1)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -135,14 +146,32 @@ def _numpy(array: np.ndarray[Any, Any], name: str, weak: bool = False) -> Operan
 
 
 def _sparse(value: Any, name: str) -> Operand:
+    """A sparse matrix, kept so where there are kernels for it; an array of other entries or axes is made dense."""
+    dtype = BY_NUMPY.get(value.dtype.name)
+    if dtype is not None and dtype not in (F16, BF16) and value.ndim == 2:
+        return Operand("numpy", value, dtype)
+    return dense(Operand("numpy", value, dtype or F64), name)
+
+
+def dense(operand: Operand, name: str) -> Operand:
+    """The operand with all of its entries stored.
+
+    Raises
+    ------
+    TpcError
+        E0910 if that takes too much memory.
+    """
+    if not operand.is_sparse:
+        return operand
+    value = operand.array
     size = int(np.prod(value.shape, dtype=object)) * value.dtype.itemsize
     if size > limit():
         raise fail(
             "E0910",
             f"`{name}` is sparse, and would take {amount(size)} with all entries stored",
-            help="sparse storage is not built yet; give a smaller matrix",
+            help="give a smaller matrix",
         )
-    return _numpy(np.asarray(value.toarray()), name)
+    return replace(_numpy(np.asarray(value.toarray()), name), narrow=operand.narrow, origin=operand.origin)
 
 
 def _torch(value: Any, name: str) -> Operand:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -31,6 +32,8 @@ class Pair:
     ----------
     written, plan
         The program as it was written, and the plan from which both stages were taken.
+    kind, sizes
+        The kind of arrays, and the sizes of the parameters.
     """
 
     written: Program
@@ -38,6 +41,8 @@ class Pair:
     stages: Stages
     ahead: Compiled
     each: Compiled
+    kind: str
+    sizes: Mapping[str, int]
 
 
 class Preparer:
@@ -97,6 +102,13 @@ class Preparer:
         held = pair.ahead.run({p.name: values[p.name] for p in pair.ahead.function.parameters})
         return Prepared(self.function, pair, {name: _fixed(value) for name, value in held.items()})
 
+    def restored(self, path: str | os.PathLike[str]) -> Prepared:
+        """The function for what was saved of it. Raises TpcError as `keeping.restored`."""
+        from tpc.keeping import restored
+
+        pair, held = restored(self, path)
+        return Prepared(self.function, pair, {name: _fixed(value) for name, value in held.items()})
+
     def _program(self, whole: Function, values: Mapping[str, object]) -> Program:
         """The program as it was written; an array whose format is left open has that of the parameters."""
         generic = whole.generic()
@@ -124,14 +136,17 @@ class Preparer:
 
         whole, settings = self.function.elaborated(), self.settings
         backend = settings.backend if settings.backend != "auto" else kind
-        options = Options(sizes, {}, settings.mode, backend, settings.threads, settings.memory, settings.calls)
+        options = Options(
+            *(sizes, {}, settings.mode, backend, settings.threads, settings.memory, settings.calls),
+            tolerance=settings.tolerance,
+        )
         names = [step.name for step in PIPELINE]
         plan = run(program, options, names[names.index(BEGIN) - 1], whole.notes)
         with keeping(plan.notes):
             stages = split(plan.program, plan.notes.names)
         own = replace(settings, dims={}, verify=False)
         ahead, each = (Compiled(Stage(whole, stage, plan.notes), own) for stage in (stages.ahead, stages.each))
-        return Pair(program, plan, stages, ahead, each)
+        return Pair(program, plan, stages, ahead, each, kind, dict(sizes))
 
 
 class Prepared:
@@ -153,7 +168,7 @@ class Prepared:
     """
 
     def __init__(self, function: Function, pair: Pair, held: Mapping[str, Any]) -> None:
-        self._function, self._pair, self.held = function, pair, dict(held)
+        self.function, self.pair, self.held = function, pair, dict(held)
         self._values = tuple(self.held[p.name] for p in pair.each.function.parameters[: len(held)])
         self._others = {p.name: None for p in pair.each.function.parameters[len(held) :]}.keys()
         self.__name__, self.__doc__ = function.name, function.source_text
@@ -168,14 +183,26 @@ class Prepared:
         """
         if len(args) > len(self._others) or not kwargs.keys() <= self._others:
             match(self._rest, args, kwargs)  # says what is wrong
-        return self._pair.each(*self._values, *args, out=out, **kwargs)
+        return self.pair.each(*self._values, *args, out=out, **kwargs)
 
     @property
     def _rest(self) -> Function:
         """The function of the other arguments, for messages."""
-        each = self._pair.stages.each
+        each = self.pair.stages.each
         others = each.replace(inputs=each.inputs[len(self._values) :], outputs=(), output_names=(), facts=())
-        return Stage(self._function.elaborated(), others, self._pair.plan.notes)
+        return Stage(self.function.elaborated(), others, self.pair.plan.notes)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write what is held to a `.npz` file, which `Compiled.restore` reads.
+
+        Raises
+        ------
+        TpcError
+            E0707 for another suffix, E0712 if the file cannot be written.
+        """
+        from tpc.keeping import save
+
+        save(self, path)
 
     # ---- looking at it
 
@@ -187,29 +214,29 @@ class Prepared:
     @property
     def ahead(self) -> Compiled:
         """The stage that made what is held."""
-        return self._pair.ahead
+        return self.pair.ahead
 
     @property
     def each(self) -> Compiled:
         """The stage that calls run: a function of what is held, and of the other arguments."""
-        return self._pair.each
+        return self.pair.each
 
     @property
     def program(self) -> Program:
         """What each call runs."""
-        return self._pair.stages.each
+        return self.pair.stages.each
 
     @property
     def source(self) -> str:
         """The Python module that calls run; what is held are its first arguments."""
-        return self._pair.each.source
+        return self.pair.each.source
 
     def explain(self) -> str:
         """What is prepared ahead, and what each call does."""
         from tpc.explanation import account, text
         from tpc.explanation.ahead import told
 
-        each, pair, at = self.each, self._pair, self.each.sizes
+        each, pair, at = self.each, self.pair, self.each.sizes
         joint = account(pair.written, pair.plan, at)  # both stages were chosen together
         found = account(each.program, each.plan, at, backend=each.backend)
         found = replace(found, derivations=joint.derivations, outcome=joint.outcome)
@@ -218,8 +245,8 @@ class Prepared:
     def __repr__(self) -> str:
         from tpc.memory import amount
 
-        given = ", ".join(p.name for p in self._pair.ahead.function.parameters)
-        return f"<tpc {self._function.signature}, prepared for {given}: {amount(self.bytes)}>"
+        given = ", ".join(p.name for p in self.pair.ahead.function.parameters)
+        return f"<tpc {self.function.signature}, prepared for {given}: {amount(self.bytes)}>"
 
 
 def _fixed(value: Any) -> Any:

@@ -39,6 +39,9 @@ class Recalled(Function):
         self._text = _span(fields.get("text"), source)
         self._parameters = tuple(_parameter(p, source) for p in read_list(fields.get("parameters")))
         self._size_names = tuple(map(read_text, read_list(fields.get("sizes"))))
+        self._memory = fields.get("memory")
+        if not (self._memory is None or type(self._memory) is int and self._memory > 0):
+            raise ValueError("memory")
         self._elaborate = elaborate
         self._instances: dict[tuple[object, ...], Program] = {}
         self.known: dict[Program, str] = {}  # identities of programs without their bodies
@@ -65,6 +68,10 @@ class Recalled(Function):
     @property
     def definition(self) -> syntax.Def:  # type: ignore[override]
         return self._whole.definition
+
+    @property
+    def memory(self) -> int | None:
+        return self._memory
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -100,6 +107,7 @@ def as_json(function: Function, instances: Mapping[Program, str]) -> dict[str, A
         "text": _span_json(function.definition.span),
         "parameters": [_parameter_json(p) for p in function.parameters],
         "sizes": list(function.size_names),
+        "memory": function.memory,
         "instances": [[identity, *_head_json(program)] for program, identity in instances.items()],
     }
 
@@ -123,18 +131,18 @@ def _parameter_json(parameter: Parameter) -> list[Any]:
     if isinstance(p.default, complex):
         raise ValueError("a complex number")
     dtype = None if p.dtype is None else p.dtype.name
-    return [p.name, p.text, _span_json(p.span), p.typed, dtype, p.rank, p.batched, p.default]
+    return [p.name, p.text, _span_json(p.span), p.typed, dtype, p.rank, p.batched, p.default, p.whole]
 
 
 def _parameter(data: Any, source: Source) -> Parameter:
-    name, text, span, typed, dtype, rank, batched, default = read_list(data, 8)
+    name, text, span, typed, dtype, rank, batched, default, whole = read_list(data, 9)
     if not isinstance(typed, bool) or not isinstance(batched, bool) or dtype is not None and dtype not in DTYPES:
         raise ValueError("parameter")
     if rank is not None and not isinstance(rank, int) or default is not None and not isinstance(default, (int, float)):
         raise ValueError("parameter")
     place = _span(span, source)
     known = None if dtype is None else DTYPES[dtype]
-    return Parameter(read_text(name), read_text(text), place, typed, known, rank, batched, default)
+    return Parameter(read_text(name), read_text(text), place, typed, known, rank, batched, default, read_text(whole))
 
 
 # ---- programs without their body

@@ -65,7 +65,7 @@ class Repeats:
         checked = getattr(special.run, "checked", None)
         if key is None or given is None or checked is None:
             return
-        if any(value is not array if type(value) is ndarray else array.dtype.name not in ("float64", "int64")
+        if any(value is not array if type(value) not in NUMBERS else array.dtype.name not in ("float64", "int64")
                for value, array in zip(given, bound)):  # fmt: skip
             return
         serve = checked if special.upgrade is None else special.upgrade.on
@@ -86,6 +86,14 @@ class Repeats:
         return (*args, *[named[name] for name in names])
 
 
+def stored_share(matrix: Any) -> float:
+    """The share of entries that a sparse matrix stores, as plans tell it apart."""
+    from tpc.passes.sparse.lowering import round_up
+
+    rows, columns = matrix.shape
+    return round_up(matrix.nnz / max(rows * columns, 1))
+
+
 def alike(arguments: tuple[Any, ...]) -> tuple[object, ...] | None:
     """What calls must have in common for the checks of one to hold for another; None where values decide."""
     found: list[object] = []
@@ -94,6 +102,8 @@ def alike(arguments: tuple[Any, ...]) -> tuple[object, ...] | None:
         if kind is ndarray:
             found.append(value.dtype)
             found.append(value.shape)
+        elif kind.__module__.startswith("scipy.sparse"):
+            found += (value.dtype, value.shape, stored_share(value))
         elif kind in NUMBERS and (kind is not int or -WHOLE <= value < WHOLE):
             found.append(kind)
         else:

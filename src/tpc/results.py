@@ -111,6 +111,13 @@ def write_beside(folder: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> No
         write({path: {name: array}})
 
 
+def stored(value: Any) -> np.ndarray[Any, Any]:
+    """A result with all of its entries, as files hold it."""
+    import numpy as np
+
+    return np.asarray(value.toarray() if hasattr(value, "toarray") else value)
+
+
 def _plain(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The array in C order and in the byte order of the machine."""
     return array.astype(array.dtype.newbyteorder("="), order="C")
@@ -124,7 +131,6 @@ def write(outs: Mapping[Path, Mapping[str, np.ndarray[Any, Any]]]) -> None:
     TpcError
         E0707 for a suffix that is not known, E0712 for what cannot be written.
     """
-    import numpy as np
 
     from tpc.formats import module
 
@@ -132,7 +138,7 @@ def write(outs: Mapping[Path, Mapping[str, np.ndarray[Any, Any]]]) -> None:
     with ExitStack() as stack:
         for path, values in outs.items():
             file = stack.enter_context(replacing(path))
-            plain = {name: _plain(np.asarray(value)) for name, value in values.items()}
+            plain = {name: _plain(stored(value)) for name, value in values.items()}
             try:
                 writers[path].write(file, plain)
             except (ValueError, TypeError) as error:

@@ -35,12 +35,12 @@ class Settings:
         for name, value in self.dims.items():
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise fail("E1004", f"the size {name} must be an integer from 0 on, not {value!r}")
-        if isinstance(self.tolerance, bool) or not isinstance(self.tolerance, (int, float)) or not self.tolerance >= 0:
-            raise fail("E1004", f"`tolerance` must be a number from 0 on, not {self.tolerance!r}")
+        is_number = isinstance(self.tolerance, (int, float)) and not isinstance(self.tolerance, bool)
+        if not is_number or not 0 <= self.tolerance < 1:
+            help = "it is the relative error that each result may have, such as `tolerance=1e-2`"
+            raise fail("E1004", f"`tolerance` must be a number from 0 to 1, not {self.tolerance!r}", help=help)
         if self.threads is not None and (not isinstance(self.threads, int) or self.threads < 1):
             raise fail("E1004", f"`threads` must be an integer from 1 on, not {self.threads!r}")
-        if self.tolerance > 0:
-            raise not_built("approximation within a `tolerance`", "leave it out; results are computed exactly")
         if self.memory is not None and (not isinstance(self.memory, int) or self.memory < 1):
             help = 'such as `memory="512MB"`'
             raise fail("E1004", f"`memory` must be an amount from 1 byte on, not {self.memory!r}", help=help)
@@ -49,10 +49,6 @@ class Settings:
         for backend, package in NEEDS.items():
             if self.backend == backend and importlib.util.find_spec(package) is None:
                 raise missing(backend)
-
-
-def not_built(what: str, help: str) -> TpcError:
-    return fail("E1001", f"{what} is not built yet", help=help)
 
 
 def missing(backend: str) -> TpcError:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from tpc.dsl.diagnostics import InternalError, fail
@@ -25,6 +26,25 @@ if TYPE_CHECKING:
 REMEMBERED = 10_000  # sizes of calls
 
 
+@dataclass(frozen=True)
+class Sparse:
+    """What a plan depends on where inputs come in sparse: their densities, and about the sizes of the call."""
+
+    densities: tuple[tuple[str, float], ...] = ()
+    sizes: tuple[tuple[str, int], ...] = ()
+
+    @staticmethod
+    def of(densities: Mapping[str, float], sizes: Mapping[str, int]) -> Sparse:
+        """For a call; sizes are rounded to powers of two, so that there are few plans."""
+        if not densities:
+            return DENSE
+        about = {name: 1 << (size - 1).bit_length() if size > 1 else size for name, size in sizes.items()}
+        return Sparse(tuple(sorted(densities.items())), tuple(sorted(about.items())))
+
+
+DENSE = Sparse()
+
+
 @dataclass
 class Specialised:
     """A function compiled for certain types: what runs, and how it came about.
@@ -40,6 +60,7 @@ class Specialised:
     calls: dict[tuple[int, ...], int] = field(default_factory=dict)
     check: PlanCheck | None = None  # of the plans, once it is asked for
     routine: Routine | None = None  # for calls with tensors
+    sparse: Sparse = DENSE
     limit: ThreadLimit | None = None  # on the threads of libraries, where there is one
     upgrade: Upgrade | None = None  # to native code, where that is left to tpc
 
@@ -62,14 +83,8 @@ class Specialised:
             return quietly(self.upgrade.on(sizes, self.variant(sizes)), *arrays)
         return self.run(*arrays, **{keyword: sizes[name] for name, keyword in self.code.emitted.sizes.items()})
 
-    def guard(self, name: str, sizes: Mapping[str, int]) -> None:
-        """Refuse a call that needs more memory than there is.
-
-        Raises
-        ------
-        TpcError
-            E0901, before anything is computed.
-        """
+    def peak(self, sizes: Mapping[str, int]) -> int:
+        """The bytes that a call at these sizes holds at one time."""
         from tpc.ir.dims import substitute
 
         key = tuple(sizes.values())
@@ -78,7 +93,17 @@ class Specialised:
                 self.calls.clear()
             held = [substitute(step, sizes) for step in self.code.peaks[self.variant(sizes) or 0]]
             self.calls[key] = max((step for step in held if isinstance(step, int)), default=0)
-        peak = self.calls[key]
+        return self.calls[key]
+
+    def guard(self, name: str, sizes: Mapping[str, int]) -> None:
+        """Refuse a call that needs more memory than there is.
+
+        Raises
+        ------
+        TpcError
+            E0901, before anything is computed.
+        """
+        peak = self.peak(sizes)
         if peak > limit():
             raise fail(
                 "E0901",
@@ -108,14 +133,21 @@ class Specialiser:
         self.sizes: dict[str, int] = {}  # those of a call, where its memory is bounded: then they have a plan alone
         self.made: dict[tuple[object, ...], Specialised] = {}
 
-    def specialised(self, program: Program, kind: str) -> Specialised:
-        """The function for the types of a program, for arguments of a kind."""
-        backend = self._backend(kind)
-        key = (program, backend, tuple(self.at.items()), tuple(self.sizes.items()))
+    def specialised(self, program: Program, kind: str, sparse: Sparse = DENSE) -> Specialised:
+        """The function for the types of a program, for arguments of a kind; some may come in sparse."""
+        backend = self._backend(kind) if not sparse.densities else "numpy"  # native code has no sparse kernels
+        key = (program, backend, tuple(self.at.items()), tuple(self.sizes.items()), sparse)
         special = self.made.get(key)
         if special is None:
-            special = self.kept(program, backend) or self.compiled(self.whole(program), backend)
+            special = self.kept(program, backend, sparse) or self.compiled(self.whole(program), backend, sparse=sparse)
             self.made[key] = special
+            if sparse.densities and self.settings.backend != "numpy" and find_spec("llvmlite") is not None:
+                from tpc.backends.llvm.sparse import replace
+
+                run: Any = special.run
+                replace(run)
+            if backend == "llvm" and self.settings.memory is not None:
+                special.run.finish()  # type: ignore[attr-defined]  # the slow path holds more
             if self.settings.threads is not None:
                 from tpc.threads import ThreadLimit, settings
 
@@ -129,39 +161,60 @@ class Specialiser:
         is_bitwise = self.settings.mode == "bitwise"  # fused loops round otherwise than steps one by one
         return "numpy" if chosen == "llvm" and is_bitwise else chosen
 
-    def _options(self, backend: str) -> Options:
+    def _options(self, backend: str, sparse: Sparse = DENSE) -> Options:
         from tpc.passes.pipeline import Options
 
         settings = self.settings
         sizes = {**settings.dims, **self.sizes}
-        return Options(sizes, dict(self.at), settings.mode, backend, settings.threads, settings.memory)
+        live = None
+        if backend == "llvm" and settings.memory is not None:
+            from tpc.backends.llvm.memory import live as native
 
-    def kept(self, program: Program, backend: str) -> Specialised | None:
+            live = partial(native, tight=True)
+        return Options(
+            sizes,
+            {**dict(sparse.sizes), **self.at},
+            settings.mode,
+            backend,
+            settings.threads,
+            settings.memory,
+            sparse=dict(sparse.densities),
+            tolerance=settings.tolerance,
+            live=live,
+        )
+
+    def kept(self, program: Program, backend: str, sparse: Sparse = DENSE) -> Specialised | None:
         """The function from the cache on disk, but not if it is to be verified, or its code is refused."""
         from tpc.backends import backend as find_backend
         from tpc.cache import find
 
         if self.settings.verify:
             return None
-        code = find(self.function.identity(program), program, self._options(backend))
+        code = find(self.function.identity(program), program, self._options(backend, sparse))
         try:
-            return (
-                None if code is None else Specialised(program, backend, code, find_backend(backend).load(code.emitted))
-            )
+            if code is None:
+                return None
+            return Specialised(program, backend, code, find_backend(backend).load(code.emitted), sparse=sparse)
         except (InternalError, KeyError):
             return None
 
-    def compiled(self, program: Program, backend: str, found: Variants | None = None) -> Specialised:
+    def compiled(
+        self,
+        program: Program,
+        backend: str,
+        found: Variants | None = None,
+        sparse: Sparse = DENSE,
+    ) -> Specialised:
         """The function compiled now, of plans that were found or are looked for, and kept for other processes."""
         from tpc.backends import backend as find_backend
         from tpc.cache import keep
         from tpc.code import emitted
 
-        options = self._options(backend)
-        found = found or self.search(program, backend)
-        code = emitted(found, backend, options.mode)
+        options = self._options(backend, sparse)
+        found = found or self.search(program, backend, sparse)
+        code = emitted(found, backend, options.mode, options.memory is not None)
         keep(code, self.function.identity(program), program, options)
-        return Specialised(program, backend, code, find_backend(backend).load(code.emitted), found)
+        return Specialised(program, backend, code, find_backend(backend).load(code.emitted), found, sparse=sparse)
 
     def native(self, special: Specialised) -> Specialised:
         """The same function in native code."""
@@ -184,12 +237,12 @@ class Specialiser:
         whole = self.function.elaborated()
         return program if whole is self.function else whole.instance([n.tensor for n in program.inputs])
 
-    def search(self, program: Program, backend: str) -> Variants:
+    def search(self, program: Program, backend: str, sparse: Sparse = DENSE) -> Variants:
         """The plans of a program."""
         from tpc.passes.pipeline import run
         from tpc.passes.variants import Variant, Variants, variants
 
-        options, notes, begin = self._options(backend), self.function.notes, self.function.begin(program)
+        options, notes, begin = self._options(backend, sparse), self.function.notes, self.function.begin(program)
         if begin is not None:
             return Variants((Variant(run(program, options, notes=notes, begin=begin), ()),))
         return variants(program, options, notes)
@@ -198,5 +251,5 @@ class Specialiser:
         """The variants that calls have the choice of; searched again where only their code was kept."""
         if special.found is None:
             special.program = self.whole(special.program)
-            special.found = self.search(special.program, special.backend)
+            special.found = self.search(special.program, special.backend, special.sparse)
         return special.found

@@ -42,7 +42,10 @@ class Stage(Function):
             name, type = node["name"], node.tensor
             span = known[name].span if name in known else whole.span
             found.append(
-                Parameter(name, f"{name}: {type}", span, True, type.dtype, type.rank, False, defaults.get(name))
+                Parameter(
+                    *(name, f"{name}: {type}", span, True, type.dtype, type.rank, False, defaults.get(name)),
+                    whole=known[name].whole if name in known else "",
+                )
             )
         return found
 

@@ -103,3 +103,56 @@ def test_pictures(tmp_path: Path) -> None:
     assert "1 x tanh" in text(found) and "█" in text(found)
     with pytest.raises(TpcError):
         write(found, tmp_path / "m.gif")
+
+
+def test_a_budget_stands_above_a_function(tmp_path: Path) -> None:
+    given = arrays(1000, 20)
+    text = TEXT.replace("def main", '@memory("820KB")\ndef main')
+    small = tpc.compile(text)
+    assert np.array_equal(small(*given), tpc.compile(TEXT)(*given))
+    assert small.cost.peak_bytes <= 820_000
+    free = tpc.compile(text, memory="10MB")
+    free(*given)
+    assert free.cost.peak_bytes > 820_000, "what is given at the call counts"
+    file = tmp_path / "deep.tp"
+    file.write_text(text)
+    told = CliRunner().invoke(cli, ["explain", str(file), "--dim", "b=1000", "--dim", "d=20"])
+    assert told.exit_code == 0 and small.plan.program.name in told.stdout
+    module = CliRunner().invoke(cli, ["compile", str(file), "--dim", "b=1000", "--dim", "d=20"])
+    assert module.exit_code == 0 and module.stdout.count("np.tanh") > 4
+
+
+def test_a_budget_is_kept_with_what_is_recalled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TPC_CACHE", str(tmp_path))
+    text = '@memory("1MB")\ndef f(x: f64[n]) -> f64[n] = exp(x)\n'
+    for _ in range(2):
+        compiled = tpc.compile(text)
+        assert compiled.function.memory == 1_000_000
+        compiled(np.ones(10))
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        ('@memory("much")\ndef f(x: f64[n]) = x\n', "E1004", "no amount of memory"),
+        ('@speed("1")\ndef f(x: f64[n]) = x\n', "E0101", "`@speed` has no meaning"),
+        ('@memory("1MB")\nconst a = 2\ndef f(x: f64[n]) = a * x\n', "E0101", "above no function"),
+        ('def f(x: f64[n]) = x\n@memory("1MB")\n', "E0101", "above no function"),
+        ("@memory(3)\ndef f(x: f64[n]) = x\n", "E0101", "`3` has no meaning"),
+    ],
+)
+def test_budgets_that_are_none(text: str, code: str, said: str) -> None:
+    with pytest.raises(TpcError) as caught:
+        tpc.compile(text)
+    assert any(d.code == code and said in d.title for d in caught.value.diagnostics)
+
+
+def test_budgets_are_laid_out() -> None:
+    from tpc.dsl.diagnostics import Diagnostics
+    from tpc.dsl.format import format_module
+    from tpc.dsl.parser import parse
+    from tpc.dsl.source import Source
+
+    text = 'def g(x: f64) = x\n# of f\n@memory( "1MB" )\ndef f(x: f64[n]) = exp(x)\n'
+    found = format_module(parse(Source(text), Diagnostics()))
+    assert found == 'def g(x: f64) = x\n\n# of f\n@memory("1MB")\ndef f(x: f64[n]) = exp(x)\n'

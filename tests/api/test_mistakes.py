@@ -56,7 +56,7 @@ MISTAKES: dict[str, Callable[[], Any]] = {
     "out of another dtype": lambda: single(y.astype("f4"), out=np.zeros(5)),
     "a function that is not there": lambda: tpc.compile(GLS, function="glss"),
     "a backend that is not there": lambda: tpc.compile(GLS, backend="nunpy"),  # type: ignore[arg-type]
-    "a tolerance": lambda: tpc.compile(GLS, tolerance=1e-3),
+    "a tolerance": lambda: tpc.compile(GLS, tolerance=2),
     "a budget": lambda: tpc.compile(GLS, memory=400)(X, M, y),
     "a budget of nothing": lambda: tpc.compile(GLS, memory=0),
     "neither program nor file": lambda: tpc.compile("ridge"),

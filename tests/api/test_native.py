@@ -254,6 +254,28 @@ def test_what_is_kept_is_not_lowered_again(place: Path, monkeypatch: pytest.Monk
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("m", [1, 40])
+def test_products_alone_are_native_with_single_lines_too(m: int) -> None:
+    """BLAS asks that lines are at least their length apart; the transpose of a column has them one apart."""
+    made = tpc.compile(
+        f"def f(H: f64[n, n], Y: f64[n, {m}]) -> f64[{m}, n] = Y' @ H' @ H", dims={"n": 60}, backend="llvm"
+    )
+    H, Y = RNG.standard_normal((60, 60)), RNG.standard_normal((60, m))
+    np.testing.assert_allclose(native(made, H, Y), Y.T @ H.T @ H, rtol=1e-12, atol=1e-10)
+    assert made._latest().code.emitted.whole
+
+
+def test_calls_go_to_native_code_at_once_where_sizes_of_a_constraint_are_fixed() -> None:
+    made = tpc.compile(
+        "def f(x: f64[n], y: f64[m]) -> f64 where n > 2, m > 1 = sum(x * x) + y[1]", dims={"n": 4}, backend="llvm"
+    )
+    x, y = np.arange(4.0), np.arange(3.0)
+    assert native(made, x, y) == 15 and made._latest().run.failure is None
+    assert type(made).__call__ is not tpc.Compiled.__call__
+    with pytest.raises(TpcError):
+        made(x, y[:1])
+
+
 @pytest.mark.parametrize("damage", [lambda b: b[:-9], lambda b: b.replace(b"fadd", b"fsub"), lambda b: b"{}"])
 def test_damaged_functions_are_lowered_again(place: Path, monkeypatch: pytest.MonkeyPatch, damage: Any) -> None:
     native(tpc.compile(KERNEL, backend="llvm"), X, Y, V)

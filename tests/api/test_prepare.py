@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 import tpc
 from tpc import staging
+from tpc.dsl.diagnostics import TpcError
 from tpc.prepared import Prepared
 from tpc.staging import FEW, Staging, is_same
 
@@ -233,3 +235,38 @@ def test_arrays_are_the_same_by_their_bits() -> None:
     other = large.copy()
     other[-1] = 1
     assert is_same(large, large.copy()) and not is_same(large, other)
+
+
+# ---- files
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+def test_what_is_held_is_saved_and_read_to_the_last_bit(tmp_path: Path, kind: str) -> None:
+    given: Any = X, y
+    if kind == "torch":
+        torch = pytest.importorskip("torch")
+        given = torch.from_numpy(X), torch.from_numpy(y)
+    ridge = tpc.compile(RIDGE, calls=1000).prepare(X=given[0])
+    ridge.save(tmp_path / "ridge.npz")
+    again = tpc.compile(RIDGE, calls=1000).restore(tmp_path / "ridge.npz")
+    assert again.held.keys() == ridge.held.keys()
+    assert all(np.array_equal(np.asarray(again.held[name]), np.asarray(ridge.held[name])) for name in ridge.held)
+    assert np.array_equal(np.asarray(again(given[1], 2.0)), np.asarray(ridge(given[1], 2.0)))
+    again.save(tmp_path / "again.npz")
+    assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "ridge.npz").read_bytes()
+
+
+def test_what_was_saved_for_another_function_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "solve.npz"
+    tpc.compile(SOLVE).prepare(A=np.eye(3)).save(file)
+    assert np.array_equal(tpc.compile(SOLVE).restore(file)(np.ones((3, 1)))[0], np.ones((3, 1)))
+    others = [tpc.compile(RIDGE), tpc.compile(SOLVE.replace("sum(B)", "sum(B) + 1"))]
+    held = dict(np.load(file))
+    np.savez(tmp_path / "plain.npz", A=np.eye(3))
+    np.savez(tmp_path / "other.npz", **{**held, **{n: a[:2] for n, a in held.items() if n != "_about"}})
+    cases = [(other, file) for other in others]
+    cases += [(tpc.compile(SOLVE), tmp_path / name) for name in ("plain.npz", "other.npz", "none.npz", "a.npy")]
+    for compiled, path in cases:
+        with pytest.raises(TpcError) as caught:
+            compiled.restore(path)
+        assert caught.value.diagnostics[0].code in ("E0705", "E0708", "E0710"), path

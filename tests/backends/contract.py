@@ -43,7 +43,7 @@ def plain(value: Any) -> np.ndarray[Any, Any]:
     if hasattr(value, "detach"):
         value = value.detach().resolve_conj()
         return np.asarray((value.float() if "bfloat16" in str(value.dtype) else value).numpy())
-    return np.asarray(value)
+    return np.asarray(value.toarray() if hasattr(value, "toarray") else value)
 
 
 @cache

@@ -69,6 +69,16 @@ PROGRAMS: dict[str, tuple[str, Callable[[str, int], list[Any]]]] = {
         )
         for lower in ("true", "false")
     },
+    "solve": (
+        "def f(A: T[n, n], B: T[n, m]) -> (T[n, m], T[n, m]) = solve(A, B), solve(A', B)",
+        lambda dtype, m: [matrix(N, N, dtype) + 2 * np.eye(N, dtype=DTYPES[dtype]), matrix(N, m, dtype)],
+    ),
+    "vector": (
+        "def f(A: T[n, n], b: T[n]) -> (T[n], T[n], T[n], T[n]):\n"
+        "    X, Y = solve_triangular(A, b), solve_triangular(A, b, lower=false)\n"
+        "    return solve(A, b), X, Y, cho_solve(A, b)",
+        lambda dtype, m: [matrix(N, N, dtype) + 2 * np.eye(N, dtype=DTYPES[dtype]), matrix(N, m, dtype)[:, 0]],
+    ),
     "band": (
         "def f(A: T[n, n], B: T[n, m]) -> (T[n, m], T[n, m], T[n, m], T[n, m], T[n, m]):\n"
         "    X = band_matmul(A, B, 2, 1)\n"
@@ -181,6 +191,20 @@ def test_broken_promises_are_named(name: str, body: str, message: str, backend: 
         run(backend, program(f"{text}\n    {body}"), [A, np.ones((4, 2))])
 
 
+@pytest.mark.parametrize("call", ["solve(A, b)", "solve_triangular(A, b)", "cho_solve(A, b)"])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_broken_promises_are_named_of_vectors_too(call: str, backend: str) -> None:
+    with pytest.raises(np.linalg.LinAlgError, match="A is singular"):
+        run(backend, program(f"def f(A: f64[n, n], b: f64[n]) -> f64[n] = {call}"), [np.diag([1.0, 0, 3]), np.ones(3)])
+
+
+@pytest.mark.parametrize("shape", [(20, 2, 3), (2, 3, 200), (3, 0, 4), (0, 2, 3), (1, 1, 1)])
+def test_sums_over_first_and_last_axes(shape: tuple[int, ...]) -> None:
+    loop = "Y[j] = sum[i, k](X[i, j, k])"
+    text = f"def f(X: f64[a, b, c]) -> (f64[b], f64[b]):\n    {loop}\n    return sum(X, axis=(0, 2)), Y"
+    compare("numpy", program(text), [np.random.default_rng(0).standard_normal(shape)], 1)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_determinants_of_singular_matrices(backend: str) -> None:
     function = program(PROGRAMS["determinant"][0].replace("T", "f64").replace("R", "f64"))
@@ -267,7 +291,7 @@ def test_a_singular_symmetric_matrix_has_no_exact_factors() -> None:
         elimination.packed_symmetric_factors(np.array([[Fraction(0)] * 2] * 2, dtype=object))
 
 
-@pytest.mark.parametrize("name", [n for n in PROGRAMS if n != "ldl"])
+@pytest.mark.parametrize("name", [n for n in PROGRAMS if n not in ("ldl", "vector")])
 def test_gradients(name: str) -> None:
     """The torch functions are differentiable where torch is."""
     import torch

@@ -124,3 +124,27 @@ def test_a_stage_is_a_program_again() -> None:
         np.testing.assert_allclose(json.loads(again.stdout)["results"][0]["values"], beta())
     result = tpc("compile", "ridge.tp", "--stop-after", "inlien")
     assert result.exit_code == 1 and "E0809" in result.stderr
+
+
+PARAMETERS = """
+def ridge(X: f64[n, p] is param, y: f64[n], l: f64 = 0.5) -> f64[p]:
+    return inv(X' @ X + l * eye(p)) @ X' @ y
+"""
+
+
+def test_both_stages_in_a_module(folder: Path) -> None:
+    """What is prepared by one function is what the other takes first, and none of it needs tpc."""
+    (folder / "stages.tp").write_text(PARAMETERS)
+    result = tpc("compile", "stages.tp", "--dim", "n=40,p=3", "--calls", "1000", "-o", "stages.py")
+    assert result.exit_code == 0, result.stderr
+    script = (
+        "import sys, numpy as np, stages; r = np.random.default_rng(0); X = r.random((40, 3)); y = r.random(40); "
+        "held = stages.ridge_ahead(X); held = held if isinstance(held, tuple) else (held,); "
+        "assert np.allclose(stages.ridge(*held, y, 2.0), np.linalg.solve(X.T @ X + 2 * np.eye(3), X.T @ y)); "
+        "assert not any(m.startswith('tpc') for m in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=folder)
+    assert run.returncode == 0, run.stderr
+    assert "X.T @ X" in (folder / "stages.py").read_text().partition("def ridge(")[0]
+    assert tpc("compile", "ridge.tp", "--calls", "10").exit_code == 2, "no parameter is declared to stay"
+    assert tpc("compile", "stages.tp", "--calls", "10", "--emit", "ir").exit_code == 2

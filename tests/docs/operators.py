@@ -38,6 +38,12 @@ GROUPS = {
     "layers": ("Layers", ""),
     "ordering": ("Ordering", ""),
     "random": ("Random numbers", "The same seed gives the same numbers."),
+    "sparse": (
+        "Sparse matrices",
+        "What plans for sparse operands are made of. The meaning is that of the dense matrix; what is not stored is\n"
+        "zero. Programs are written with the ordinary functions.",
+    ),
+    "quantized": ("Matrices in few bits", "What a budget makes of constants; or for codes that are at hand."),
     "promises": ("Promises", ""),
 }
 

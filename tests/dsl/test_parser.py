@@ -135,12 +135,12 @@ def test_functions() -> None:
         'const W: f32[n] is param = load("w.npy")\nconst c = 3\nuse "other.tp"'
     )
     assert [shape(item) for item in module.items] == [
-        "Def(f, [Parameter(A, TypeExpr(f64, [Dots(), n]), [Fact(spd, []), Fact(const, [])], 3), "
-        "Parameter(s, TypeExpr(f64, []), [], None), Parameter(g, None, [], None)], "
+        "Def(f, [Parameter(A, TypeExpr(f64, [Dots(), n]), [Fact(spd, []), Fact(const, [])], 3, None, None), "
+        "Parameter(s, TypeExpr(f64, []), [], None, None, None), Parameter(g, None, [], None, None, None)], "
         "[Result(TypeExpr(f64, []), [Fact(nonnegative, [])]), Result(TypeExpr(None, [n, (2 * n)]), [])], "
-        "[(n > m), (m >= 1)], [Return(A)], False)",
-        "Def(g, [Parameter(x, TypeExpr(f64, []), [], 0.001)], [Result(TypeExpr(f64, []), [])], "
-        "[(n == 1)], [Return(x)], True)",
+        "[(n > m), (m >= 1)], [Return(A)], False, False)",
+        "Def(g, [Parameter(x, TypeExpr(f64, []), [], 0.001, None, None)], [Result(TypeExpr(f64, []), [])], "
+        "[(n == 1)], [Return(x)], True, False)",
         'Const(W, TypeExpr(f32, [n]), [Fact(param, [])], Call(load, ["w.npy"], []))',
         "Const(c, None, [], 3)",
         'Use("other.tp")',
@@ -218,10 +218,20 @@ fact gram:  psd(A' @ A)
     assert len(diagnostics.items) == 1
 
 
-def test_composed_axes_are_for_op_lines_and_rules() -> None:
-    diagnostics = Diagnostics()
-    parse(Source("def f(x) = x[(i p)]"), diagnostics)
-    assert [d.code for d in diagnostics.items] == ["E0124"]
+def test_composed_axes_stand_between_brackets_alone() -> None:
+    for text, codes in (("x[(i p)]", []), ("(i p)", ["E0124"]), ("g(x, (i p))", ["E0124"]), ("x[f(i p)]", ["E0124"])):
+        diagnostics = Diagnostics()
+        parse(Source(f"def f(x) = {text}"), diagnostics)
+        assert [d.code for d in diagnostics.items] == codes, text
+
+
+def test_structures() -> None:
+    (item,) = read("structure s(A: [m, n]) where m > n: W[(i j), k] = A[i, k]").items
+    start = "Structure(s, [Parameter(A, TypeExpr(None, [m, n]), [], None, None, None)], [(m > n)], "
+    assert shape(item).startswith(start)
+    assert "[Composed([i, j]), Letter(k, None)]" in shape(item)
+    (item,) = read("def f(W: s(A: f64[m, n], k, p=2)) = W").items
+    assert "Parameter(W, None, [], None, Parts(s, [Parameter(A, " in shape(item)
 
 
 def test_expressions_raise() -> None:

@@ -7,6 +7,9 @@ from scipy.special import log_softmax, softmax
 
 from tpc.ir.types import I64
 
+from .quantized_cases import QUANTIZED_CASES
+from .structured_cases import STRUCTURED_CASES
+
 rng = np.random.default_rng(0)
 A = rng.standard_normal((3, 4))
 B = rng.standard_normal((4, 2))
@@ -29,6 +32,8 @@ def recurrence(a: Any, b: Any, x: Any) -> Any:
 
 
 CASES: list[tuple[Any, ...]] = [
+    *STRUCTURED_CASES,
+    *QUANTIZED_CASES,
     ("add", (A, x), {}, A + x),
     ("after", (A, x), {}, A),
     ("after", (x, B > 0), {}, x),
@@ -61,6 +66,14 @@ CASES: list[tuple[Any, ...]] = [
     ("tril", (A,), {}, np.tril(A)),
     ("vec", (A,), {}, A.reshape(-1)),
     ("unvec", (np.arange(6.0),), {"i": 2, "j": 3}, np.arange(6.0).reshape(2, 3)),
+    (
+        "from_diagonals",
+        (A,),
+        {"below": 1, "n": 3},
+        np.array([[A[1, 0], A[2, 0], 0], [A[0, 1], A[1, 1], A[2, 1]], [0, A[0, 2], A[1, 2]], [0, 0, A[0, 3]]]),
+    ),
+    ("from_diagonals", (A[:, :1],), {"below": 0, "n": 5}, np.array([[*A[:, 0], 0, 0]])),
+    ("from_diagonals", (A[:0],), {"below": 2, "n": 2}, np.zeros((4, 2))),
     ("cross", (A[:, :3], S), {}, np.cross(A[:, :3], S)),
     ("cross", (A[0, :3], S), {}, np.cross(A[0, :3], S)),
     *[("conv", (x, B[:3, 0]), {"mode": m}, np.convolve(x, B[:3, 0], m)) for m in ("valid", "full", "same")],
@@ -123,6 +136,14 @@ CASES: list[tuple[Any, ...]] = [
             (b[0, :, :1], b[0], x),
             (long, np.cos(long), x[0]),
             (np.sin(long), np.outer(long, y), y * 1j),
+        )
+    ],
+    *[
+        ("matrix_scan", (M, t, s), {}, None)
+        for M, t, s in (
+            (A[:, :3] / 2, A.T, y[:3]),
+            (A[:, :3], A[:0, :3], y[:3]),
+            (A[:2, :2] / 3, np.outer(np.cos(long), y[:2]), y[:2] * 1j),
         )
     ],
     *[
@@ -426,4 +447,45 @@ CASES += [
         for width in (0, 1, 2, 7)
     ],
     ("spd_band_solve", (spd + 5 * eye + 1j * np.tril(S - S.T), S), {"width": 2}, None),
+    *[(name, (A,), {}, A) for name in ("csr", "to_csr", "from_csr")],
+    *[(name, (A[:0],), {}, A[:0]) for name in ("csr", "to_csr", "from_csr")],
+    ("csr_transpose", (A,), {}, A.T),
+    *[("csr_map", (A,), {"function": name}, getattr(np, name)(A)) for name in ("tanh", "abs", "square", "conj")],
+    ("csr_map", (np.round(A),), {"function": "ne"}, np.round(A) != 0),
+    ("csr_cast", (A,), {"dtype": I64}, A.astype(int)),
+    ("csr_add", (A, A * 1j), {}, A + A * 1j),
+    ("csr_sub", (A, A + 1), {}, -np.ones_like(A)),
+    ("csr_mul", (A, A), {}, A * A),
+    *[("csr_scale", (A, f), {}, A * f) for f in (np.float64(3), x, A[:, :1], A[:1], A)],
+    *[("csr_div", (A, f), {}, A / f) for f in (np.float64(3), x, A[:, :1], A)],
+    ("csr_plus_dense", (A, 2 * A), {}, 3 * A),
+    ("spmm", (A, B), {}, A @ B),
+    ("spmm", (A, x), {}, A @ x),
+    ("spmm", (A[:, :0], x[:0]), {}, np.zeros(3)),
+    ("spgemm", (A, B), {}, A @ B),
+    ("sddmm", (S, A, A.T), {}, S * (A @ A.T)),
+    *[("csr_sum", (A,), {"axis": axis}, A.sum(axis)) for axis in (None, 0, 1)],
+    ("csr_diag", (S,), {}, np.diag(S)),
+    ("csr_diagonal", (x,), {}, np.diag(x)),
+    ("csr_triangle", (A,), {}, np.tril(A)),
+    ("csr_triangle", (A,), {"lower": False, "k": 1}, np.triu(A, 1)),
+    ("csr_kron", (A, B), {}, np.kron(A, B)),
+    ("splu", (S,), {}, S),
+    *[("splu_solve", (S, right), {}, np.linalg.solve(S, right)) for right in (x[:3], S)],
+    ("splu_logdet", (spd + 5 * eye,), {}, np.linalg.slogdet(spd + 5 * eye)[1]),
+    ("csr_solve_triangular", (S, x[:3]), {}, np.linalg.solve(np.tril(S), x[:3])),
+    ("csr_solve_triangular", (S, S), {"lower": False}, np.linalg.solve(np.triu(S), S)),
+    ("largest", (A,), {"fraction": 0.25}, np.abs(A) >= np.sort(np.abs(A).ravel())[-3]),
+    ("largest", (A,), {"fraction": 0.5, "axis": -1}, np.abs(A) >= np.sort(np.abs(A))[:, 2:3]),
+    ("largest", (A * 1j,), {"fraction": 0.0}, np.zeros(A.shape, bool)),
+    ("largest", (A[:0],), {}, np.zeros((0, 4), bool)),
+    ("largest", (np.ones(4),), {"fraction": 0.5}, np.array([True, True, False, False])),
+    ("largest_of_group", (A,), {"n": 1, "m": 2}, None),
+    ("largest_of_group", (np.array([1.0, -3, 2, 0, 5, 5, 5, 5]),), {}, np.array([0, 1, 1, 0, 1, 1, 0, 0], bool)),
+    (
+        "largest_blocks",
+        (np.kron(np.diag([1.0, 2, 3]), np.ones((2, 1))),),
+        {"rows": 2, "columns": 1, "fraction": 0.2},
+        np.kron(np.diag([0, 1, 1]), np.ones((2, 1))) > 0,
+    ),
 ]

@@ -9,7 +9,8 @@ import pytest
 from tpc.dsl import syntax
 from tpc.ir.build import input_node, items, literal, make
 from tpc.ir.facts import FACTS, fits, satisfies
-from tpc.ir.facts.lines import Known, Place, Statement, statements
+from tpc.ir.facts.lines import Known, Place, Statement, lines, statements
+from tpc.ir.facts.vocabulary import CONTRADICTIONS, IMPLICATIONS
 from tpc.ir.node import Fact, Node
 from tpc.ir.op import Misfit, Op
 from tpc.ir.ops import OPS
@@ -58,6 +59,7 @@ OPERANDS = {
     "conv2d": [((4, 4), (2, 2))],
     "select": [((3, 3), (3, 3), (3, 3))],
     "clip": [((3, 3), (), ()), ((3,), (3,), (3,))],
+    "matrix_scan": [((2, 2), (3, 2), (2,)), ((2, 2), (0, 2), (2,))],
     "linear_scan": [((3, 2), (3, 2), (2,)), ((3, 1), (3, 2), (2,)), ((0,), (0, 2), (2,))],
     "add_diagonal": [((3, 3), (3,)), ((3, 3), ()), ((1, 1), (1,))],
     "solve": RIGHT,
@@ -77,7 +79,12 @@ OPERANDS = {
     "segment_sum": [((3, 2), (3,))],
     "full": [((),)],
     "unvec": [((6,),)],
+    "from_diagonals": [((2, 3),), ((1, 4),), ((3, 1),)],
     "trace": SQUARE,
+    **dict.fromkeys(("circulant", "xor_circulant"), [((4,),), ((1,),)]),
+    **dict.fromkeys(("toeplitz", "hankel"), [((3,),)]),
+    **dict.fromkeys(("circulant_sums", "diagonal_sums"), [((3, 3),), ((1, 1),)]),
+    "semiseparable": [((3, 2), (3, 2), (3, 2)), ((1, 1), (1, 1), (1, 1))],
     "fftshift": [((4,),)],
     "sort": [((3, 2),)],
     "argsort": [((3, 2),)],
@@ -103,7 +110,9 @@ MATRIX_OPS = [
 ]
 ATTRIBUTES = {
     "unvec": [{"i": 2, "j": 3}],
+    "from_diagonals": [{"below": 0, "n": 3}, {"below": 1, "n": 4}],
     "segment_sum": [{"n": 3}],
+    **dict.fromkeys(("toeplitz", "hankel"), [{"m": 2}, {"m": 1}, {"m": 3}]),
     "one_hot": [{"n": 3}],
     "topk": [{"k": 2}],
     "eye": [{"i": 3}, {"i": 2, "j": 3}, {"i": 0}, {"i": 3, "j": 2}],
@@ -321,3 +330,13 @@ def test_line_is_well_formed(op: Op, statement: Statement) -> None:
         bound |= {argument for argument in premise.arguments if isinstance(argument, str)}
     for part in (*statement.arguments, *statement.conditions):
         assert names_in(part) <= bound
+
+
+@pytest.mark.parametrize("text", [IMPLICATIONS, CONTRADICTIONS, "\n".join(op.facts for op in OPS.values())])
+def test_what_is_known_of_lines_before_they_are_read_is_what_they_say(text: str) -> None:
+    """Lines are read when their premises may hold; a line that was passed over by mistake would never be missed."""
+    found = lines(text)
+    assert [line.statement.text for line in found] == [statement.text for statement in statements(text)]
+    for line in found:
+        assert line.asked == {premise.fact for premise in line.statement.premises}
+        assert (line.fact, line.about) == (line.statement.fact, line.statement.about)

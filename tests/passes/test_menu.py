@@ -114,8 +114,26 @@ def test_a_triangle_that_is_too_long_meets_only_a_part() -> None:
     assert counts(plan(text)) == 2 * m * k * k
     lower = "def f(E: f64[k, n] is lower, C: f64[n, m]) -> f64[k, m] where n > k = E @ C\n"
     assert counts(plan(lower)) == k * k * m
-    wide = "def f(E: f64[k, n] is upper, C: f64[n, m]) -> f64[k, m] where n > k = E @ C\n"  # has no zeros to leave out
-    assert "subscript" not in ops(plan(wide))
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("def f(E: f64[k, n] is upper, C: f64[n, m]) -> f64[k, m] where n > k = E @ C\n", "m"),
+        ("def f(E: f64[k, n] is upper, C: f64[k, m]) -> f64[n, m] where n > k = E' @ C\n", "m"),
+        ("def f(E: f64[n, k] is lower, C: f64[k, m]) -> f64[n, m] where n > k = E @ C\n", "m"),
+        ("def f(E: f64[n, k] is lower, C: f64[n, m]) -> f64[k, m] where n > k = E' @ C\n", "m"),
+        ("def f(E: f64[k, n] is upper, c: f64[n]) -> f64[k] where n > k = E @ c\n", ""),
+    ],
+)
+def test_a_trapezoid_is_a_triangle_and_a_rest(text: str, right: str) -> None:
+    found = plan(text)
+    m, n, k = 100 if right else 1, 200, 30
+    assert ops(found).count("trmm") == 1
+    assert counts(found) <= k * k * m + 2 * k * (n - k) * m + n * m
+    assert_same_values(plan(text, n=5, k=3, m=2), program(text, {"n": 5, "k": 3, "m": 2}))
+    unknown = program(text.replace("where n > k", ""), {})  # where n may be less than k
+    assert "subscript" not in ops(optimise(unknown, Request(Counted(), {"n": 200, "k": 30, "m": 100})))
 
 
 @pytest.mark.parametrize(("part", "facts"), [("1:3, 1:3", {"upper"}), ("0:3, 0:2", {"upper"}), ("1:3, 0:3", set())])

@@ -1,11 +1,13 @@
 """Each basic pass does what it says, and no more."""
 
+import numpy as np
 import pytest
 
 from tpc.dsl.diagnostics import InternalError, TpcError
 from tpc.dsl.source import Source
 from tpc.ir.elaborate.module import check
 from tpc.ir.node import Program
+from tpc.ir.reference import evaluate
 from tpc.passes import pipeline
 from tpc.passes.pipeline import PIPELINE, Options, run
 
@@ -87,6 +89,35 @@ def f(x: f64) -> f64:
     done = run(program(text.lstrip())).program
     (loop,) = [node for node in done.nodes if node.op.name == "repeat"]
     assert loop["state"] == 2
+
+
+def test_a_loop_that_reads_nothing_of_the_pass_before_is_its_last_pass() -> None:
+    text = """
+def f(A: f64[n, n], V: f64[3, n]) -> (f64[n, n], f64[n]):
+    R, q = zeros(n, n), zeros(n)
+    scan i in 3:
+        R, q = A + outer(V[i], V[i]), 2 * V[i]
+    return R, q
+"""
+    p = program(text.lstrip())
+    done = run(p, stop_after="hoist").program
+    assert not {"scan", "zeros"} & set(ops(done))
+    operands = [np.arange(4.0).reshape(2, 2), np.arange(6.0).reshape(3, 2)]
+    for made, right in zip(evaluate(done, operands), evaluate(p, operands), strict=True):
+        np.testing.assert_array_equal(made, right)
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        "scan i in n:\n        y = 2 * x[i]",  # there may be no pass
+        "repeat 4:\n        y = 0.5 * y + x[0]",  # each pass reads what the one before has left
+        "repeat 4 until y > 1:\n        y = 2 * x[0]",  # the test may end it before the first pass
+    ],
+)
+def test_a_loop_whose_passes_count_stays(loop: str) -> None:
+    p = program(f"def f(x: f64[n]) -> f64:\n    y = 0.0\n    {loop}\n    return y\n")
+    assert {"scan", "repeat"} & set(ops(run(p, stop_after="hoist").program))
 
 
 def test_the_pipeline_is_idempotent_and_says_its_reasons() -> None:

@@ -38,6 +38,14 @@ MADE = {
     "S = S + outer(U[i], V[i]); y[i] = S @ R[i]": "linear_attention",
     "T[p, q] = A[i, p] * S[p, q] + U[i, p] * V[i, q]; S = T; y[i, q] = sum[p](Q[i, p] * T[p, q])": "linear_attention",
 }
+# The same where the state is a vector and the factor a matrix.
+BY_MATRIX = [
+    "x = A @ x + U[i]; y[i] = x",
+    "x = U[i] - x @ A; y[i] = sum(x)",
+    "x = x + c * (A @ x + U[i]); y[i] = x",
+    "x = A @ (A @ x - U[i]); y[i] = A @ x",
+    "x = (x - A @ x) / 2; y[i] = x",
+]
 # What stays a loop: the state is not carried linearly, or entries meet, or others carry the state along anyway.
 KEPT = [
     "x = tanh(x) + U[i]; y[i] = x",
@@ -77,6 +85,48 @@ def test_a_linear_recurrence_is_made_for_all_passes(body: str) -> None:
         expected = evaluate(before, operands(*sizes), given)
         for wanted, found in zip(expected, evaluate(after, operands(*sizes), given), strict=True):
             np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-12)
+
+
+def square(body: str) -> str:
+    lines = "".join(f"        {line}\n" for line in body.split("; "))
+    head = "def f(A: f64[d, d], U: f64[t, d], x: f64[d], c: f64):\n    scan i in t:\n"
+    return f"{head}{lines}    return x, y\n"
+
+
+@pytest.mark.parametrize("body", BY_MATRIX)
+def test_a_recurrence_by_a_matrix_is_made_for_all_passes(body: str) -> None:
+    before = check(Source(square(body), "f.tp")).programs["f"]
+    after = run(before, Options(at={"t": 83, "d": 3}), stop_after="vectorise").program
+    made = [n.op.name for n in after.walk()]
+    assert "scan" not in made and "matrix_scan" in made
+    rng = np.random.default_rng(0)
+    for t, d in ((5, 2), (0, 2), (1, 1), (83, 3)):
+        given = [rng.uniform(-0.5, 0.5, shape) for shape in ((d, d), (t, d), (d,), ())]
+        pairs = zip(evaluate(before, given), evaluate(after, given), strict=True)
+        for wanted, found in pairs:
+            np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-12)
+
+
+def test_a_matrix_that_differs_from_pass_to_pass_stays_in_the_loop() -> None:
+    text = "def f(A: f64[t, d, d], x: f64[d]) -> f64[d]:\n    scan i in t:\n        x = A[i] @ x\n    return x\n"
+    after = run(check(Source(text, "f.tp")).programs["f"], stop_after="vectorise").program
+    assert "scan" in [n.op.name for n in after.walk()]
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch", "llvm"])
+def test_compiled_recurrences_by_a_matrix(name: str) -> None:
+    """Blocks, what is left over behind them, a matrix whose powers overflow, and the gradient, by differences."""
+    text = square(BY_MATRIX[2]).replace("def f", "def loss").replace("    return x, y", "    return sum(y^2) + sum(x)")
+    text += "\ndef g(A: f64[d, d], U: f64[t, d], x: f64[d], c: f64) = grad(loss, A, U, x)(A, U, x, c)\n"
+    rng = np.random.default_rng(0)
+    given = [rng.uniform(-0.5, 0.5, shape) for shape in ((3, 3), (130, 3), (3,))] + [0.1]
+    loss, slopes = (tpc.compile(text, function=f, backend=name) for f in ("loss", "g"))
+    for k, slope in enumerate(slopes(*given)):
+        way = rng.standard_normal(given[k].shape)
+        ends = [loss(*given[:k], given[k] + s * way, *given[k + 1 :]) for s in (1e-5, -1e-5)]
+        assert np.isclose((ends[0] - ends[1]) / 2e-5, np.sum(np.asarray(slope) * way), rtol=1e-7)
+    scan = tpc.compile("def f(A: f64[d, d], b: f64[t, d], x: f64[d]) = matrix_scan(A, b, x)", backend=name)
+    np.testing.assert_array_equal(scan(np.full((1, 1), 1e60), np.zeros((100, 1)), np.zeros(1)), np.zeros((101, 1)))
 
 
 @pytest.mark.parametrize("body", KEPT)

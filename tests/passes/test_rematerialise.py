@@ -18,6 +18,7 @@ from tpc.ir.reference import evaluate
 from tpc.passes.memory.liveness import Liveness
 from tpc.passes.pipeline import Options, run
 from tpc.passes.rematerialise.bound import relaxed
+from tpc.passes.rematerialise.exact import exact
 from tpc.passes.rematerialise.graph import Graph, Plan, Step, once, profile
 from tpc.passes.rematerialise.rebase import base_of
 from tpc.passes.rematerialise.seeds import checkpoints
@@ -32,8 +33,9 @@ def random_graph(seed: int, most: int = 14) -> Graph:
         operands = tuple(chance.sample(range(place), min(place, chance.randint(0, 3))))
         workspace = chance.choice([0, 0, 3])
         is_kept = chance.random() < 0.2
+        taken = chance.choice([None, *operands])
         steps.append(
-            Step(chance.randint(0, 9), chance.randint(0, 5), operands, workspace, chance.random() < 0.9, is_kept)
+            Step(chance.randint(0, 9), chance.randint(0, 5), operands, workspace, chance.random() < 0.9, is_kept, taken)
         )
     return Graph(tuple(steps), chance.randint(0, 3))
 
@@ -53,7 +55,8 @@ def held(graph: Graph, order: tuple[int, ...]) -> tuple[int, ...]:
         for value, step in enumerate(graph.steps):
             if value not in order[: now + 1]:
                 continue
-            later = order[now:] if value != place else order[now + 1 :]
+            is_taken = graph.steps[place].takes == value
+            later = order[now:] if value != place and not is_taken else order[now + 1 :]
             until = later.index(value) if value in later else len(later)
             is_read = any(value in graph.steps[reader].operands for reader in later[:until])
             is_read = is_read or (value not in later and step.kept)
@@ -155,6 +158,38 @@ def test_the_bound_holds_for_plans_in_order(seed: int) -> None:
         pairs = {key for key in pairs if key % n < key // n and graph.steps[key % n].again}
         line = Timeline(graph, pairs)
         assert relaxed(graph, float(line.live.max())).cost <= line.added + 1e-6
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_exact_plan_is_between_the_bound_and_what_is_found(seed: int) -> None:
+    graph = random_graph(seed, 9)
+    peak = once(graph).peak
+    for budget in range(graph.floor, peak, max(1, (peak - graph.floor) // 3)):
+        sure = exact(graph, budget)
+        assert relaxed(graph, budget).cost <= sure.cost + 1e-6
+        if sure.pairs is None:
+            assert sure.cost == np.inf
+            continue
+        plan = Timeline(graph, sure.pairs).plan()
+        assert plan.peak <= budget and plan.added == pytest.approx(sure.cost)
+        assert exact(graph, budget, most=sure.cost - 1).pairs is None
+        found = solve(graph, budget)
+        assert found.fits and found.plan.added <= sure.cost + 1e-6 and found.gap <= 1e-6
+
+
+def test_half_a_chain_is_solved_for_certain() -> None:
+    graph = train_chain(8)
+    sure = exact(graph, once(graph).peak // 2)
+    assert sure.pairs is not None and sure.cost == pytest.approx(7)
+    assert solve(graph, once(graph).peak // 2).plan.added == pytest.approx(7)
+
+
+def test_a_kept_value_may_be_computed_again_at_the_end() -> None:
+    """Its one reader comes early; what comes then is too large to lie beside it."""
+    early = (Step(1, 1), Step(6, 1, (0,), kept=True), Step(1, 1, (1,)))
+    graph = Graph((*early, Step(6, 1, (2,)), Step(1, 1, (3,)), Step(1, 1, (0, 4))))
+    found = solve(graph, 9)
+    assert found.fits and found.plan.added == 1 and found.bound == pytest.approx(1)
 
 
 # ---- programs

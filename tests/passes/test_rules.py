@@ -13,10 +13,11 @@ from tpc.dsl.diagnostics import Diagnostics
 from tpc.dsl.format import format_rule
 from tpc.dsl.parser import parse_rules
 from tpc.dsl.source import Source
-from tpc.dsl.syntax import Rule, RuleFact
+from tpc.dsl.syntax import Call, Rule, RuleFact
 from tpc.ir.reference import FLOAT
 from tpc.ir.residue import Residue
-from tpc.passes.rules import Law, is_entrywise, kind_of, rules
+from tpc.passes.egraph import patterns
+from tpc.passes.rules import Law, is_entrywise, kind_of, lines, rules
 from tpc.passes.rules.__main__ import main
 from tpc.passes.rules.checker import Report, check
 from tpc.passes.rules.checker.bulk import bulk_sizes, sweep_many
@@ -58,7 +59,8 @@ def test_a_rule_is_sound_and_needs_its_conditions(name: str) -> None:
     report = checked(name)
     assert not report.problems
     assert not report.needless
-    assert report.settings >= 4 and report.points >= 120  # a thousand at each of six but for functions of matrices
+    assert report.points >= 120  # a thousand at each of six settings but for functions of matrices
+    assert report.settings >= (3 if "xor_circulant" in name else 4)  # few sizes are powers of two
     # what is left of the mutants of a fact are facts: a positive sum stays positive without one of its terms
     least = 10 if isinstance(rules()[name], Rule) else 4
     assert report.refuted >= min(least, 2 * report.mutants // 3), report.survivors
@@ -264,3 +266,12 @@ def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert "inverse_of_product" in out and "modular" in out and "2 rules and facts, 0 with a problem, 0 shown" in out
     with pytest.raises(SystemExit):
         main(["no_such_rule"])
+
+
+def test_facts_that_are_passed_over_unread_have_no_op_to_look_for() -> None:
+    passed = [line for line in lines().values() if line.is_of_products]
+    assert len(passed) > 20
+    for line in passed:
+        law = line.law
+        assert isinstance(law, RuleFact) and isinstance(law.conclusion, Call)
+        assert not patterns.has_op(patterns.pattern_of(law.conclusion.arguments[0], is_entrywise(law))), line.name

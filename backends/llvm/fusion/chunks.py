@@ -10,7 +10,7 @@ from tpc.backends.llvm.fusion.terms import Term, call, changed, fold, letter, lo
 from tpc.ir.dims import DimLike, divide, product
 from tpc.ir.types import BOOL, F16, TensorType
 
-LENGTH = 1 << 15  # entries of a chunk
+LENGTH = 32000  # entries of a chunk; no power of two, so that chunks side by side lie in different banks of memory
 FEW = 64  # values of a statement that are too few to be shared among threads
 
 
@@ -46,19 +46,24 @@ def _parts(statement: Statement, term: Term) -> tuple[Statement, Term]:
     operator, ((name, extent), *rest) = term.data
     inside = product(e for _, e in rest)
     length = max(1, LENGTH // inside) if isinstance(inside, int) and inside else 1
-    chunks = divide(extent + (length - 1), length)
-    chunk, within = f"chunk_{name.partition('.')[0]}", f"{name.partition('.')[0]}.part"
-    total = Sum(0, {chunk: length, within: 1})
-    index = total.term()
+    stem = name.partition(".")[0]
+    chunk, within, again = f"chunk_{stem}", f"{stem}.part", f"{stem}.chunks"
+    index = Sum(0, {chunk: length, within: 1}).term()
     body, *guard = (moved(a, name, index) for a in term.arguments)
-    inside_chunk = call("lt", BOOL, index, size(extent))
-    both = call("logical_and", BOOL, guard[0], inside_chunk) if guard else inside_chunk
-    partial = fold(operator, term.dtype, [(within, length), *rest], body, both)
-    dims: list[DimLike] = [e for _, e in statement.letters]
+    # chunks that are whole run side by side, as they have no guards; what is left of a sum is added at the end
+    apart = operator == "sum" and not guard
+    chunks = divide(extent + (0 if apart else length - 1), length)
+    if not apart:
+        inside_chunk = call("lt", BOOL, index, size(extent))
+        guard = [call("logical_and", BOOL, guard[0], inside_chunk) if guard else inside_chunk]
+    partial = fold(operator, term.dtype, [(within, length), *rest], body, *guard)
     letters: tuple[Loop, ...] = (*statement.letters, (chunk, chunks))
-    target = Temporary(f"{operator}_parts", TensorType(term.dtype, [*dims, chunks]))
-    where = places.composed([letter(n) for n, _ in letters], [e for _, e in letters])
-    again = f"{name.partition('.')[0]}.chunks"
-    there = places.composed([letter(n) for n, _ in (*statement.letters, (again, chunks))], [e for _, e in letters])
+    dims: list[DimLike] = [e for _, e in letters]
+    target = Temporary(f"{operator}_parts", TensorType(term.dtype, dims))
+    where = places.composed([letter(n) for n, _ in letters], dims)
+    there = places.composed([letter(n) for n, _ in (*statement.letters, (again, chunks))], dims)
     whole = fold(operator, term.dtype, [(again, chunks)], load(target, term.dtype, [there]))
+    if apart and (left := extent - chunks * length) != 0:
+        beyond = moved(term.arguments[0], name, Sum(chunks * length, {f"{stem}.rest": 1}).term())
+        whole = call("add", term.dtype, whole, fold(operator, term.dtype, [(f"{stem}.rest", left), *rest], beyond))
     return Statement(target, letters, where, partial), whole

@@ -12,14 +12,14 @@ from collections.abc import Collection, Sequence
 from tpc.backends.llvm.fusion import places
 from tpc.backends.llvm.fusion.chunks import chunked
 from tpc.backends.llvm.fusion.contraction import contraction
-from tpc.backends.llvm.fusion.fast import with_reciprocals
+from tpc.backends.llvm.fusion.division import with_reciprocals
 from tpc.backends.llvm.fusion.flat import finished
 from tpc.backends.llvm.fusion.limits import bounded
 from tpc.backends.llvm.fusion.meaning import Meaning
 from tpc.backends.llvm.fusion.statement import Buffer, Loop, Statement, computed, flops, times
 from tpc.backends.llvm.fusion.stream import Stream, streamed
 from tpc.backends.llvm.fusion.terms import INSIDE, Term, changed, has_fold, parts, renamed
-from tpc.backends.llvm.fusion.together import gets_along
+from tpc.backends.llvm.fusion.together import is_no_dearer
 from tpc.backends.llvm.fusion.translation import number_or_size
 from tpc.backends.llvm.fusion.transposed import along_lines
 from tpc.ir.dims import DimLike, divide_exactly
@@ -58,12 +58,12 @@ def statements(program: Program, fast: bool = False) -> list[Statement | Stream]
     streams = _streams(order, stored, program.outputs)
     for node in order:
         if node in streams:
-            steps.append(streams[node])
+            steps.append(streams[node].changed(lambda s: with_reciprocals(s, fast)))
         elif node in stored:
             product = contraction(stored[node])
             is_large = product is not None and product.is_large
             statement = finished(stored[node] if is_large else bounded(stored[node], facts))
-            for part in chunked(with_reciprocals(statement) if fast else statement):
+            for part in chunked(with_reciprocals(statement, fast)):
                 steps += along_lines(part) if not is_large else [part]
     return steps
 
@@ -149,9 +149,9 @@ def _substituted(
         again = cheap and (not large or _is_view(statement))
         worth = again or (len(readers) == 1 and not kept and _seldom(node, statement, reader))
         changed_reader = _inlined(node, reader) if worth else None
-        if changed_reader is not None and has_fold(statement.body) and has_fold(reader.body):
+        if changed_reader is not None and has_fold(statement.body):
             both, *apart = map(finished, (changed_reader, statement, reader))
-            changed_reader = changed_reader if gets_along(both, *apart) else None
+            changed_reader = changed_reader if is_no_dearer(both, *apart) else None
         if changed_reader is None:
             left.append(root)
         else:

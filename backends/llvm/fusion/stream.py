@@ -9,7 +9,7 @@ does not depend on the length of `j`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from tpc.backends.llvm.fusion import places
@@ -21,7 +21,7 @@ from tpc.backends.llvm.fusion.translation import COMBINE, identity
 from tpc.ir.dims import DimLike, divide, named, product
 from tpc.ir.types import BOOL, F16, DType, TensorType
 
-ROWS = 128  # values of the letter of rows in a block
+ROWS = 256  # values of the letter of rows in a block
 COLUMNS = 256  # values of the reduced letter in a tile
 ROW, COLUMN, PART = "row", "column", "column.part"  # letters within a block and a tile; folds bind the last
 ALL = "column.all"  # the reduced letter as a whole
@@ -48,6 +48,15 @@ class Stream:
     start: tuple[Statement, ...]
     each: tuple[Statement, ...]
     end: tuple[Statement, ...]
+
+    def changed(self, change: Callable[[Statement], Statement]) -> Stream:
+        """The stream with each statement changed."""
+        return replace(
+            self,
+            start=tuple(map(change, self.start)),
+            each=tuple(map(change, self.each)),
+            end=tuple(map(change, self.end)),
+        )
 
     @property
     def statements(self) -> tuple[Statement, ...]:
@@ -255,10 +264,11 @@ class _Streaming:
         top, scale = self._entry(scaled.top), self._entry(scaled.scale)
         here = self._local(entry, PART)
         largest = call("maximum", dtype, top, fold("max", dtype, [(PART, named(COLUMN_COUNT))], here))
+        found = self._whole(scaled.scale, largest)
         # no entry is below -inf: 0 in its place makes all exponentials 0 until there is a finite one
-        factor = call("exp", dtype, call("sub", dtype, top, _finite(largest)))
-        found = replace(self._whole(scaled.scale, factor), beside=(self._whole(scaled.top, largest),))
-        steps = [found if entry.kind == "load" else self._keeping(found, entry, "entries")]
+        factor = call("exp", dtype, call("sub", dtype, top, _finite(scale)))
+        both = replace(self._whole(scaled.scale, factor), beside=(self._whole(scaled.top, scale),))
+        steps = [found if entry.kind == "load" else self._keeping(found, entry, "entries"), both]
         weight = call("exp", dtype, call("sub", dtype, entry, _finite(top)))
         singles = {rest: t for rest, t in scaled.sums.items() if len(self.letters[t]) == 1}
         for rest, target in singles.items():

@@ -74,8 +74,11 @@ def _merged(earlier: Statement, later: Statement) -> Statement | None:
 
 def gets_along(both: Statement, *apart: Statement) -> bool:
     """Whether one nest suits folds of several: one along rows and one along columns are better off in their own."""
-    if not all(any(map(has_fold, s.bodies)) for s in apart):
-        return True
+    return not all(any(map(has_fold, s.bodies)) for s in apart) or is_no_dearer(both, *apart)
+
+
+def is_no_dearer(both: Statement, *apart: Statement) -> bool:
+    """Whether one nest costs about what several do, each with the lanes that suit it: folds of short rows have none."""
     from tpc.backends.llvm.nests.lanes import least_expense
 
     return least_expense(both) <= MUCH * sum(map(least_expense, apart))

@@ -7,7 +7,7 @@ import math
 from llvmlite import ir
 
 from tpc.backends.llvm.mathematics.lanes import otherwise_by_lane
-from tpc.backends.llvm.mathematics.vector import BOOL, Vec, element, fma, like
+from tpc.backends.llvm.mathematics.vector import BOOL, DOUBLE, Vec, call, element, fills, fma, in_registers, known, like
 
 
 def is_truth(x: Vec) -> bool:
@@ -32,13 +32,27 @@ def select(condition: Vec, x: Vec, y: Vec) -> Vec:
 
 
 def maximum(x: Vec, y: Vec) -> Vec:
-    larger = (x > y).where(x, y)  # y, if either is NaN
+    larger = _either("max", x, y) or (x > y).where(x, y)  # y, if either is NaN
     return larger if x.is_integer else x.is_nan().where(x, larger)
 
 
 def minimum(x: Vec, y: Vec) -> Vec:
-    smaller = (x < y).where(x, y)
+    smaller = _either("min", x, y) or (x < y).where(x, y)
     return smaller if x.is_integer else x.is_nan().where(x, smaller)
+
+
+def _either(name: str, x: Vec, y: Vec) -> Vec | None:
+    """The instruction, by name: LLVM makes two comparisons of one and a test for NaN."""
+    if x.is_integer or not fills(x, 512) or "avx512f" not in x.builder.features:
+        return None
+
+    def instruction(values: list[Vec]) -> Vec:
+        rounding = ir.Constant(ir.IntType(32), 4)
+        kind = "pd" if x.format is DOUBLE else "ps"
+        arguments = [*(v.value for v in values), rounding]
+        return Vec(x.builder, call(x.builder, f"llvm.x86.avx512.{name}.{kind}.512", values[0].type, arguments))
+
+    return in_registers(512, instruction, x, y)
 
 
 def absolute(x: Vec) -> Vec:
@@ -85,8 +99,17 @@ def _never(x: Vec) -> Vec:
     return Vec(x.builder, ir.Constant(like(x.type, BOOL), None))
 
 
+def power_of_two(y: Vec) -> int | None:
+    """The exponent of an integer constant that is a power of two."""
+    value = known(y.value) if y.is_integer else None
+    return value.bit_length() - 1 if isinstance(value, int) and value > 0 and not value & (value - 1) else None
+
+
 def _whole_quotient(x: Vec, y: Vec) -> tuple[Vec, Vec]:
     """Integers: (quotient rounded down, remainder with the sign of the divisor); both 0 where the divisor is."""
+    exponent = power_of_two(y)
+    if exponent is not None:  # two's complement rounds down
+        return x.shift_signed(exponent), x & ((1 << exponent) - 1)
     zero, minus = y.equals(0), y.equals(-1)
     divisor = (zero | minus).where(1, y)  # the least integer by -1 traps as division by zero does
     build = x.builder

@@ -11,7 +11,18 @@ from dataclasses import dataclass
 from llvmlite import ir
 
 from tpc.backends.llvm.mathematics.compensated import LN2, Pair, fast_two_sum, parts, quotient
-from tpc.backends.llvm.mathematics.vector import DOUBLE, Format, Vec, call, fma, lower, polynomial, suffix, upper
+from tpc.backends.llvm.mathematics.vector import (
+    DOUBLE,
+    Format,
+    Vec,
+    call,
+    fills,
+    fma,
+    in_registers,
+    lower,
+    polynomial,
+    upper,
+)
 
 # Beyond these, exp(x) is infinite, or x exp(x) 0; the integers n stay small enough for `power_of_two` in two steps.
 HIGHEST = {64: 710.0, 32: 89.0}
@@ -29,22 +40,20 @@ class Exponential:
     def scaled(self, value: Vec | None = None) -> Vec:
         """The value (of high + low if none is given) times 2^n, which may pass the range of exponents."""
         value = self.high + self.low if value is None else value
-        if (scale := _SCALE.get(suffix(value.type))) and "avx512f" in value.builder.features:
-            name, mask, rounding = scale
-            n = self.shifted - value.format.shifter
-            arguments = [value.value, n.value, value.value, mask, rounding]
-            return Vec(value.builder, call(value.builder, name, value.type, arguments))
+        if fills(value, 512) and "avx512f" in value.builder.features:
+            return in_registers(512, _scaled, value, self.shifted - value.format.shifter)
         bits = self.shifted.bits()
         half = bits.shift_signed(1)
         return value * power_of_two(half, value.format) * power_of_two(bits - half, value.format)
 
 
-# The instruction that adds to an exponent, rounding as usual (4) in all lanes.
-_ROUNDING = ir.Constant(ir.IntType(32), 4)
-_SCALE = {
-    "v8f64": ("llvm.x86.avx512.mask.scalef.pd.512", ir.Constant(ir.IntType(8), 0xFF), _ROUNDING),
-    "v16f32": ("llvm.x86.avx512.mask.scalef.ps.512", ir.Constant(ir.IntType(16), 0xFFFF), _ROUNDING),
-}
+def _scaled(values: list[Vec]) -> Vec:
+    """The instruction that adds to an exponent, rounding as usual (4) in all lanes."""
+    value, n = values
+    lanes, name = (8, "pd") if value.format is DOUBLE else (16, "ps")
+    mask, rounding = ir.Constant(ir.IntType(lanes), (1 << lanes) - 1), ir.Constant(ir.IntType(32), 4)
+    arguments = [value.value, n.value, value.value, mask, rounding]
+    return Vec(value.builder, call(value.builder, f"llvm.x86.avx512.mask.scalef.{name}.512", value.type, arguments))
 
 
 def power_of_two(n: Vec, format_: Format, offset: int = 0) -> Vec:

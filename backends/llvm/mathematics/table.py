@@ -40,8 +40,6 @@ DIRECT: dict[str, Code] = {
     "logical_or": lambda x, y: arithmetic.truth(x) | arithmetic.truth(y),
     "logical_not": lambda x: ~arithmetic.truth(x),
     "select": arithmetic.select,
-    "maximum": arithmetic.maximum,
-    "minimum": arithmetic.minimum,
     "abs": arithmetic.absolute,
     "sign": arithmetic.sign,
     "square": lambda x: arithmetic.mul(x, x),
@@ -63,6 +61,8 @@ DIRECT: dict[str, Code] = {
 
 # Longer ones, each in a function of its own: a call costs little beside them, and code is made once.
 CALLED: dict[str, Code] = {
+    "maximum": arithmetic.maximum,
+    "minimum": arithmetic.minimum,
     "pow": lambda x, y: arithmetic.integer_power(x, y) if x.is_integer else power.power(x, y),
     "mod": arithmetic.mod,
     "floor_div": arithmetic.floor_div,
@@ -118,6 +118,7 @@ def _fourth(x: Vec) -> Vec:
     return square * square
 
 
+INLINED = ("exp", "maximum", "minimum")  # whose callers would else have all registers saved
 # Powers to small exponents that are known.
 PRODUCTS: dict[float | None, Code] = {
     0: lambda x: x.constant(1),
@@ -149,6 +150,9 @@ def emit(builder: Any, name: str, arguments: Sequence[ir.Value], features: Colle
     if name == "pow" and (exponent := known(arguments[1])) in PRODUCTS:
         product: ir.Value = PRODUCTS[exponent](Vec(builder, arguments[0])).value
         return product
+    if name in ("mod", "floor_div") and arithmetic.power_of_two(Vec(builder, arguments[1])) is not None:
+        part: ir.Value = CALLED[name](*(Vec(builder, argument) for argument in arguments)).value
+        return part
     if name in DIRECT:
         result: ir.Value = DIRECT[name](*(Vec(builder, argument) for argument in arguments)).value
         return result
@@ -162,7 +166,8 @@ def _function(module: Any, name: str, arguments: Sequence[ir.Value], features: C
         return module.globals[symbol]
     function = ir.Function(module, ir.FunctionType(type_, [a.type for a in arguments]), symbol)
     function.linkage = "internal"
-    if isinstance(element(type_), ir.IntType):  # a divisor or an exponent that is known makes it a few instructions
+    # a divisor or an exponent that is known makes it a few instructions
+    if isinstance(element(type_), ir.IntType) or name in INLINED:
         function.attributes.add("alwaysinline")
     builder = Builder(function.append_basic_block(), features)
     # The builder moves on where a function branches.

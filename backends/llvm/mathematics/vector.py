@@ -7,7 +7,7 @@ constants of its type. Nothing here sets fast-math flags: the order of operation
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, Union
 
@@ -277,6 +277,33 @@ class Vec:
         if not isinstance(self.type, ir.VectorType):
             return self.value
         return call(self.builder, f"llvm.vector.reduce.or.v{self.type.count}i1", BOOL, [self.value])
+
+
+def in_registers(bits: int, function: Callable[[list[Vec]], Vec], *values: Vec) -> Vec:
+    """A function of registers of so many bits on vectors of several: part by part, which costs nothing."""
+    first = values[0]
+    lanes = bits // first.format.bits
+    if first.type.count == lanes:
+        return function(list(values))
+    builder, mask = first.builder, ir.VectorType(ir.IntType(32), lanes)
+    found = []
+    for start in range(0, first.type.count, lanes):
+        places = ir.Constant(mask, [*range(start, start + lanes)])
+        parts = [builder.shuffle_vector(v.value, ir.Constant(v.type, ir.Undefined), places) for v in values]
+        found.append(function([Vec(builder, part) for part in parts]).value)
+    while len(found) > 1:
+        count = 2 * found[0].type.count
+        every = ir.Constant(
+            ir.VectorType(ir.IntType(32), count), [ir.Constant(ir.IntType(32), n) for n in range(count)]
+        )
+        found = [builder.shuffle_vector(*pair, every) for pair in zip(found[::2], found[1::2], strict=True)]
+    return Vec(builder, found[0])
+
+
+def fills(value: Vec, bits: int) -> bool:
+    """Whether a vector fills registers of so many bits."""
+    type_ = value.type
+    return isinstance(type_, ir.VectorType) and type_.count * value.format.bits % bits == 0
 
 
 def fma(a: Vec, b: Operand, c: Operand) -> Vec:

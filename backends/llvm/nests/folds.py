@@ -135,6 +135,8 @@ class Fold:
         """
         values, writer = self.values, self.writer
         lane = fold_lane(self.term)
+        if lane is not None and lane[1] % (2 * count) == 0:
+            lane = lane[0], lane[1] // 2  # the values side by side keep vectors busy that else wait for each other
         self.width = lane[1] if lane is not None else 0
         start = self._start(self.width)
         states = [[writer.variable(v.type, f"{self.operator}.{name}") for v in start] for _ in range(count)]

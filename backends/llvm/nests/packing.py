@@ -18,6 +18,8 @@ from tpc.backends.llvm.nests.values import Values
 from tpc.ir.types import BOOL
 
 TILE = 8
+LINE = 64  # bytes
+AHEAD = 3  # lines from where a row is read to what is asked for meanwhile: of so many rows no processor foresees it
 
 
 def is_strided(load: Term, lane: str, along: str) -> bool:
@@ -79,14 +81,16 @@ def _pack(values: Values, term: Term, tile: ir.Value, count: ir.Value) -> None:
         place = b.add(first, b.mul(distance, writer.integer(lane))) if lane else first
         address = writer.address(values.pointers[term.data[0]], type_, place)
         align = ir.Constant(ir.IntType(32), term.dtype.size)
+        if term.dtype.size * TILE == LINE:
+            writer.fetch(b.gep(address, [writer.integer(AHEAD * TILE)], source_etype=type_))
         rows.append(writer.intrinsic("llvm.masked.load", [row, POINTER], row, [address, align, mask, constant(row, 0)]))
     for group in range(0, lanes.count, TILE):
-        for position, piece in enumerate(_transposed(b, rows[group : group + TILE])):
+        for position, piece in enumerate(transposed(b, rows[group : group + TILE])):
             place = writer.integer(position * lanes.count + group)
             b.store(piece, writer.address(tile, type_, place))
 
 
-def _transposed(b: ir.IRBuilder, rows: list[ir.Value]) -> list[ir.Value]:
+def transposed(b: ir.IRBuilder, rows: list[ir.Value]) -> list[ir.Value]:
     """The columns of a square of vectors: blocks are exchanged across the diagonal, ever larger ones."""
     rows = list(rows)
     distance = 1

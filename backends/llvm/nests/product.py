@@ -15,6 +15,7 @@ from tpc.backends.llvm.fusion import places
 from tpc.backends.llvm.fusion.contraction import Contraction, contraction
 from tpc.backends.llvm.fusion.statement import Loop, Statement
 from tpc.backends.llvm.fusion.terms import Term
+from tpc.backends.llvm.nests import microkernel
 from tpc.backends.llvm.nests.errors import Errors
 from tpc.backends.llvm.nests.function import Kernel, buffers_of, opened
 from tpc.backends.llvm.nests.types import BYTE, INTEGER, memory, register
@@ -25,6 +26,7 @@ from tpc.ir.types import F32
 FEW = 24**3  # products of fewer entries are not worth the call
 THREADED = 1 << 18  # products of more entries are shared by the threads of BLAS, unless it is told otherwise
 ROWS = 128  # that BLAS takes at a time: it packs the other matrix anew for each part
+OWN = 128  # values of each letter, up to which a batch of products is computed in registers rather than by BLAS
 STEP = 7  # hundredths of a nanosecond for a product that is added
 
 
@@ -45,6 +47,13 @@ class Product:
     def size(self) -> DimLike:
         return self.row[1] * self.column[1] * self.summed[1]
 
+    @property
+    def is_small(self) -> bool:
+        """Whether it is one of many that are better computed in registers."""
+        extents = (self.row[1], self.column[1], self.summed[1])
+        is_known = all(isinstance(e, int) and e <= OWN for e in extents)
+        return bool(self.terms.batch) and is_known and microkernel.is_possible()
+
 
 def as_product(statement: Statement) -> Product | None:
     """A statement as a product for BLAS; None where it is none, or so small that loops are better."""
@@ -56,45 +65,49 @@ def as_product(statement: Statement) -> Product | None:
     (row,), (column,), (summed,) = found.rows, found.columns, found.summed
     if places.slope(statement.place, column[0]) != 1:
         return None
-    left = _lines(found.left, row[0], summed[0])
-    right = _lines(found.right, summed[0], column[0])
+    left = _lines(found.left, row, summed)
+    right = _lines(found.right, summed, column)
     distance = places.slope(statement.place, row[0])
     if left is None or right is None or distance is None:
         return None
     return Product(statement, found, row, column, summed, left, right, distance)
 
 
-def _lines(load: Term, row: str, column: str) -> tuple[bool, DimLike] | None:
+def _lines(load: Term, row: Loop, column: Loop) -> tuple[bool, DimLike] | None:
     (index,) = load.arguments
-    down, along = places.slope(index, row), places.slope(index, column)
+    down, along = places.slope(index, row[0]), places.slope(index, column[0])
     if down is None or along is None or not places.is_affine(index):
         return None
+    if along == 1 == down:  # BLAS takes lines that are at least their length apart
+        return (False, column[1]) if row[1] == 1 else (True, row[1]) if column[1] == 1 else None
     if along == 1:
         return False, down
     return (True, along) if down == 1 else None
 
 
-def write(module: ir.Module, name: str, made: Product, sizes: Sequence[str], errors: Errors) -> Kernel:
+def write(
+    module: ir.Module, name: str, made: Product, sizes: Sequence[str], errors: Errors, own: bool = False
+) -> Kernel:
     """Write the kernel of a product into a module: a call of BLAS for each part of the rows.
 
     Threads share the parts, so BLAS itself must take one: its own threads wait for each other, which costs dearly
     beside other work.
     """
     function = opened(module, name, buffers_of(made.statement), sizes, errors)
-    _batched(function.values, made, list(made.terms.batch), function.begin, function.end)
+    _batched(function.values, made, list(made.terms.batch), function.begin, function.end, own)
     first, extent = made.statement.letters[0]
     cost = product(e for _, e in (*made.statement.letters, made.summed)) * STEP
     return function.closed(extent, ROWS if made.row[0] == first else 1, cost)
 
 
-def _batched(values: Values, made: Product, batch: list[Loop], begin: ir.Value, end: ir.Value) -> None:
+def _batched(values: Values, made: Product, batch: list[Loop], begin: ir.Value, end: ir.Value, own: bool) -> None:
     writer, first = values.writer, made.statement.letters[0][0]
     if batch:
         (name, extent), *rest = batch
         low, high = (begin, end) if name == first else (writer.integer(0), writer.dim(extent))
         with writer.loop(name, low, high) as counter:
             values.letters[name] = counter
-            _batched(values, made, rest, begin, end)
+            _batched(values, made, rest, begin, end, own)
         return
     rows = writer.dim(made.row[1])
     for name in (made.row[0], made.column[0], made.summed[0]):
@@ -109,6 +122,17 @@ def _batched(values: Values, made: Product, batch: list[Loop], begin: ir.Value, 
         return writer.address(values.pointers[buffer], type_, values.first_place(place))  # type: ignore[index]
 
     left, right = made.terms.left, made.terms.right
+    if own:
+        shape = rows, writer.dim(made.column[1]), writer.dim(made.summed[1])
+        starts = [array(x.data[0], x.arguments[0]) for x in (left, right)]
+        result = _matrix(values, array(made.statement.target, made.statement.place), (False, made.distance))
+        matrices = _matrix(values, starts[0], made.left), _matrix(values, starts[1], made.right), result
+        sizes = [a[1] * made.summed[1] for a in (made.row, made.column)]
+        ends = [writer.address(start, type_, writer.dim(size)) for start, size in zip(starts, sizes, strict=True)]
+        following = tuple(ends) if made.terms.batch else ()
+        is_added = made.statement.is_added
+        microkernel.Multiplication(writer, type_, shape, *matrices, is_added, following).write()
+        return
     one = _slot(values, ir.Constant(register(dtype), 1.0))
     before = _slot(values, ir.Constant(register(dtype), float(made.statement.is_added)))
     arguments = [
@@ -127,6 +151,12 @@ def _batched(values: Values, made: Product, batch: list[Loop], begin: ir.Value, 
         _whole(values, writer.dim(made.distance), 1),
     ]
     writer.call("sgemm_" if dtype is F32 else "dgemm_", ir.VoidType(), arguments)
+
+
+def _matrix(values: Values, start: ir.Value, lines: tuple[bool, DimLike]) -> microkernel.Matrix:
+    is_transposed, distance = lines
+    one, far = values.writer.integer(1), values.writer.dim(distance)
+    return microkernel.Matrix(start, *((one, far) if is_transposed else (far, one)), is_transposed)
 
 
 def _slot(values: Values, value: ir.Value) -> ir.Value:

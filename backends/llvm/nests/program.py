@@ -189,8 +189,11 @@ class _Main:
             self.product(f"{name}.product", made, within)
 
     def product(self, name: str, made: products.Product, within: Range | None) -> None:
-        """Run a product by BLAS, whose own threads would wait for each other: threads share the rows instead."""
+        """Run a product: by BLAS, whose own threads would wait for each other; threads share the rows instead."""
         writer = self.writer
+        if made.is_small:
+            self.run(products.write(writer.module, name, made, self.names, self.errors, own=True), within)
+            return
         threaded = writer.builder.icmp_signed(">", writer.dim(made.size), writer.integer(products.THREADED))
         with writer.when(threaded, "begin"):
             writer.call("tpc_blas_begin", ir.VoidType(), [])

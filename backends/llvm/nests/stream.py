@@ -1,6 +1,7 @@
 """Streams as kernels: a function over numbers of blocks of rows, which threads share.
 
-Each block has memory of its own, found by its number, so that nothing depends on which thread takes it.
+A thread finds its memory by the number of the first block that it takes at a time, so that nothing depends on which
+thread that is.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from tpc.backends.llvm.fusion.stream import (
     Stream,
     at,
 )
-from tpc.backends.llvm.nests import kernel, product
+from tpc.backends.llvm.nests import kernel, microkernel, product
 from tpc.backends.llvm.nests.errors import Errors
 from tpc.backends.llvm.nests.function import Kernel, Opened, opened
 from tpc.backends.llvm.nests.types import BYTE
@@ -82,12 +83,13 @@ class _Writing:
     def blocks(self) -> None:
         writer, b, stream = self.writer, self.writer.builder, self.stream
         blocks, rows = writer.dim(stream.blocks), writer.dim(stream.row[1])
+        # nobody else begins with the same block, and what one has used is still in the cache
+        slot = b.and_(self.made.begin, writer.integer(SLOTS - 1))
+        place = b.mul(slot, writer.dim(slot_bytes(stream)))
+        for buffer in stream.buffers:
+            self.pointers[buffer] = b.gep(self.pointers[self.memory], [place], source_etype=BYTE)
+            place = b.add(place, writer.dim(_padded(buffer)))
         with writer.loop("block", self.made.begin, self.made.end) as unit:
-            slot = b.and_(unit, writer.integer(SLOTS - 1))
-            place = b.mul(slot, writer.dim(slot_bytes(stream)))
-            for buffer in stream.buffers:
-                self.pointers[buffer] = b.gep(self.pointers[self.memory], [place], source_etype=BYTE)
-                place = b.add(place, writer.dim(_padded(buffer)))
             first = b.mul(b.srem(unit, blocks), writer.integer(ROWS))
             rest = b.sdiv(unit, blocks)
             for letter, extent in reversed(stream.batch):
@@ -118,7 +120,8 @@ class _Writing:
             if found is None:
                 kernel_ = kernel.write(self.module, name, statement, self.names, self.errors)
             else:
-                kernel_ = product.write(self.module, name, found, self.names, self.errors)
+                own = microkernel.is_possible()
+                kernel_ = product.write(self.module, name, found, self.names, self.errors, own)
             # sizes of the block may be part of the outermost letter's
             end = polynomial(self.writer.builder, self.known, kernel_.extent)
             sizes = [self.known[n] for n in self.names]

@@ -124,6 +124,11 @@ class Writer:
         full = ".".join([name, *map(suffix, overloads)])
         return self.call(full, result, arguments)
 
+    def fetch(self, address: ir.Value) -> None:
+        """Ask for what is at an address, before it is read."""
+        arguments = [address, *(ir.Constant(ir.IntType(32), n) for n in (0, 3, 1))]
+        self.intrinsic("llvm.prefetch", [POINTER], ir.VoidType(), arguments)
+
     def call(self, name: str, result: ir.Type, arguments: list[ir.Value]) -> ir.Value:
         """A call of a function of this name."""
         found = self.module.globals.get(name)

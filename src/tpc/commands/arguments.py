@@ -166,6 +166,12 @@ memory_option = click.option(
     metavar="512MB",
     help="What the program may hold at one time; values that do not fit are computed again.",
 )
+tolerance_option = click.option(
+    "--tolerance",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    help="Relative error that each result may have, spent over the constants that it is computed with.",
+)
 threads_option = click.option("--threads", type=click.IntRange(1), help="Threads for linear algebra.")
 calls_option = click.option(
     "--calls",

@@ -16,6 +16,7 @@ from tpc.commands.arguments import (
     memory_option,
     mode_option,
     threads_option,
+    tolerance_option,
 )
 from tpc.console import print_json, progress, talk
 
@@ -44,6 +45,12 @@ TARGETS = (NATIVE, "x86-64-v2", "x86-64-v3", "x86-64-v4")
 @mode_option
 @threads_option
 @memory_option
+@tolerance_option
+@click.option(
+    "--calls",
+    type=click.IntRange(2),
+    help="Write two functions: NAME_ahead computes of `param` arguments what so many calls of NAME need of them.",
+)
 @click.option("-o", "--output", type=click.Path(), help="The file to write; else it is printed.")
 @json_option
 def command(
@@ -57,6 +64,8 @@ def command(
     mode: str,
     threads: int | None,
     memory: int | None,
+    tolerance: float,
+    calls: int | None,
     output: str | None,
     as_json: bool,
 ) -> int:
@@ -79,18 +88,25 @@ def command(
         raise click.UsageError(f"--emit {emit} is for the backend {BACKENDS[emit]}, not for {backend}")
     if target is not None and BACKENDS[emit] != "llvm":
         raise click.UsageError(f"--target is for native code; --emit {emit} gives none")
+    if calls is not None and (emit not in ("python", "torch") or memory is not None):
+        raise click.UsageError("--calls is for modules of Python, without --memory")
     if emit in BINARY and output is None:
         raise click.UsageError(f"--emit {emit} gives no text; name the file to write with -o")
     with progress("compiling"):
         chosen = chosen_function(file, function, dims, as_json)
         all_sizes(chosen, dims, memory)
-        options = Options(dims, mode=mode, backend=backend or BACKENDS[emit], threads=threads, memory=memory)
+        memory = chosen.memory if memory is None else memory
+        options = Options(
+            dims, mode=mode, backend=backend or BACKENDS[emit], threads=threads, memory=memory, tolerance=tolerance
+        )
         text: str | None
         constants: Constants = {}
         if emit == "ir":
             text = _ir(chosen, options, stop_after)
         elif BACKENDS[emit] == "llvm":
             text = _native(chosen, options, emit, target or NATIVE, output)
+        elif calls is not None:
+            text, constants = _stages(chosen, options, calls)
         else:
             text, constants = _module(chosen, options)
     if output is not None:
@@ -162,7 +178,27 @@ def _module(function: Function, options: Options) -> tuple[str, Constants]:
 
     Settings(backend=options.backend)  # type: ignore[arg-type]  # refuses torch where it is not installed
     found = variants(function.generic(), options, function.module.notes)
-    module = emitted(found, options.backend, options.mode).emitted
+    module = emitted(found, options.backend, options.mode, options.memory is not None).emitted
+    return module.source, {key: _as_numpy(value) for key, value in module.constants.items()}
+
+
+def _stages(function: Function, options: Options, calls: int) -> tuple[str, Constants]:
+    """A module with a function for what is computed ahead of calls, and one for them."""
+    from importlib import import_module
+
+    from tpc.backends.emit import emit_stages
+    from tpc.prepared import Preparer
+    from tpc.settings import Settings
+
+    settings = Settings(options.backend, options.sizes, options.mode, threads=options.threads, calls=calls)  # type: ignore[arg-type]
+    preparer = Preparer(function, settings)
+    if not preparer.stays:
+        raise click.UsageError(f"--calls is for functions with `param` arguments and others; `{function.name}` is none")
+    pair = preparer.pair(function.generic(), options.backend, options.sizes)
+    ahead, each = (stage.plan.program for stage in (pair.ahead, pair.each))
+    names = {**pair.ahead.plan.notes.names, **pair.each.plan.notes.names}
+    dialect = import_module(f"tpc.backends.{options.backend}").DIALECT
+    module = emit_stages(ahead, each.replace(name=function.name), dialect, names)
     return module.source, {key: _as_numpy(value) for key, value in module.constants.items()}
 
 

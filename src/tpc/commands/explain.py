@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,6 +23,7 @@ from tpc.commands.arguments import (
     memory_option,
     mode_option,
     threads_option,
+    tolerance_option,
 )
 from tpc.console import has_color, print_json, progress, talk
 from tpc.dsl.diagnostics import fail
@@ -45,6 +46,7 @@ TRIED_UNASKED, UNASKED = 3, 2.0  # facts that are tried unasked, and how many ti
 @backend_option
 @threads_option
 @memory_option
+@tolerance_option
 @calls_option
 @click.option("--why-not", metavar="RULE", help="Say what became of a rule.")
 @click.option("--advise", is_flag=True, help="Try which facts of inputs would pay, if they were declared.")
@@ -63,6 +65,7 @@ def command(
     backend: str,
     threads: int | None,
     memory: int | None,
+    tolerance: float,
     calls: int,
     why_not: str | None,
     advise: bool,
@@ -105,7 +108,9 @@ def command(
     with progress("compiling"):
         chosen = chosen_function(what, function, dims, as_json)
         all_sizes(chosen, dims, memory)
-        compiled = Compiled(chosen, Settings(backend, dims, mode, memory=memory, threads=threads, calls=calls))  # type: ignore[arg-type]
+        memory = chosen.memory if memory is None else memory
+        limits: dict[str, Any] = {"memory": memory, "threads": threads, "tolerance": tolerance}
+        compiled = Compiled(chosen, Settings(backend, dims, mode, **limits, calls=calls))  # type: ignore[arg-type]
         found = account(compiled.program, compiled.plan, dims, compiled.variants, backend)
         found = replace(found, runs=compiled.runs, ahead=compiled.ahead)
         answer = told(found, why_not) if why_not is not None else []

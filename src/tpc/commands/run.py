@@ -19,6 +19,7 @@ from tpc.commands.arguments import (
     mode_option,
     parse_memory,
     threads_option,
+    tolerance_option,
 )
 from tpc.console import print_json, progress, talk
 from tpc.dsl.diagnostics import fail
@@ -34,7 +35,7 @@ def _pairs(context: click.Context, parameter: click.Parameter, values: tuple[str
     pairs: dict[str, str] = {}
     for item in values:
         name, sign, text = item.partition("=")
-        if not sign or not name.isidentifier() or not text:
+        if not sign or not name.replace(".", "_").isidentifier() or not text:
             raise click.BadParameter(f"`{item}` is not of the form X=x.npy", context, parameter)
         if name in pairs:
             raise click.BadParameter(f"`{name}` is given twice", context, parameter)
@@ -60,6 +61,7 @@ def _pairs(context: click.Context, parameter: click.Parameter, values: tuple[str
 @click.option("--seed", default=0, type=click.IntRange(0), help="The seed of `random` inputs.")
 @threads_option
 @memory_option
+@tolerance_option
 @click.option("--max-memory", callback=parse_memory, metavar="2GB", help="Refuse what would take more.")
 @click.option("--check-facts", is_flag=True, help="Test that inputs are what they are declared to be, such as spd.")
 @click.option("--verify", is_flag=True, help="Compare the results with the reference interpreter.")
@@ -76,6 +78,7 @@ def command(
     seed: int,
     threads: int | None,
     memory: int | None,
+    tolerance: float,
     max_memory: int | None,
     check_facts: bool,
     verify: bool,
@@ -88,7 +91,7 @@ def command(
     from tpc.memory import limited
     from tpc.settings import Settings
 
-    limits: dict[str, Any] = {"memory": memory, "threads": threads}
+    limits: dict[str, Any] = {"memory": memory, "threads": threads, "tolerance": tolerance}
     settings = Settings(backend, dims, mode, **limits, verify=verify, check_facts=check_facts)  # type: ignore[arg-type]
     quiet = quiet or as_json
     notes: list[str] = []
@@ -132,11 +135,18 @@ def _values(
     function: Function, pairs: Mapping[str, str], dims: Mapping[str, int], seed: int, notes: list[str]
 ) -> dict[str, object]:
     from tpc.binding import match
+    from tpc.data import split_member
     from tpc.given import make, parse_all
+    from tpc.parts import of, spread
 
     manner = _manner(notes)
-    match(function, (), pairs, manner)  # names first: a wrong one is said before any file is read
-    return make(function, match(function, (), parse_all(pairs, seed), manner), dims, manner)
+    given: dict[str, str] = {}
+    for name, value in pairs.items():  # `W=parts.npz` has an array for each part of W
+        parts = of(function.parameters, name) if split_member(value)[0].endswith(".npz") else {}
+        given |= {p.name: f"{value}:{part}" for part, p in parts.items()} or {name: value}
+    flat = {name: str(value) for name, value in spread(function, (), given)[1].items()}
+    match(function, (), flat, manner)  # names first: a wrong one is said before any file is read
+    return make(function, match(function, (), parse_all(flat, seed), manner), dims, manner)
 
 
 def _check_suffixes(outs: Sequence[str]) -> None:

@@ -1,6 +1,7 @@
 """What a compiled program does, what it costs, and why it equals what was written.
 
 account      what there is to say
+approximations  what became of the budgets for errors
 native       what of it is native code
 text         for a terminal
 latex        the derivation as a formula

@@ -28,6 +28,7 @@ from tpc.passes.egraph.expressions import Expressions
 
 if TYPE_CHECKING:
     from tpc.explanation.advice import Advised
+    from tpc.passes.approximation.certificate import Certificate
     from tpc.passes.guard import Guard
     from tpc.passes.optimise import Optimised
     from tpc.passes.pipeline import Plan
@@ -137,6 +138,8 @@ class Account:
         What of it is native code, where the backend makes that.
     runs
         What runs, NumPy or native code, and why, where that is left to tpc.
+    certificates
+        What became of the budgets for errors.
     ahead
         What is prepared ahead of calls, where parameters are declared to change rarely.
     held
@@ -164,6 +167,7 @@ class Account:
     native: NativeCode | None = None
     runs: str = ""
     ahead: tuple[str, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
     held: tuple[Held, ...] = ()
 
 
@@ -207,6 +211,7 @@ def account(
         found.loss if found is not None and len(found.plans) > 1 else "",
         guards=tuple(_guard(s.guard, s, names) for _, s, names in searches(plan) if s.guard is not None),
         native=native_code(plan.program, named) if backend == "llvm" else None,
+        certificates=plan.approximated.certificates if plan.approximated is not None else (),
         held=at_peak(plan.program, plan.notes.names, at, backend),
     )
 

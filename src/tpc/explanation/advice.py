@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from tpc.dsl.collection import no_collection
 from tpc.ir.facts import analyse, broken, check_declared, closure, fits
 from tpc.ir.node import Fact, Node, Program
 from tpc.passes.choose.local import FEW_CHANGES
@@ -53,6 +54,7 @@ class Advised:
         return bool(self.facts or self.told)
 
 
+@no_collection()
 def advise(account: Account, most: int = 8, least: float = LEAST) -> Advised:
     """Which facts would make a program faster.
 

@@ -34,6 +34,8 @@ class MemoryProfile:
         Within the budget; None where nothing had to be changed.
     again
         The ops that run more often within the budget, and how much more often.
+    gap
+        Of the time without a budget, what a cheaper plan might spare; as it is proved.
     """
 
     name: str
@@ -41,6 +43,7 @@ class MemoryProfile:
     after: tuple[int, ...] | None = None
     budget: int | None = None
     again: tuple[tuple[str, int], ...] = ()
+    gap: float | None = None
 
 
 def memory_profile(plan: Plan, backend: str, sizes: Mapping[str, int], budget: int | None) -> MemoryProfile:
@@ -48,6 +51,10 @@ def memory_profile(plan: Plan, backend: str, sizes: Mapping[str, int], budget: i
     from tpc.passes.memory.liveness import Liveness
 
     def live(program: Program) -> Liveness:
+        if backend == "llvm":
+            from tpc.backends.llvm.memory import live as native
+
+            return native(with_sizes(program, dict(sizes)), tight=budget is not None)
         return Liveness(with_sizes(program, dict(sizes)), backend)
 
     name, last = plan.program.name, live(plan.program)
@@ -55,7 +62,8 @@ def memory_profile(plan: Plan, backend: str, sizes: Mapping[str, int], budget: i
     if "rematerialise" not in names[1:]:
         return MemoryProfile(name, tuple(last.live), None, budget)
     first = live(plan.steps[names.index("rematerialise") - 1][1])
-    return MemoryProfile(name, tuple(first.live), tuple(last.live), budget, _again(first, last))
+    gap = None if plan.within is None else plan.within.gap
+    return MemoryProfile(name, tuple(first.live), tuple(last.live), budget, _again(first, last), gap)
 
 
 def _again(before: Liveness, after: Liveness) -> tuple[tuple[str, int], ...]:
@@ -70,6 +78,9 @@ def text(found: MemoryProfile) -> str:
     if found.after is not None:
         lines.append(f"  after   {_bars(found.after, top)}  peak {amount(max(found.after, default=0))}")
         lines.append(f"  computed again: {', '.join(f'{count} x {name}' for name, count in found.again)}")
+        if found.gap is not None:
+            said = "no cheaper way" if found.gap < 1e-3 else f"no way that is cheaper by more than {found.gap:.1%}"
+            lines.append(f"  proved: {said}, in this order of first runs")
     if found.budget is not None:
         more = "" if found.after is not None else "; nothing had to be changed"
         lines.append(f"  budget  {amount(found.budget)}{more}")

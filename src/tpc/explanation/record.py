@@ -12,6 +12,8 @@ derivations  pass by pass, of the bodies of loops and branches, then of the whol
              written, planned, steps, chosen; a step has rule, text, before, after, variables, facts (with
              `because`), and totals (or null)
 native       with the backend llvm: `functions` (results, stored, fused, values) and `refused` (what, why); else null
+approximated what became of the budgets for errors: name, budget, kind, bound, reason, on, measured, failure, seconds,
+             promise, and `spent` (name, structure, about, error, bytes, flops)
 guards       what is asked before a branch is taken that may lose digits, in words
 search       how it ended, in words
 prices       where times come from, and why they may be off
@@ -29,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from tpc.cost import Cost, shown
 from tpc.dsl.format import format_expression
+from tpc.explanation import approximations
 from tpc.explanation.account import Account, Choice, Line, Part, Served
 from tpc.explanation.native import NativeCode
 from tpc.explanation.words import rule_text
@@ -56,6 +59,7 @@ def record(account: Account, held: Roofline | None = None) -> dict[str, Any]:
         "choices": [_choice(choice) for choice in account.choices],
         "derivations": [_part(part) for part in account.derivations],
         "native": None if account.native is None else _native(account.native),
+        "approximated": approximations.record(account.certificates),
         "guards": list(account.guards),
         "search": account.outcome,
         "prices": list(account.prices),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
+from operator import is_
 from typing import Any
 
 from tpc.dsl import syntax
@@ -21,69 +22,101 @@ def shortened(sides: Sequence[Expr], width: int = WIDTH) -> tuple[list[Expr], di
     """Expressions with names for their larger parts, and what these stand for, in the order in which to read them."""
     written = list(sides)
     parts: dict[str, Expr] = {}
-    free = [n for n in NAMES if not any(_has(side, n) for side in written)]
-    while free and max(len(format_expression(e)) for e in written) > width:
-        chosen = _most_telling(written)
+    texts = _Texts()
+    if max(map(texts.length, written)) <= width:
+        return written, parts
+    used = {part.name for side in written for part in _parts(side) if isinstance(part, syntax.Name)}
+    free = [n for n in NAMES if n not in used]
+    while free and max(map(texts.length, written)) > width:
+        chosen = _most_telling(written, texts)
         if chosen is None:
             break
         short = free.pop(0)
-        key = format_expression(chosen)
-        written = [_without(e, key, short) for e in written]
-        parts = {n: _without(e, key, short) for n, e in parts.items()}
+        key = texts(chosen)
+        written = [_without(e, key, short, texts) for e in written]
+        parts = {n: _without(e, key, short, texts) for n, e in parts.items()}
         parts[short] = chosen
     return written, parts
 
 
-def _most_telling(sides: Sequence[Expr]) -> Expr | None:
+class _Texts:
+    """Expressions as text; each is written once."""
+
+    def __init__(self) -> None:
+        self.known: dict[int, tuple[Expr, str]] = {}  # with the expression, so that it stays
+
+    def __call__(self, e: Expr) -> str:
+        if id(e) not in self.known:
+            self.known[id(e)] = e, format_expression(e)
+        return self.known[id(e)][1]
+
+    def length(self, e: Expr) -> int:
+        return len(self(e))
+
+
+def _most_telling(sides: Sequence[Expr], texts: _Texts) -> Expr | None:
     """The part that saves most characters; what is there only once counts half."""
     count: Counter[str] = Counter()
     found: dict[str, Expr] = {}
     for side in sides:
         for part in _closed(side):
             if part is not side and isinstance(part, (syntax.Binary, syntax.Call, syntax.Transpose)):
-                key = format_expression(part)
+                key = texts(part)
                 if len(key) >= LEAST:
                     count[key] += 1
                     found.setdefault(key, part)
     if not count:
         return None
-    half = max(len(format_expression(e)) for e in sides) / 2
+    half = max(map(texts.length, sides)) / 2
     gains = {key: (n - 1) * len(key) + min(len(key), half) / 2 for key, n in count.items()}
     return found[max(gains, key=lambda key: (gains[key], key))]
 
 
 def _parts(e: Any) -> Iterator[Any]:
-    yield e
-    for inner in _inside(e):
-        yield from _parts(inner)
+    waiting = [e]
+    while waiting:
+        part = waiting.pop()
+        yield part
+        waiting += reversed(_inside(part))
 
 
-def _closed(e: Any) -> Iterator[Any]:
+def _closed(e: Any) -> list[Any]:
     """The parts that mean something by themselves: those without index letters, which are bound around them."""
-    if not any(isinstance(part, syntax.Subscript) for part in _parts(e)):
-        yield from _parts(e)
-        return
-    for inner in _inside(e):
-        yield from _closed(inner)
+    closed: dict[int, bool] = {}  # whether no part of it is a subscript
+    order = list(_parts(e))
+    for part in reversed(order):
+        closed[id(part)] = not isinstance(part, syntax.Subscript) and all(closed[id(i)] for i in _inside(part))
+    return [part for part in order if closed[id(part)]]
 
 
-def _inside(e: Any) -> Iterator[Any]:
+def _inside(e: Any) -> list[Any]:
     if isinstance(e, list):
-        yield from e
-    elif is_dataclass(e) and not isinstance(e, (Span, type)):
-        yield from (getattr(e, f.name) for f in fields(e) if f.name not in ("span", "function"))
-
-
-def _has(e: Expr, wanted: str) -> bool:
-    return any(isinstance(part, syntax.Name) and part.name == wanted for part in _parts(e))
-
-
-def _without(e: Any, key: str, short: str) -> Any:
-    """The expression with a name for a part."""
-    if isinstance(e, list):
-        return [_without(item, key, short) for item in e]
-    if not is_dataclass(e) or isinstance(e, (Span, type)):
         return e
-    if isinstance(e, (syntax.Binary, syntax.Call, syntax.Transpose)) and format_expression(e) == key:
+    return [getattr(e, name) for name in _fields(type(e)) if name != "function"]
+
+
+def _fields(kind: type) -> tuple[str, ...]:
+    """The parts of a piece of syntax, by name."""
+    if kind not in _known:
+        is_syntax = is_dataclass(kind) and not issubclass(kind, Span)
+        _known[kind] = tuple(f.name for f in fields(kind) if f.name != "span") if is_syntax else ()
+    return _known[kind]
+
+
+_known: dict[type, tuple[str, ...]] = {}
+
+
+def _without(e: Any, key: str, short: str, texts: _Texts) -> Any:
+    """The expression with a name for a part; itself where it has no such part."""
+    if isinstance(e, list):
+        found = [_without(item, key, short, texts) for item in e]
+        return e if all(map(is_, found, e)) else found
+    if isinstance(e, (syntax.Binary, syntax.Call, syntax.Transpose)) and texts(e) == key:
         return name(short)
-    return replace(e, **{f.name: _without(getattr(e, f.name), key, short) for f in fields(e) if f.name != "span"})
+    changes = {}
+    for field in _fields(type(e)):
+        inner = getattr(e, field)
+        made = _without(inner, key, short, texts)
+        if made is not inner:
+            changes[field] = made
+    return replace(e, **changes) if changes else e

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from tpc.dsl.format import format_expression
 from tpc.explanation.account import Account, Choice, Line
+from tpc.explanation.approximations import sentences
 from tpc.explanation.native import sentence
 from tpc.explanation.shortened import shortened
 from tpc.explanation.words import (
@@ -35,6 +36,7 @@ def text(account: Account, color: bool = False) -> str:
     parts = (
         _table(account),
         _runs(account),
+        _approximations(account),
         _ahead(account),
         _native(account),
         _choices(account.choices),
@@ -122,6 +124,13 @@ def _ahead(account: Account) -> Iterator[Row]:
     if account.ahead:
         yield [("prepared ahead", STRONG)]
         yield from ([(f"  {line}", PLAIN)] for line in account.ahead)
+        yield []
+
+
+def _approximations(account: Account) -> Iterator[Row]:
+    if account.certificates:
+        yield [("approximated", STRONG)]
+        yield from ([(f"  {line}", PLAIN)] for line in sentences(account.certificates))
         yield []
 
 

@@ -44,7 +44,7 @@ def inspect(array: Any, *, tolerance: float | None = None, name: str = "A") -> I
         E0804 if it is no array of numbers, E0910 if it is sparse and does not fit in memory.
     """
     operand = adopt(array, name)
-    given = operand.array
+    given = operand.array.toarray() if operand.is_sparse else operand.array
     if operand.kind == "torch":
         given = given.detach().cpu()
         given = (given.float() if str(given.dtype) == "torch.bfloat16" else given).numpy()

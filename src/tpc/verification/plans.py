@@ -194,6 +194,11 @@ def _weakest_of(written: Program, plans: Sequence[Program], seed: int, is_sure: 
         return PlanCheck("none", why="it is not known what all of its numbers are at smaller sizes")
 
 
+def weakest(checks: Sequence[PlanCheck]) -> PlanCheck:
+    """The one that shows least."""
+    return max(checks, key=_weakness)
+
+
 def _weakness(check: PlanCheck) -> tuple[int, float]:
     return METHODS.index(check.method), check.bound if check.bound is not None else -float(check.digits or 0)
 

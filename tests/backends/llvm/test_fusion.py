@@ -51,6 +51,9 @@ def stored(text: str) -> list[str]:
         # a mean of columns is not computed anew for every row
         ("def f(x: f64[n, m]) = x - mean(x, axis=0)", ["mean", "sub"]),
         ("def f(x: f64[n, m]) = x - mean(x, axis=1, keepdims=true)", ["sub"]),
+        # short rows have no lanes: what is reduced of them is computed for many rows side by side
+        ("def f(x: f64[n, 8]) = exp(x - unsqueeze(logsumexp(x, axis=1), 1))", ["logsumexp", "exp"]),
+        ("def f(x: f64[n, 1000]) = exp(x - unsqueeze(logsumexp(x, axis=1), 1))", ["exp"]),
     ],
 )
 def test_what_is_stored(text: str, names: list[str]) -> None:

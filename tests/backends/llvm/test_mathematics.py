@@ -320,10 +320,16 @@ def test_known_small_exponents_are_products(exponent):
 def test_a_named_extension_changes_no_value():
     if not binding.get_host_cpu_features().get("avx512f"):
         pytest.skip("no AVX-512 here")
-    x = np.linspace(-800, 800, 4096)
-    for name in ("exp", "sigmoid", "silu", "erfc", "sinh"):
-        plain, special_ = compiled(name, 64, 8)(x), compiled(name, 64, 8, "float", ("avx512f",))(x)
-        assert np.array_equal(plain, special_)
+    for bits, lanes in ((64, 8), (64, 32), (32, 16), (32, 64)):
+        x = np.linspace(-800, 800, 4096).astype(DTYPES[bits])
+        x[[5, 99, 640]] = np.nan, np.inf, -np.inf
+        for name in ("exp", "sigmoid", "silu", "erfc", "sinh"):
+            plain, special_ = (compiled(name, bits, lanes, "float", f)(x) for f in ((), ("avx512f",)))
+            assert np.array_equal(plain, special_, equal_nan=True)
+        y = np.roll(x, 1)
+        for name in ("maximum", "minimum"):
+            plain, special_ = (compiled(name, bits, lanes, "float", f)(x, y) for f in ((), ("avx512f",)))
+            assert np.array_equal(plain, special_, equal_nan=True)
 
 
 @pytest.mark.parametrize("dtype", [F16, BF16])

@@ -1,0 +1,200 @@
+"""Products with sparse matrices beside those of scipy.sparse and torch.sparse, and which kernels are chosen.
+
+Each case is written as a formula and called with a matrix of scipy.sparse; peers are called as their users would call
+them. Contenders run in turns in one process with one thread, and the least time of each counts: what disturbs a
+measurement only adds to it. Results are compared first. `chosen` is the time of the plan that tpc takes through the
+better of its sparse and its dense plan, both measured.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import exp, log
+from random import shuffle
+from time import perf_counter
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import scipy.sparse
+import torch
+
+import tpc
+import tpc.passes.sparse
+
+DENSITIES = (0.01, 0.1, 0.2, 0.5)
+COLUMNS = (1, 4, 16, 64)
+SIZES = (1024, 2048)
+WARM = 0.4  # seconds of calls before a plan is timed
+CLOSE = 1.1  # times the best plan that the chosen one may take
+INNER = 64  # of products of which few entries are needed
+
+
+@dataclass(frozen=True)
+class Case:
+    """A program, its operands, and the same by peers."""
+
+    name: str
+    text: str
+    operands: tuple[Any, ...]
+    peers: dict[str, Callable[[], Any]]
+    grid: bool = False  # whether both plans are timed
+
+
+def matrix(n: int, density: float, seed: int = 0) -> Any:
+    """An n by n matrix without a structure."""
+    return scipy.sparse.random_array((n, n), density=density, rng=np.random.default_rng(seed), format="csr")
+
+
+def in_torch(A: Any) -> Any:
+    return torch.sparse_csr_tensor(torch.tensor(A.indptr), torch.tensor(A.indices), torch.tensor(A.data), A.shape)
+
+
+def product_case(n: int, density: float, columns: int) -> Case:
+    A, X = matrix(n, density), np.random.default_rng(1).normal(size=(n, columns))
+    T = in_torch(A)
+    if columns == 1:
+        x = X[:, 0].copy()
+        peers = {"scipy": lambda: A @ x, "torch": lambda: T @ torch.from_numpy(x)}
+        return Case(f"S @ x, {n}, {density:.0%}", "def f(S: f64[n, n], x: f64[n]) = S @ x\n", (A, x), peers, True)
+    peers = {"scipy": lambda: A @ X, "torch": lambda: T @ torch.from_numpy(X)}
+    name = f"S @ X, {n}, {density:.0%}, {columns} columns"
+    return Case(name, "def f(S: f64[n, n], X: f64[n, k]) = S @ X\n", (A, X), peers, True)
+
+
+def other_cases() -> list[Case]:
+    chance = np.random.default_rng(2)
+    found = []
+    for density in (0.01, 0.1):
+        n = 2048
+        A, U, V = matrix(n, density), chance.normal(size=(n, INNER)), chance.normal(size=(n, INNER))
+        T, Ut, Vt = in_torch(A), torch.from_numpy(U), torch.from_numpy(V.T.copy())
+        ones = torch.sparse_csr_tensor(T.crow_indices(), T.col_indices(), torch.ones_like(T.values()), T.shape)
+        peers = {
+            "scipy": lambda A=A, U=U, V=V: A.multiply(U @ V.T),
+            "torch": lambda T=T, Z=ones, Ut=Ut, Vt=Vt: (
+                T.values() * torch.sparse.sampled_addmm(Z, Ut, Vt, beta=0.0).values()
+            ),
+        }
+        text = "def f(S: f64[n, n], U: f64[n, k], V: f64[n, k]) = S * (U @ V')\n"
+        found.append(Case(f"S * (U @ V'), {n}, {density:.0%}", text, (A, U, V), peers, True))
+    A, B = matrix(4096, 0.002), matrix(4096, 0.002, 1)
+    x, y = chance.normal(size=4096), chance.normal(size=4096)
+    found += [
+        Case("A @ B", "def f(A: f64[n, n], B: f64[n, n]) = A @ B\n", (A, B), {"scipy": lambda: A @ B}),
+        Case(
+            "A @ B @ x",
+            "def f(A: f64[n, n], B: f64[n, n], x: f64[n]) = A @ B @ x\n",
+            (A, B, x),
+            {"scipy": lambda: A @ B @ x},
+        ),
+        Case("A + B", "def f(A: f64[n, n], B: f64[n, n]) = A + B\n", (A, B), {"scipy": lambda: A + B}),
+        Case(
+            "trace(A @ A @ A)",
+            "def f(A: f64[n, n]) = trace(A @ A @ A)\n",
+            (A,),
+            {"scipy": lambda: (A @ A @ A).trace()},
+        ),
+        Case(
+            "diag(y) @ A @ diag(x)",
+            "def f(A: f64[n, n], x: f64[n], y: f64[n]) = diag(y) @ A @ diag(x)\n",
+            (A, x, y),
+            {"scipy": lambda: scipy.sparse.diags_array(y) @ A @ scipy.sparse.diags_array(x)},
+        ),
+        Case(
+            "y' @ A",
+            "def f(A: f64[n, n], y: f64[n]) = y @ A\n",
+            (A, y),
+            {"scipy": lambda: y @ A},
+        ),
+    ]
+    return found
+
+
+def cases() -> list[Case]:
+    grid = [product_case(n, density, columns) for n in SIZES for density in DENSITIES for columns in COLUMNS]
+    return [*grid, *other_cases()]
+
+
+def run(repeat: int) -> dict[str, Any]:
+    """Time all cases, and print and return their rows."""
+    torch.set_num_threads(1)
+    warnings.filterwarnings("ignore", message="Sparse", category=UserWarning)  # of torch, that they are new
+    rows = [measured(case, 4 * repeat) for case in cases()]
+    print(f"{'':34} {'tpc':>9} {'scipy':>9} {'torch':>9} {'ratio':>6} {'chosen':>7}")
+    for row in rows:
+        times = [f"{1e6 * row[name]:9.1f}" if name in row else f"{'':9}" for name in ("tpc", "scipy", "torch")]
+        chosen = f"{row['chosen']:7.2f}" if "chosen" in row else ""
+        print(f"{row['name']:34} {' '.join(times)} {row['ratio']:6.2f} {chosen}")
+    ratios = [row["ratio"] for row in rows]
+    mean = exp(sum(map(log, ratios)) / len(ratios))
+    within = [row["chosen"] <= CLOSE for row in rows if "chosen" in row]
+    print(f"against the best peer: geometric mean {mean:.2f}, least {min(ratios):.2f}")
+    print(f"the chosen plan is within {CLOSE - 1:.0%} of the best in {sum(within)} of {len(within)} cases")
+    return {"rows": rows, "mean": mean, "least": min(ratios), "within": sum(within), "met": mean >= 1}
+
+
+def measured(case: Case, repeat: int) -> dict[str, Any]:
+    """The least seconds of each contender, of calls in turns."""
+    with tpc_threads():
+        contenders: dict[str, Callable[[], Any]] = {"tpc": calling(case)}
+        if case.grid:
+            with patch.object(tpc.passes.sparse, "predicted", lambda *_: 0.0):
+                contenders["sparse"] = calling(case)
+            with patch.object(tpc.passes.sparse, "predicted", _FewestSparse()):
+                contenders["dense"] = calling(case)
+        contenders |= case.peers
+        wanted = plain(case.peers["scipy"]())
+        for name, contender in contenders.items():
+            found = plain(contender())
+            entries = wanted[wanted != 0] if found.ndim == 1 and wanted.ndim == 2 else wanted
+            assert np.allclose(np.sort(found.ravel()), np.sort(entries.ravel())), (case.name, name)
+        least = dict.fromkeys(contenders, float("inf"))
+        turns = list(contenders)
+        for _ in range(repeat):
+            shuffle(turns)  # behind the same neighbour a contender always finds its operands warm, or cold
+            for name in turns:
+                start = perf_counter()
+                contenders[name]()
+                least[name] = min(least[name], perf_counter() - start)
+    row = {"name": case.name, **least, "ratio": min(least[name] for name in case.peers) / least["tpc"]}
+    if case.grid:
+        row["chosen"] = least["tpc"] / min(least["sparse"], least["dense"], least["tpc"])
+    return row
+
+
+class _FewestSparse:
+    """Prices by which each plan is cheaper than the one before it, in which more is sparse."""
+
+    def __init__(self) -> None:
+        self.price = 0.0
+
+    def __call__(self, *_: Any) -> float:
+        self.price -= 1
+        return self.price
+
+
+def calling(case: Case) -> Callable[[], Any]:
+    """A call of the compiled program; it is compiled here, once, and not kept for others."""
+    import os
+
+    with patch.dict(os.environ, {"TPC_CACHE": "off"}):
+        function = tpc.compile(case.text)
+        start = perf_counter()
+        while perf_counter() < start + WARM:  # until native code is made, where that comes
+            function(*case.operands)
+    return lambda: function(*case.operands)
+
+
+def tpc_threads() -> Any:
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1)
+
+
+def plain(value: Any) -> Any:
+    if hasattr(value, "toarray"):
+        value = value.toarray()
+    return np.asarray(value.detach().numpy() if hasattr(value, "detach") else value)

@@ -1,0 +1,162 @@
+"""Rows about approximation inside budgets: layers in parts against dense ones, and what the searches find."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from scipy import linalg
+
+from benchmarks.structure.row import in_turns
+
+Array = np.ndarray[Any, Any]
+SIZE = 1024
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer within 1 % against the dense one: the ratio that was predicted is the goal, less a quarter."""
+
+    structure: str
+    batch: int
+
+    @property
+    def name(self) -> str:
+        return f"within 1e-2: {self.structure} {SIZE}, {self.batch} rows"
+
+    def measured(self, repeat: int) -> dict[str, Any]:
+        import tpc
+
+        W = _weights(self.structure)
+        with tempfile.TemporaryDirectory() as folder:
+            np.save(Path(folder) / "W.npy", W)
+            text = f"""
+const W: f64[{SIZE}, {SIZE}] = load("W.npy")
+def f(x: f64[{self.batch}, {SIZE}]) -> f64[{self.batch}, {SIZE}]:
+    Ws ~= W within 1e-2
+    return x @ Ws'
+"""
+            compiled = tpc.compile(text, folder=folder, backend="numpy")
+            x = np.random.default_rng(1).standard_normal((self.batch, SIZE))
+            calls: dict[str, Callable[[], Any]] = {"tpc": lambda: compiled(x), "numpy": lambda: x @ W.T}
+            exact = calls["numpy"]()
+            error = float(np.linalg.norm(calls["tpc"]() - exact) / np.linalg.norm(exact))
+            (certificate,) = compiled.certificates
+            before, after = certificate.seconds
+        seconds = in_turns(calls, max(repeat, 5))
+        ratio, goal = seconds["numpy"] / seconds["tpc"], 0.75 * before / after if after else 0.75
+        return {
+            "name": self.name,
+            "seconds": seconds,
+            "faster": {"numpy": ratio},
+            "goals": {"numpy": round(goal, 2)},
+            "limit": None,
+            "error": error,
+            "structure": str(certificate),
+            "met": ratio >= goal and error <= 1e-2,
+        }
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What must not happen, counted."""
+
+    name: str
+    count: Callable[[], float]
+
+    def measured(self, _: int) -> dict[str, Any]:
+        start = perf_counter()
+        found = self.count()
+        return {
+            "name": self.name,
+            "seconds": {"tpc": perf_counter() - start},
+            "faster": {},
+            "goals": {},
+            "limit": None,
+            "error": found,
+            "met": not found,
+        }
+
+
+def _weights(structure: str) -> Array:
+    """A matrix that is a structure up to noise."""
+    normal, q = np.random.default_rng(0).standard_normal, int(SIZE**0.5)
+    noise = normal((SIZE, SIZE))
+    match structure:
+        case "low rank":
+            W = normal((SIZE, 20)) @ normal((20, SIZE))
+        case "kronecker":
+            W = np.kron(normal((q, q)), normal((q, q)))
+        case "monarch":
+            W = np.einsum("jik,kjl->ijkl", normal((q, q, q)), normal((q, q, q))).reshape(SIZE, SIZE)
+        case _:
+            W = linalg.circulant(normal(SIZE))
+    return W + 1e-3 * np.linalg.norm(W) / np.linalg.norm(noise) * noise
+
+
+def _refused() -> float:
+    from tpc.ir.types import F64
+    from tpc.passes.approximation.replacing import candidates
+    from tpc.passes.approximation.target import Target
+
+    draw = np.random.default_rng(0)
+    shapes = [(48, 48), (64, 256), (512, 512), (100, 60), (8, 9, 10), (4, 4, 4, 4)]
+    return float(sum(bool(candidates(Target(draw.standard_normal(s), F64, 1e-2))[0]) for s in shapes for _ in range(3)))
+
+
+def _violated() -> float:
+    """Arrays that are a structure up to noise of any size: errors above what is certified, or above the budget."""
+    from tpc.ir.types import F32
+    from tpc.passes.approximation.replacing import candidates
+    from tpc.passes.approximation.target import Target
+
+    wrong = 0
+    for seed in range(500):
+        draw = np.random.default_rng(seed)
+        m, n, r = (int(k) for k in (draw.integers(8, 40), draw.integers(8, 40), draw.integers(1, 5)))
+        A = draw.standard_normal((m, r)) @ draw.standard_normal((r, n))
+        A = np.kron(A, draw.standard_normal((2, 3))) if seed % 2 else A
+        A = A + 10.0 ** draw.uniform(-8, 0) * draw.standard_normal(A.shape)
+        within = 10.0 ** draw.uniform(-6, -0.3)
+        for projected, bound in candidates(Target(A, F32, within))[0]:
+            error = np.linalg.norm(A - projected.dense()) / np.linalg.norm(A)
+            wrong += bool(error > bound or bound > within)
+    return float(wrong)
+
+
+def _network() -> float:
+    from tpc.passes.approximation.projections.networks import Network
+
+    draw = np.random.default_rng(1)
+    parts = [draw.standard_normal((3, 2)), *draw.standard_normal((5, 2, 3, 2)), draw.standard_normal((2, 3))]
+    T = np.einsum("ia,ajb,bkc,cld,dme,enf,fo->ijklmno", *parts).transpose(draw.permutation(7))
+    network = Network(T, 1e-3 * float(np.linalg.norm(T)))
+    found = network.grown(T.size)
+    return float(found is None or network.evaluations > 150 or found.stored > 1.5 * 72)
+
+
+def _cross() -> float:
+    from tpc.passes.approximation.projections.low_rank import cross, cur
+
+    n, k = 400, 20
+    draw = np.random.default_rng(0)
+    left, right = (np.linalg.qr(draw.standard_normal((n, n)))[0] for _ in range(2))
+    A = left * np.exp(-np.arange(n) / 10) @ right
+    found, (picked, columns) = cur(A, k), cross(A, k)
+    u, s, v = np.linalg.svd(A)
+    bound = sum(float(np.linalg.norm(np.linalg.inv(b), 2)) for b in (u[picked, :k], v[:k, columns])) * s[k]
+    return float(np.linalg.norm(A - found.dense(), 2) > bound)
+
+
+ROWS = (
+    *(Layer(name, batch) for name in ("low rank", "kronecker", "monarch", "circulant") for batch in (1, 32, 512)),
+    Fault("gaussian matrices refused at 1 %", _refused),
+    Fault("certificates of 500 random arrays", _violated),
+    Fault("train of 7 axes, fits over 150", _network),
+    Fault("CUR n = 400, k = 20, over its bound", _cross),
+)

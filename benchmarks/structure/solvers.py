@@ -1,0 +1,122 @@
+"""Rows about linear systems by products, and about products with matrices in few bits.
+
+What has to be shown of counts of steps is a test (`tests/solvers`). Here it is time: against SciPy's methods on a
+sparse matrix or an operator, against factorizations, and against the product with the matrix in single precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy import linalg, sparse
+from scipy.sparse.linalg import LinearOperator, cg
+
+from benchmarks.structure.row import Row
+
+Generator = np.random.Generator
+
+SUM = "kron(T, eye({p})) + kron(eye({p}), T)"
+GRID = """
+def f(T: f64[{p}, {p}] is symmetric, d: f64[{n}] is nonnegative, b: f64[{n}]) -> f64[{n}]:
+    return solve({sum} + diag(d), b, method=cg, tol=1e-8, precond=inv({sum}))
+"""
+
+
+def _grid(p: int) -> Row:
+    """A Kronecker sum with a perturbation: the eigenvectors of the sum precondition it."""
+    n = p * p
+
+    def make(rng: Generator) -> tuple[Any, ...]:
+        T = 2 * np.eye(p) - np.eye(p, k=1) - np.eye(p, k=-1)
+        return T, 1e-3 * rng.random(n), rng.standard_normal(n)
+
+    def by_scipy(T: Any, d: Any, b: Any) -> Callable[[], Any]:
+        T, one = sparse.csr_array(T), sparse.eye_array(p)
+        A = (sparse.kron(T, one) + sparse.kron(one, T) + sparse.diags_array(d)).tocsr()
+        return lambda: cg(A, b, rtol=1e-8)[0]
+
+    text = GRID.format(p=p, n=n, sum=SUM.format(p=p))
+    return Row(f"grid of {p} by {p}, perturbed", text, make, {"scipy cg": by_scipy}, {"scipy cg": 3}, error=1e-5)
+
+
+def _low_rank(n: int, r: int) -> Row:
+    def make(rng: Generator) -> tuple[Any, ...]:
+        return rng.uniform(1, 2, n), rng.standard_normal((n, r)) / np.sqrt(n), rng.standard_normal(n)
+
+    def by_scipy(d: Any, U: Any, b: Any) -> Callable[[], Any]:
+        A = LinearOperator((n, n), matvec=lambda v: d * v + U @ (U.T @ v), dtype=np.float64)
+        return lambda: cg(A, b, rtol=1e-10)[0]
+
+    text = f"""
+def f(d: f64[{n}] is positive, U: f64[{n}, {r}], b: f64[{n}]) -> f64[{n}]:
+    return solve(diag(d) + U @ U', b, method=cg, tol=1e-10)
+"""
+    return Row(f"low rank {r} plus diagonal {n}, cg", text, make, {"scipy cg": by_scipy}, error=1e-8)
+
+
+def _kernel(n: int) -> Row:
+    def make(rng: Generator) -> tuple[Any, ...]:
+        t = np.sort(rng.uniform(0, 10, n))
+        return np.exp(-((t[:, None] - t) ** 2)), rng.standard_normal(n)
+
+    def factored(K: Any, b: Any) -> Callable[[], Any]:
+        return lambda: linalg.cho_solve(linalg.cho_factor(K + 1e-3 * np.eye(n)), b)
+
+    text = f"""
+def f(K: f64[{n}, {n}] is psd, b: f64[{n}]) -> f64[{n}]:
+    P = nystrom_preconditioner(K, normal({n}, 60, seed=1), 1e-3)
+    return solve(K + 1e-3 * eye({n}), b, method=cg, tol=1e-10, precond=P)
+"""
+    return Row(f"kernel of {n} points, nystrom", text, make, {"cholesky": factored}, {"cholesky": 1.5}, error=1e-5)
+
+
+def _tall(n: int, d: int) -> Row:
+    def make(rng: Generator) -> tuple[Any, ...]:
+        A = rng.standard_normal((n, d)) * np.logspace(0, -5, d)
+        return A, A @ rng.standard_normal(d) + 0.1 * rng.standard_normal(n)
+
+    def direct(A: Any, b: Any) -> Callable[[], Any]:
+        return lambda: linalg.lstsq(A, b, lapack_driver="gelsy", check_finite=False)[0]
+
+    text = f"""
+def f(A: f64[{n}, {d}], b: f64[{n}]) -> f64[{d}] = lstsq_sketched(A, b, sparse_sketch({4 * d}, {n}, seed=1))
+"""
+    return Row(f"least squares {n} by {d}, sketched", text, make, {"gelsy": direct}, error=1e-6)
+
+
+def _bits(n: int, bits: int, goal: float) -> Row:
+    """A product with one vector, in generated code."""
+    length = 64 if bits == 4 else 128
+    kind = "f16" if bits == 16 else "i8"
+
+    def make(rng: Generator) -> tuple[Any, ...]:
+        shape = (n, n // 128, length)
+        codes = rng.standard_normal(shape).astype(np.float16) if bits == 16 else rng.integers(-127, 128, shape, np.int8)
+        return rng.standard_normal(n).astype(np.float32), codes, rng.random(shape[:2]).astype(np.float32)
+
+    def wide(x: Any, codes: Any, scales: Any) -> Callable[[], Any]:
+        parts = [codes % 16 - 8, codes // 16] if bits == 4 else [codes]
+        W = (np.concatenate(parts, axis=2) * scales[:, :, None]).reshape(n, n).astype(np.float32)
+        return lambda: W @ x
+
+    option = ", packed=true" if bits == 4 else ""
+    text = f"""
+def f(x: f32[{n}], c: {kind}[{n}, {n // 128}, {length}], s: f32[{n}, {n // 128}]) -> f32[{n}]:
+    return quantized_matmul(x, c, s{option}, transposed=true)
+"""
+    contenders = {"f32": wide}
+    return Row(f"{bits} bits, {n} by {n}", text, make, contenders, {"f32": goal}, error=1e-4, backend="llvm")
+
+
+ROWS = (
+    _grid(64),
+    _grid(256),
+    _low_rank(100_000, 20),
+    _kernel(2000),
+    _tall(32_768, 100),
+    _bits(4096, 4, 3),
+    _bits(4096, 8, 2.3),
+    _bits(4096, 16, 1.6),
+)

@@ -1,0 +1,49 @@
+"""Projections of arrays to structures, a family a file.
+
+    low_rank.py     svd, certified randomized svd, Nystrom, CUR
+    diagonal.py     low rank plus a diagonal
+    monarch.py      Monarch and block tensor train: an svd for each slice
+    kronecker.py    sums of Kronecker products: an svd of the rearrangement
+    blocks.py       block diagonal
+    shifts.py       circulant, Toeplitz, Hankel, xor-circulant: means along lines
+    trains.py       tensor trains of matrices and arrays, by sequential svds
+    tucker.py       Tucker forms, by svds of unfoldings
+    networks.py     tensor networks of arrays with several axes: which axes are tied is searched for
+
+A family yields arrays of its structure that are likely to be within the budget, the cheapest first. It declines as
+early as it can: where even the largest size of parts that would gain anything leaves too much. What it yields is never
+trusted; the certificate is made of the parts themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from tpc.passes.approximation.projected import Projected
+from tpc.passes.approximation.projections.blocks import block_diagonal
+from tpc.passes.approximation.projections.diagonal import low_rank_plus_diagonal
+from tpc.passes.approximation.projections.kronecker import kronecker_sums
+from tpc.passes.approximation.projections.low_rank import low_rank, nystrom
+from tpc.passes.approximation.projections.monarch import monarch
+from tpc.passes.approximation.projections.networks import tensor_networks
+from tpc.passes.approximation.projections.shifts import shifts
+from tpc.passes.approximation.projections.trains import tensor_trains
+from tpc.passes.approximation.projections.tucker import tucker
+from tpc.passes.approximation.target import Target
+
+Family = Callable[[Target], Iterator[Projected]]
+
+WEIGHTED = (low_rank,)  # those that look at the data; others see every entry alike, and are only measured on it
+
+FAMILIES: tuple[Family, ...] = (
+    shifts,
+    block_diagonal,
+    low_rank,
+    kronecker_sums,
+    nystrom,
+    low_rank_plus_diagonal,
+    monarch,
+    tensor_trains,
+    tucker,
+    tensor_networks,
+)

@@ -1,0 +1,57 @@
+"""Arrays that are looks at others, and how their entries lie: row by row, or in another order."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from tpc.ir.affine import affine
+from tpc.ir.formula import Access, Composed
+from tpc.ir.node import Node
+from tpc.ir.ops.structure import ITEM, SUBSCRIPT
+from tpc.passes.count import is_view
+
+PARTS = ("re", "im", "require", "broadcast_to")  # other looks at an operand than those that move its axes
+# Looks at other arrays, and results of LAPACK, which works column by column.
+_TURNING = frozenset(
+    ["permute", "subscript", "solve_triangular", "cho_solve", "lu_solve", "ldl_solve", "trmm", "tri_inv", "cho_inv"]
+    + ["cholesky", "band_solve", "spd_band_solve", "solve"]
+)
+
+
+def is_turned(node: Node, inputs: Container[Node] = ()) -> bool:
+    """Whether the entries of an array do not lie row by row; `inputs` are those for which that is so.
+
+    Native code is given copies of such arrays.
+    """
+    if isinstance(node.type, tuple) or node.tensor.rank < (2 if node.op is not SUBSCRIPT else 1):
+        return False
+    first = node.args[0] if node.args else None
+    if node in inputs:
+        return True
+    if first is None or isinstance(first.type, tuple):
+        return False
+    if node.op.name in ("transpose", "adjoint"):
+        return not is_turned(first, inputs)
+    if node.op.name == "after":
+        return is_turned(first, inputs)
+    if node.op.group == "elementwise":  # the result lies as its operands do
+        alike = [a for a in node.args if a.tensor.rank == node.tensor.rank]
+        return bool(alike) and all(is_turned(a, inputs) for a in alike)
+    return node.op.name in _TURNING
+
+
+def is_part(node: Node) -> bool:
+    """Whether a value is cut out of another."""
+    while is_view(node) and node.args and node.op is not ITEM:
+        if node.op is SUBSCRIPT or node.op.name == "diag":
+            return True
+        node = node.args[0]
+    return node.op.name in PARTS
+
+
+def is_sliced(access: Access) -> bool:
+    """Whether an index statement only looks at its operand: each index is a multiple of one letter, and a number."""
+    if access.pad is not None:
+        return False
+    forms = [None if isinstance(index, Composed) else affine(index) for index in access.indices]
+    return all(form is not None and len(form.slopes) < 2 for form in forms)

@@ -1,0 +1,324 @@
+"""Methods for linear systems as loops.
+
+All of them go in rounds. A round begins with the true residual, and makes steps until the residual as the method
+updates it is small; where rounding has parted the two, another round follows. No answer rests on an updated residual.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tpc.ir.build import items, literal, make
+from tpc.ir.node import Node, Program
+from tpc.ir.ops.structure import REPEAT, SCAN, SUBSCRIPT, At, Range
+from tpc.ir.rewrite import replace
+from tpc.ir.types import F64, INT, TensorType
+from tpc.passes.differentiate.arrays import fitted, zeros
+from tpc.passes.differentiate.krylov import KRYLOV
+from tpc.passes.differentiate.loops import Fresh, declared
+from tpc.passes.library import Library
+
+_METHODS = Library(Path(__file__).with_name("methods.tp"))
+DEFINITE = ("cg", "minres")  # methods that need a positive definite matrix or preconditioner
+STEPS = 1000  # where the program does not say how many
+ROUNDS = 20
+BASIS = 30  # vectors of GMRES before it starts again
+CLOSE = 64  # backward errors are some roundings where no tolerance is given
+State = Sequence[Node]
+
+
+class Rounds:
+    """The loops of one system.
+
+    Parameters
+    ----------
+    program
+        Products with the matrix, and perhaps the preconditioner; its inputs are x, operands, and the right side.
+    back
+        Products of their transposes with the right side and x, for methods that take them.
+    is_zero
+        Whether x is zero where it begins.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        x: Node,
+        right: Node,
+        method: str,
+        back: Sequence[Node] | None,
+        tolerance: float | None,
+        steps: int | None,
+        is_zero: bool = False,
+    ) -> None:
+        self.program, self.x, self.right, self.method, self.back = program, x, right, method, back
+        self.fresh = Fresh(program)
+        self.outside: dict[Node, Node] = {i: i for i in program.inputs}  # what loops capture, and what that is outside
+        self.is_zero = is_zero
+        self.steps, self.tolerance = steps or STEPS, tolerance
+        self.unit = 2.2e-16 if x.tensor.dtype is F64 else 1.2e-7
+
+    # ---- products
+
+    def times(self, v: Node) -> Node:
+        return self._linear(self.program.outputs[0], self.x, v, self.right)
+
+    def preconditioned(self, r: Node) -> Node:
+        return self._linear(self.program.outputs[1], self.x, r, self.x) if len(self.program.outputs) > 1 else r
+
+    def times_back(self, u: Node) -> Node:
+        assert self.back is not None
+        return self._linear(self.back[0], self.right, u, self.x)
+
+    def preconditioned_back(self, u: Node) -> Node:
+        assert self.back is not None
+        return self._linear(self.back[1], self.x, u, self.x) if len(self.back) > 1 else u
+
+    def _linear(self, output: Node, at: Node, v: Node, like: Node) -> Node:
+        (found,) = replace([output], {at: v})
+        return fitted(found, like.tensor)
+
+    # ---- loops
+
+    def run(self, restart: int | None) -> list[Node]:
+        """The solution, the norm of its residual, and the number of steps."""
+        self.basis = min(restart or BASIS, self.steps)
+        self._measure()
+        inner: dict[str, Callable[..., tuple[Node, Node, Node]]] = {
+            "cg": self._cg,
+            "minres": self._minres,
+            "gmres": self._gmres,
+            "bicgstab": self._bicgstab,
+            "lsqr": self._lsqr,
+        }
+        method = inner[self.method]
+
+        def round_(state: State) -> State:
+            x, r, z, k, fine = state
+            x, k, fine = method(x, r, z, k, fine, self._allowed(x, r))
+            r = self._left(x)
+            return x, r, first(r), k, fine
+
+        def until(state: State) -> Node:
+            x, r, _, k, fine = state
+            return self._ended(self._far(r), self._allowed(x, r), k, fine)
+
+        # a preconditioner that is made by a factorization is used before the loops, so that it is made there
+        first = self.preconditioned if self.method in DEFINITE else lambda r: r
+        r = self.right if self.is_zero else self._left(self.x)
+        begin = (self.x, r, first(r), literal(0), literal(True))
+        rounds = -(-self.steps // self.basis) if self.method == "gmres" else ROUNDS
+        x, r, _, k, fine = self._loop(begin, round_, until, rounds, is_inner=False)
+        if self.method in DEFINITE:
+            x = make("require", (x, fine), because="definite")
+        allowed = replace([self._allowed(x, r)], self.outside)[0]
+        far = replace([self._far(r)], self.outside)[0]
+        least = (1e-150 if self.unit < 1e-10 else 1e-18) / (self.tolerance or self.unit)
+        for b in [self.right] if self.method != "lsqr" else [self.right, self.times_back(self.right)]:
+            x = make("require", (x, *said("is_measured", b, *said("size_of", b), literal(least))), because="measured")
+        x = make("require", (x, make("le", (far, allowed))), because="solved")
+        return [x, said("size_of", r)[0], k]
+
+    def _loop(
+        self,
+        begin: State,
+        step: Callable[[State], State],
+        until: Callable[[State], Node],
+        count: int,
+        is_inner: bool = True,
+    ) -> list[Node]:
+        state = [self.fresh("s", b.tensor) for b in begin]
+        captured = list(self.outside)
+        inputs = (*state, *captured)
+        outputs = [n if n.type is s.type else fitted(n, s.tensor) for n, s in zip(step(state), state, strict=True)]
+        body = declared(Program(f"{self.method}_step", inputs, outputs, facts=self.program.facts))
+        stop = Program("until", inputs, [until(state)])
+        args = (*begin, *(captured if is_inner else self.outside.values()))
+        return items(make(REPEAT, args, body=body, until=stop, state=len(state), count=count))
+
+    def _left(self, x: Node) -> Node:
+        return make("sub", (self.right, self.times(x)))
+
+    # ---- when it is solved
+
+    def _measure(self) -> None:
+        """Lengths that tolerances are parts of: of the right side and, as far as it is needed, of the matrix."""
+        (self.length,) = self._known("length", said("size_of", self.right))
+        if self.tolerance is not None and self.method != "lsqr":
+            return
+        if self.method == "lsqr":
+            w = self.times_back(self.right)
+            _, stretch = said("stretched", w, self.times(w))
+        else:
+            w = self.right
+            for _ in range(3):  # power iteration
+                w, stretch = said("stretched", w, self.times(w))
+        (self.stretch,) = self._known("stretch", [stretch])
+
+    def _known(self, name: str, values: Sequence[Node]) -> list[Node]:
+        """Values from before the loops as what the loops capture."""
+        found = []
+        for value in values:
+            inside = self.fresh(name, value.tensor)
+            self.outside[inside] = value
+            found.append(inside)
+        return found
+
+    def _far(self, r: Node) -> Node:
+        """What has to become small: the residual or, of least squares, the gradient."""
+        return said("size_of", self.times_back(r) if self.method == "lsqr" else r)[0]
+
+    def _allowed(self, x: Node, r: Node) -> Node:
+        part = self.tolerance or CLOSE * self.unit
+        if self.method == "lsqr":
+            part = max(part, 8 * CLOSE * self.unit)
+            return said("lsqr_allowed", literal(part), self.stretch, *said("size_of", r), self.length)[0]
+        if self.tolerance is None:  # a backward error
+            size = make("add", (self.length, make("mul", (self.stretch, said("size_of", x)[0]))))
+        else:
+            size = self.length
+        return make("mul", (literal(part), size))
+
+    def _ended(self, length: Node, allowed: Node, k: Node, fine: Node) -> Node:
+        return said("ended", length, allowed, k, literal(self.steps), fine)[0]
+
+    def _half(self, allowed: Node) -> Node:
+        """What the updated residual must fall below, so that the true one is likely to be small, too."""
+        return make("mul", (literal(0.9), allowed))
+
+    # ---- methods: x, steps, whether the matrix is as it must be; from x, its residual r, z = P @ r ...
+
+    def _cg(self, x: Node, r: Node, z: Node, k: Node, fine: Node, allowed: Node) -> tuple[Node, Node, Node]:
+        (rho,) = said("dotted", r, z)
+        (length,) = said("size_of", r)
+        definite = make("logical_and", (fine, make("ge", (rho, literal(0.0)))))
+
+        def step(state: State) -> State:
+            x, r, p, rho, _, k, _, goal = state
+            x, r, fits = said("cg_move", x, r, p, self.times(p), rho)
+            p, next_ = said("cg_turn", r, self.preconditioned(r), p, rho)
+            (length,) = said("size_of", r)
+            fine = make("logical_and", (fits, make("ge", (next_, literal(0.0)))))
+            return x, r, p, next_, length, make("add", (k, literal(1))), fine, goal
+
+        def until(state: State) -> Node:
+            return self._ended(state[4], state[7], state[5], state[6])
+
+        begin = (x, r, z, rho, length, k, definite, self._half(allowed))
+        x, _, _, _, _, k, fine, _ = self._loop(begin, step, until, self.steps)
+        return x, k, fine
+
+    def _minres(self, x: Node, r: Node, z: Node, k: Node, fine: Node, allowed: Node) -> tuple[Node, Node, Node]:
+        (square,) = said("dotted", r, z)
+        definite = make("logical_and", (fine, make("ge", (square, literal(0.0)))))
+        beta = _root(square)
+        (length,) = said("size_of", r)
+        goal = make("mul", (beta, make("div", (self._half(allowed), length))))
+        nothing, zero, one = zeros(x.tensor), make("mul", (beta, literal(0.0))), _one(beta)
+
+        def step(state: State) -> State:
+            x, y, r1, r2, w, w2, beta, old, cs, sn, dbar, epsilon, phibar, k, fine, goal = state
+            (v,) = said("minres_vector", y, beta)
+            after, alpha = said("minres_lanczos", v, self.times(v), r1, r2, beta, old)
+            y = self.preconditioned(after)
+            (square,) = said("dotted", after, y)
+            fine = make("logical_and", (fine, make("ge", (square, literal(0.0)))))
+            following = _root(square)
+            turned = said("minres_rotate", cs, sn, dbar, epsilon, phibar, alpha, following)
+            cs, sn, dbar, next_epsilon, phibar, phi, delta, gamma = turned
+            x, next_ = said("minres_move", x, v, w, w2, epsilon, delta, gamma, phi)
+            k = make("add", (k, literal(1)))
+            return x, y, r2, after, next_, w, following, beta, cs, sn, dbar, next_epsilon, phibar, k, fine, goal
+
+        def until(state: State) -> Node:
+            return self._ended(state[12], state[15], state[13], state[14])
+
+        minus = make("neg", (one,))
+        begin = (x, z, nothing, r, nothing, nothing, beta, one, minus, zero, zero, zero, beta, k, definite, goal)
+        found = self._loop(begin, step, until, self.steps)
+        return found[0], found[13], found[14]
+
+    def _gmres(self, x: Node, r: Node, z: Node, k: Node, fine: Node, allowed: Node) -> tuple[Node, Node, Node]:
+        flat = make("reshape", (r,), dims=(r.tensor.size,))
+        dtype, (n,) = flat.tensor.dtype, flat.tensor.dims
+        counter = self.fresh("column", TensorType(INT))
+        basis = self.fresh("V", TensorType(dtype, (self.basis + 1, n)))
+        said_of = self.fresh("H", TensorType(dtype, (self.basis + 1, self.basis)))
+        row = make(SUBSCRIPT, (basis, counter), items=(At(None), Range(0, n, 1)))
+        q = self.times(self.preconditioned(make("reshape", (row,), dims=self.x.tensor.dims)))
+        captured = list(self.outside)
+        step = KRYLOV.called("gmres_step", [basis, said_of, make("reshape", (q,), dims=(n,)), counter])
+        inputs = (counter, basis, said_of, *captured)
+        body = declared(Program("arnoldi", inputs, step, facts=self.program.facts))
+        empty = zeros(said_of.tensor)
+        (first,) = KRYLOV.called("gmres_start", [flat, empty])
+        whole = items(make(SCAN, (first, empty, *captured), body=body, state=2, extent=self.basis))
+        (change,) = KRYLOV.called("gmres_end", [zeros(flat.tensor), *whole, flat])
+        change = self.preconditioned(make("reshape", (change,), dims=self.x.tensor.dims))
+        return make("add", (x, change)), make("add", (k, literal(self.basis))), fine
+
+    def _bicgstab(self, x: Node, r: Node, z: Node, k: Node, fine: Node, allowed: Node) -> tuple[Node, Node, Node]:
+        shadow = r
+        (rho,) = said("dotted", r, r)
+        (length,) = said("size_of", r)
+
+        def step(state: State) -> State:
+            x, r, p, shadow, rho, _, k, _, goal = state
+            ph = self.preconditioned(p)
+            v = self.times(ph)
+            s, a = said("bicgstab_half", r, shadow, v, rho)
+            sh = self.preconditioned(s)
+            x, r, w = said("bicgstab_move", x, ph, sh, s, self.times(sh), a)
+            p, rho, lives = said("bicgstab_turn", r, shadow, p, v, rho, a, w)
+            return x, r, p, shadow, rho, said("size_of", r)[0], make("add", (k, literal(1))), lives, goal
+
+        def until(state: State) -> Node:
+            return self._ended(state[5], state[8], state[6], state[7])
+
+        begin = (x, r, r, shadow, rho, length, k, literal(True), self._half(allowed))
+        found = self._loop(begin, step, until, self.steps)
+        return found[0], found[6], fine
+
+    def _lsqr(self, x: Node, r: Node, z: Node, k: Node, fine: Node, allowed: Node) -> tuple[Node, Node, Node]:
+        nothing = zeros(x.tensor)
+        (beta,) = said("size_of", r)
+        (u,) = said("minres_vector", r, beta)
+        back = self.preconditioned_back(self.times_back(u))
+        v, alpha = said("lsqr_right", back, nothing, _one(beta))
+        normal = make("mul", (alpha, beta))
+
+        def step(state: State) -> State:
+            d, u, v, w, alpha, rhobar, phibar, _, frobenius, k = state
+            u, beta = said("lsqr_left", self.times(self.preconditioned(v)), u, alpha)
+            back = self.preconditioned_back(self.times_back(u))
+            v, alpha = said("lsqr_right", back, v, beta)
+            d, w, rhobar, phibar, normal = said("lsqr_move", d, w, v, alpha, beta, rhobar, phibar)
+            frobenius = make("add", (frobenius, make("add", (_square(alpha), _square(beta)))))
+            return d, u, v, w, alpha, rhobar, phibar, normal, frobenius, make("add", (k, literal(1)))
+
+        def until(state: State) -> Node:
+            part = (self.tolerance or CLOSE * self.unit) / 10
+            goal = said("lsqr_allowed", literal(part), _root(state[8]), state[6], self.length)[0]
+            return self._ended(state[7], goal, state[9], literal(True))
+
+        begin = (nothing, u, v, v, alpha, alpha, beta, normal, _square(alpha), k)
+        found = self._loop(begin, step, until, self.steps)
+        return make("add", (x, self.preconditioned(found[0]))), found[9], fine
+
+
+def said(name: str, *operands: Node) -> list[Node]:
+    """The results of a function of `methods.tp`."""
+    return _METHODS.called(name, operands)
+
+
+def _root(square: Node) -> Node:
+    return make("sqrt", (make("maximum", (square, literal(0.0))),))
+
+
+def _square(x: Node) -> Node:
+    return make("square", (x,))
+
+
+def _one(like: Node) -> Node:
+    return make("add", (make("mul", (like, literal(0.0))), literal(1.0)))

@@ -1,0 +1,228 @@
+"""A program with sparse kernels: each value is stored in the format that follows from those of its operands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import ceil, expm1, log1p, log2
+
+from tpc.ir.build import cast, make
+from tpc.ir.facts import analyse
+from tpc.ir.node import Node, Program
+from tpc.ir.notes import follow
+from tpc.ir.op import Misfit
+from tpc.ir.ops.structure import IF, REPEAT, SCAN
+from tpc.ir.rewrite import ordered_facts, rebuilt
+from tpc.ir.types import DType, as_float, promote_all
+from tpc.passes.choose.prices import Sizes
+
+FRESH = frozenset(["spgemm", "sddmm", "to_csr", "csr_add", "csr_sub", "csr_mul", "csr_kron", "csr_triangle"])
+LEAST = 1e-12
+FILL = 4  # entries of sparse factors for each of the matrix, as a guess
+
+
+def lowered(
+    program: Program,
+    given: Mapping[Node, float],
+    kept: Mapping[Node, float],
+    at: Mapping[str, int],
+    formats: Sequence[bool] | None = None,
+) -> tuple[Program, list[bool]]:
+    """The program on sparse inputs, and which of its results are sparse.
+
+    Parameters
+    ----------
+    given, kept
+        Inputs that come in sparse, with their densities, and those of them that are not made dense at once.
+    formats
+        Which results are to be sparse, where that is known; else those are that come out so.
+    """
+    lowering = Lowering(program, at)
+    for node, density in given.items():
+        stored = lowering.sparse("csr", (node,), density)
+        lowering.made[node] = stored if node in kept else lowering.dense(stored)
+    results = [lowering.made[node] for node in lowering.run(program)]
+    found = [lowering.is_sparse(node) for node in results]
+    outputs = [
+        lowering.returned(node) if wanted else lowering.dense(node)
+        for node, wanted in zip(results, formats or found, strict=True)
+    ]
+    facts = [(node, known) for node, known in program.facts if node in program.inputs]
+    return program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts)), found
+
+
+class Lowering:
+    """Values of a program, and what they have become; those that are sparse with their densities."""
+
+    def __init__(self, program: Program, at: Mapping[str, int]) -> None:
+        from tpc.passes.sparse.products import Products
+
+        self.at, self.size = at, Sizes(at)
+        self.facts = analyse(program)
+        self.uses: dict[Node, int] = {}
+        for node in program.nodes:
+            for operand in node.args:
+                self.uses[operand] = self.uses.get(operand, 0) + 1
+        self.made: dict[Node, Node] = {}
+        self.density: dict[Node, float] = {}
+        self.products = Products(self)
+
+    def run(self, program: Program) -> Sequence[Node]:
+        for node in program.inputs:
+            self.made.setdefault(node, node)
+        for node in program.nodes:
+            if node not in self.made:
+                self.made[node] = self.lower(node)
+                follow(node, self.made[node])
+        return program.outputs
+
+    # ---- formats
+
+    def is_sparse(self, node: Node) -> bool:
+        return node in self.density
+
+    def sparse(self, op: str, args: Sequence[Node], density: float, **attributes: object) -> Node:
+        """A sparse value by one of its ops."""
+        node = make(op, args, **attributes, density=round_up(density))
+        self.density[node] = round_up(density)
+        return node
+
+    def of_sparse(self, op: str, args: Sequence[Node], **attributes: object) -> Node:
+        """A dense value of an op whose first operand is sparse."""
+        return make(op, args, **attributes, density=self.density[args[0]])
+
+    def dense(self, node: Node) -> Node:
+        """A value with all of its entries stored."""
+        return self.of_sparse("from_csr", (node,)) if self.is_sparse(node) else node
+
+    def returned(self, node: Node) -> Node:
+        """A sparse result that shares no memory with an argument."""
+        if self.is_sparse(node) and node.op.name in FRESH:
+            return node
+        return self.sparse("to_csr", (node,), self.density.get(node, 1.0))
+
+    def as_type(self, node: Node, dtype: DType) -> Node:
+        if node.tensor.dtype is dtype:
+            return node
+        if self.is_sparse(node):
+            return self.sparse("csr_cast", (node,), self.density[node], dtype=dtype)
+        return cast(node, dtype)
+
+    def met(self, *nodes: Node) -> list[Node]:
+        """Values in one dtype."""
+        common = promote_all(n.tensor.dtype for n in nodes)
+        return [self.as_type(n, common) if n.tensor.rank else n for n in nodes]
+
+    def form(self, node: Node) -> Node | None:
+        """A value of the program as a sparse one, where it is one or as good as that: a diagonal matrix."""
+        made = self.made[node]
+        if self.is_sparse(made):
+            return made
+        if node.tensor.rank != 2:
+            return None
+        name, args = node.op.name, node.args
+        if name == "eye" and node.tensor.dims[0] == node.tensor.dims[1]:
+            ones = make("ones", (), dims=node.tensor.dims[:1], dtype=node.tensor.dtype)
+            return self.diagonal(ones)
+        if name == "diag" and args[0].tensor.rank == 1:
+            return self.diagonal(self.made[args[0]])
+        if name == "mul" and 0 in (args[0].tensor.rank, args[1].tensor.rank):
+            number, matrix = sorted(args, key=lambda a: a.tensor.rank)
+            inner = self.form(matrix)
+            return None if inner is None else self.scaled(inner, self.made[number])
+        if (
+            any(fact.name == "diagonal" for fact in self.facts.get(node, ()))
+            and node.tensor.dims[0] == (node.tensor.dims[1])
+        ):
+            return self.diagonal(make("diag", (made,)))
+        return None
+
+    def diagonal(self, entries: Node) -> Node:
+        return self.sparse("csr_diagonal", (entries,), 1 / max(self.size(entries.tensor.dims[0]), 1))
+
+    def transposed(self, node: Node) -> Node:
+        if not self.is_sparse(node):
+            return make("transpose", (node,))
+        if node.op.name == "csr_transpose":
+            return node.args[0]
+        return node if node.op.name == "csr_diagonal" else self.sparse("csr_transpose", (node,), self.density[node])
+
+    def scaled(self, matrix: Node, factor: Node) -> Node:
+        """A sparse matrix times a number, a row, a column or a matrix, entry by entry."""
+        dtype = promote_all((matrix.tensor.dtype, factor.tensor.dtype))
+        if matrix.op.name == "csr_diagonal" and not factor.tensor.rank:
+            return self.diagonal(make("mul", (factor, matrix.args[0])))
+        factor = self.as_type(factor, dtype) if factor.tensor.rank else factor
+        return self.sparse("csr_scale", (self.as_type(matrix, dtype), factor), self.density[matrix])
+
+    def factored(self, matrix: Node) -> Node:
+        """Sparse triangular factors, which are denser than the matrix."""
+        return self.sparse("splu", (matrix,), min(FILL * self.density[matrix], 1.0))
+
+    def solved(self, old: Node, matrix: Node, right: Node) -> Node:
+        """The solution of a system with a sparse matrix: by substitution if it is a triangle, else by its factors."""
+        dtype = as_float(promote_all((matrix.tensor.dtype, right.tensor.dtype)))
+        matrix, right = self.as_type(matrix, dtype), self.as_type(right, dtype)
+        known = {fact.name for fact in self.facts.get(old, ())}
+        for name in ("lower", "upper"):
+            if name in known:
+                return self.of_sparse("csr_solve_triangular", (matrix, right), lower=name == "lower")
+        return self.of_sparse("splu_solve", (self.factored(matrix), right))
+
+    # ---- ops
+
+    def lower(self, node: Node) -> Node:
+        """What a value becomes, whose operands are made."""
+        if node.op in (REPEAT, SCAN, IF):
+            return self.block(node)
+        args = [self.made[a] for a in node.args]
+        from tpc.passes.sparse.rules import RULES
+
+        rule = RULES.get(node.op.name)
+        if rule is not None and node.tensor.rank <= 2 and all(a.tensor.rank <= 2 for a in args):
+            try:
+                found = rule(self, node, args)
+            except Misfit:  # formats that sparse kernels do not know
+                found = None
+            if found is not None and found.type is node.type:
+                return found
+        dense = [self.dense(a) for a in args]
+        return node if dense == list(node.args) else rebuilt(node.op, dense, node.attributes, node.type)
+
+    def block(self, node: Node) -> Node:
+        """A loop or a branch: what it captures comes in as it is stored, what it carries along is dense."""
+        state = node.get("state", 0)
+        first = state + (node.op is SCAN)  # inputs of the body before the captured ones
+        start = state + (node.op is IF)
+        end = len(node.args) - (node.op is REPEAT and node["count"] is None)
+        args = [self.made[a] if start <= k < end else self.dense(self.made[a]) for k, a in enumerate(node.args)]
+        captured = args[start:end]
+        if not any(map(self.is_sparse, captured)):
+            return node if args == list(node.args) else rebuilt(node.op, args, node.attributes, node.type)
+        attributes = []
+        for name, value in node.attributes:
+            if isinstance(value, Program):
+                value = self.body(value, dict(zip(value.inputs[first:], captured, strict=True)))
+            attributes.append((name, value))
+        return rebuilt(node.op, args, attributes, node.type)
+
+    def body(self, body: Program, captured: Mapping[Node, Node]) -> Program:
+        inner = Lowering(body, self.at)
+        for node, outside in captured.items():
+            if self.is_sparse(outside):
+                inner.density[node] = self.density[outside]
+                inner.made[node] = node
+        outputs = [inner.dense(inner.made[node]) for node in inner.run(body)]
+        facts = [(node, known) for node, known in body.facts if node in body.inputs]
+        return body.replace(outputs=outputs, facts=ordered_facts(body.inputs, outputs, facts))
+
+
+def round_up(density: float) -> float:
+    """A density in two bits after the leading one, so that calls with nearly as many entries have one plan."""
+    unit = 2.0 ** (ceil(log2(max(min(density, 1.0), LEAST))) - 3)
+    return ceil(min(density, 1.0) / unit) * unit
+
+
+def of_product(first: float, second: float, inner: int) -> float:
+    """The density that is expected of a product of matrices whose patterns have nothing to do with each other."""
+    meeting = first * second
+    return 1.0 if meeting >= 1 else max(-expm1(inner * log1p(-meeting)), LEAST)

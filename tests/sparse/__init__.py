@@ -1,0 +1,1 @@
+"""Sparse operands: what comes in as scipy.sparse, and goes out so."""

@@ -1,0 +1,62 @@
+"""Whether sparse kernels are chosen: by how many entries are stored, and what is done with them."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+import tpc
+from tpc.dsl.source import Source
+from tpc.ir.elaborate.module import check
+from tpc.passes.pipeline import Options, run
+
+LOOP = "def f(A: f64[n, n], x: f64[n]) -> f64[n]:\n    y = x\n    repeat 100:\n        y = tanh(A @ y)\n    return y\n"
+PRODUCT = "def f(A: f64[n, n], X: f64[n, k]) -> f64[n, k] = A @ X\n"
+GRAM = "def f(A: f64[n, n]) -> f64[n, n] = A @ A\n"
+
+
+def ops(text, density, **at):
+    program = check(Source(text)).programs["f"]
+    plan = run(program, Options(at=at, sparse={"A": density})).program
+    return {node.op.name for node in plan.walk()}
+
+
+@pytest.mark.parametrize("density, is_sparse", [(0.01, True), (0.05, True), (0.5, False), (0.9, False)])
+def test_by_density(density, is_sparse):
+    for text, at in ((LOOP, {"n": 2048}), (PRODUCT, {"n": 2048, "k": 256})):
+        found = ops(text, density, **at)
+        assert ("spmm" in found) == is_sparse
+        assert ("from_csr" in found) == (not is_sparse)
+
+
+def test_a_dense_square_is_not_made():
+    assert {"spgemm"} <= ops(GRAM, 0.0001, n=100_000)
+    assert "from_csr" not in ops("def f(A: f64[n, n]) -> f64 = trace(A @ A @ A)\n", 0.0001, n=100_000)
+
+
+def test_results_are_sparse_whatever_kernels_made_them():
+    f = tpc.compile(GRAM)
+    for density in (0.01, 0.9):
+        A = sp.random_array((60, 60), density=density, rng=np.random.default_rng(0), format="csr")
+        found = f(A)
+        assert sp.issparse(found)
+        assert np.allclose(found.toarray(), (A @ A).toarray())
+
+
+def test_a_matrix_beyond_all_memory():
+    n = 3_000_000
+    A = sp.eye_array(n, format="csr")
+    f = tpc.compile("def f(A: f64[n, n], x: f64[n]) -> f64[n] = A @ (A' @ x) + 2 * x\n")
+    assert np.array_equal(f(A, np.ones(n)), np.full(n, 3.0))
+
+
+def test_what_cannot_be_sparse_says_so():
+    A = sp.eye_array(3_000_000, format="csr")
+    with pytest.raises(tpc.TpcError, match="E0901"):
+        tpc.compile("def f(A: f64[n, n]) -> f64 = sum(exp(A))\n")(A)
+
+
+def test_plans_print_and_parse():
+    program = check(Source(LOOP)).programs["f"]
+    plan = run(program, Options(sparse={"A": 0.01})).program
+    assert "csr(A, density=" in str(plan)
+    assert check(Source(str(plan))).programs["f"] is plan
