@@ -252,6 +252,11 @@ def assuming(nonnegative: Iterable[DimLike]) -> Iterator[None]:
         _assumed.reset(token)
 
 
+def assumed() -> tuple[DimLike, ...]:
+    """The dims that are known not to be negative here."""
+    return _assumed.get()
+
+
 def is_nonnegative(dim: DimLike) -> bool:
     """Whether `dim >= 0` for all sizes, as far as signs and what is assumed tell (False also means unknown)."""
     if isinstance(dim, int):

@@ -14,7 +14,7 @@ from functools import cache, cached_property, lru_cache
 from typing import Any
 
 from tpc.dsl import syntax
-from tpc.ir.dims import DimLike, dim_text, divide_exactly, product
+from tpc.ir.dims import DimLike, assumed, dim_text, divide_exactly, product
 from tpc.ir.formula import Formula
 from tpc.ir.types import BOOL, I64, DType, TensorType, as_complex, as_float, promote_all, real_part
 
@@ -159,10 +159,9 @@ class Op:
         Misfit
             If the operands do not fit.
         """
-        return list(_types(self, tuple(operands), tuple(attributes.items())))
+        return list(_types(self, tuple(operands), tuple(attributes.items()), assumed()))
 
-    def types_here(self, operands: list[TensorType], attributes: Attributes) -> list[TensorType]:
-        """The types of the results by what is assumed of sizes here, which `types` keeps no account of."""
+    def _types(self, operands: list[TensorType], attributes: Attributes) -> list[TensorType]:
         self._check_kinds(operands)
         if self.typing is not None:
             return self.typing(operands, attributes)
@@ -220,10 +219,16 @@ class Op:
         return formula.flops if formula is not None else 0
 
 
-# The same op on the same types is met again and again, in a program and from pass to pass.
+# The same op on the same types is met again and again, in a program and from pass to pass. What is known of sizes there
+# is a part of the question: with n >= k, the smaller of n and k is k.
 @lru_cache(8192)
-def _types(op: Op, operands: tuple[TensorType, ...], attributes: tuple[tuple[str, Any], ...]) -> tuple[TensorType, ...]:
-    return tuple(op.types_here(list(operands), dict(attributes)))
+def _types(
+    op: Op,
+    operands: tuple[TensorType, ...],
+    attributes: tuple[tuple[str, Any], ...],
+    known: tuple[DimLike, ...],
+) -> tuple[TensorType, ...]:
+    return tuple(op._types(list(operands), dict(attributes)))
 
 
 @lru_cache(8192)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tpc.dsl.diagnostics import InternalError
-from tpc.ir.dims import assuming, names_of
+from tpc.ir.dims import DimLike, assuming, names_of
 from tpc.ir.facts.lines import nonnegative_sizes
 from tpc.ir.formula import accesses, free_letters
 from tpc.ir.node import Node, Program
@@ -11,6 +11,7 @@ from tpc.ir.op import Misfit
 from tpc.ir.ops.structure import APPROXIMATE, CONSTANT, DERIVATIVE, INPUT, ITEM, LITERAL, SIZE
 from tpc.ir.types import TensorType
 
+Known = tuple[DimLike, ...]  # sizes that are not negative
 # Ops whose type cannot be found from operands and attributes alone.
 _GIVEN = (INPUT, CONSTANT, ITEM, LITERAL, SIZE, DERIVATIVE, APPROXIMATE)
 
@@ -23,24 +24,19 @@ def verify(program: Program, stage: str) -> None:
     InternalError
         Naming the stage, if something does not hold.
     """
-    stack = [(program, _sizes(program))]
-    with assuming(nonnegative_sizes(program.where)):
-        _walk(stack, stage)
-
-
-def _walk(stack: list[tuple[Program, set[str]]], stage: str) -> None:
+    stack = [(program, _sizes(program), nonnegative_sizes(program.where))]
     seen: set[Program] = set()
     while stack:
-        current, sizes = stack.pop()
+        current, sizes, known = stack.pop()
         if current in seen:
             continue
         seen.add(current)
-        _program(current, sizes, stage)
+        _program(current, sizes, known, stage)
         for node in current.nodes:
             for inner in node.programs:
                 # the body of a loop speaks of the sizes around it; a called function has its own
                 own = node.op.name in ("call", "derivative")
-                stack.append((inner, _sizes(inner) if own else sizes))
+                stack.append((inner, _sizes(inner), nonnegative_sizes(inner.where)) if own else (inner, sizes, known))
 
 
 def _sizes(program: Program) -> set[str]:
@@ -52,7 +48,7 @@ def _require(truth: bool, stage: str, what: str, *parts: object) -> None:
         raise InternalError(stage, what.format(*parts))
 
 
-def _program(program: Program, sizes: set[str], stage: str) -> None:
+def _program(program: Program, sizes: set[str], known: Known, stage: str) -> None:
     _require(all(n.op is INPUT for n in program.inputs), stage, "an input is no input node")
     names = [node["name"] for node in program.inputs]
     _require(len(set(names)) == len(names), stage, "two inputs of {} have one name", program.name)
@@ -69,10 +65,10 @@ def _program(program: Program, sizes: set[str], stage: str) -> None:
         _require(isinstance(node.type, TensorType), stage, "the output {} has several values", node)
     for node in nodes:
         _require(node.op is not INPUT or node in inputs, stage, "{} is not an input of {}", node, program.name)
-        _node(node, sizes, stage)
+        _node(node, sizes, known, stage)
 
 
-def _node(node: Node, sizes: set[str], stage: str) -> None:
+def _node(node: Node, sizes: set[str], known: Known, stage: str) -> None:
     for type in node.type if isinstance(node.type, tuple) else (node.type,):
         for dim in type.dims:
             _require(not isinstance(dim, int) or dim >= 0, stage, "{} has a negative size", node)
@@ -100,7 +96,8 @@ def _node(node: Node, sizes: set[str], stage: str) -> None:
         raise InternalError(stage, f"{node}: {misfit.title}") from misfit
     actual = node.type if isinstance(node.type, tuple) else (node.type,)
     if tuple(found) != actual:  # they may be alike under the conditions of the program
-        found = node.op.types_here([a.tensor for a in node.args], dict(node.attributes))
+        with assuming(known):
+            found = node.op.types([a.tensor for a in node.args], dict(node.attributes))
     _require(tuple(found) == actual, stage, "{} should be {}", node, tuple(found))
 
 
