@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from tpc.backends.code import Value, fill
 from tpc.backends.dialect import Entry, Helper, Site
+from tpc.backends.sparsifiers import helpers
 from tpc.ir.ops.sparse import TRUE_OF_NONZERO
 from tpc.ir.types import BF16, F16
 
@@ -63,17 +64,6 @@ def _sum(site: Site) -> str:
     return f"{site.array()}.sum({axis}dtype={site.dtype})"
 
 
-def largest(site: Site) -> str:
-    options = [f"{site['fraction']}", f"{site['axis'] is not None}"]
-    return f"{site.help('_largest_entries')}({', '.join([site.array(), *options])})"
-
-
-SPARSIFIERS: dict[str, Entry] = {
-    "largest": largest,
-    "largest_of_group": _call("_largest_of_group", "n", "m"),
-    "largest_blocks": _call("_largest_blocks", "rows", "columns", "fraction"),
-}
-
 SPARSE: dict[str, Entry] = {
     "csr": _stored(_given, "np.array({0})"),
     "to_csr": _stored(_call("_to_csr"), "np.array({0})"),
@@ -102,46 +92,7 @@ SPARSE: dict[str, Entry] = {
 }
 
 SPARSE_HELPERS: dict[str, Helper] = {
-    "_first": Helper(
-        '''
-def _first(size, count):
-    """Whether an entry is among so many largest of its row; of equal ones the first."""
-    return np.argsort(np.argsort(-size, axis=-1, kind="stable"), axis=-1) < count
-'''
-    ),
-    "_largest_entries": Helper(
-        '''
-def _largest_entries(x, fraction, by_row):
-    """Whether an entry is among the fraction of largest magnitude, of its row or of all."""
-    size = np.abs(x) if by_row else np.abs(x).reshape(-1)
-    return _first(size, int(fraction * size.shape[-1] + 0.5)).reshape(x.shape)
-''',
-        ("_first",),
-    ),
-    "_largest_of_group": Helper(
-        '''
-def _largest_of_group(x, n, m):
-    """Whether an entry is among the n largest of its m neighbours along the last axis."""
-    if x.shape[-1] % m:
-        raise ValueError(f"rows of {x.shape[-1]} entries are not made of groups of {m}")
-    groups = np.abs(x).reshape(*x.shape[:-1], x.shape[-1] // m, m)
-    return _first(groups, n).reshape(x.shape)
-''',
-        ("_first",),
-    ),
-    "_largest_blocks": Helper(
-        '''
-def _largest_blocks(A, rows, columns, fraction):
-    """Whether an entry lies in a block among the fraction of largest norm."""
-    if A.shape[0] % rows or A.shape[1] % columns:
-        raise ValueError(f"a matrix of shape {A.shape} is not made of blocks of {rows} by {columns}")
-    high, wide = A.shape[0] // rows, A.shape[1] // columns
-    size = (np.abs(A) ** 2).reshape(high, rows, wide, columns).sum((1, 3)).reshape(-1)
-    mask = _first(size, int(fraction * high * wide + 0.5)).reshape(high, 1, wide, 1)
-    return np.broadcast_to(mask, (high, rows, wide, columns)).reshape(A.shape)
-''',
-        ("_first",),
-    ),
+    **helpers("np", 'np.argsort(np.argsort(-size, axis=-1, kind="stable"), axis=-1)'),
     "_csr": Helper(
         '''
 def _csr(A, dtype):

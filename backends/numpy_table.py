@@ -8,8 +8,9 @@ from tpc.backends.code import Value, fill, number, shape_source
 from tpc.backends.dialect import Entry, Scribe, Site
 from tpc.backends.numpy_kernels import KERNELS
 from tpc.backends.numpy_linalg import LINALG
-from tpc.backends.numpy_sparse import SPARSE, SPARSIFIERS
+from tpc.backends.numpy_sparse import SPARSE
 from tpc.backends.numpy_structured import STRUCTURED
+from tpc.backends.sparsifiers import SPARSIFIERS
 from tpc.ir.ops.indexing import checked_axes
 from tpc.ir.ops.promises import reason
 from tpc.ir.types import BF16, F16, F32, F64, DType, TensorType, as_float, promote_all

@@ -18,8 +18,9 @@ from tpc.backends.numpy_table import (
     simple,
     with_axis,
 )
+from tpc.backends.sparsifiers import SPARSIFIERS
 from tpc.backends.torch_kernels import KERNELS
-from tpc.backends.torch_sparse import SPARSE, SPARSIFIERS
+from tpc.backends.torch_sparse import SPARSE
 from tpc.backends.torch_structured import STRUCTURED
 from tpc.ir.ops.indexing import checked_axes
 from tpc.ir.types import BF16, BOOL, F16, F32, STRONG, DType, as_float, promote_all
