@@ -46,6 +46,8 @@ def is_part(node: Node) -> bool:
         if node.op is SUBSCRIPT or node.op.name == "diag":
             return True
         node = node.args[0]
+    if node.op.name == "re" and node.args[0].tensor.dtype.kind != "c":
+        return is_part(node.args[0])  # which is all there is of it
     return node.op.name in PARTS
 
 

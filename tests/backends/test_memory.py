@@ -184,7 +184,7 @@ HUGE = 2 * 10**8
 
 
 def test_predicted_peak_of_random_programs() -> None:
-    """Of 200 programs that take much, 94 of 100 are told; the second half of the seeds had no part in making the model.
+    """Of 200 programs that take much, 19 of 20 are told; the second half of the seeds had no part in making the model.
 
     Those that are off have transforms of single precision, or index notation that is padded or guarded in several
     places: the names that it is given on the way are not foreseen. One holds less than is told: what stands in a line
@@ -209,7 +209,7 @@ def test_predicted_peak_of_random_programs() -> None:
         if abs(memory.peak - taken - memory.held) > NEAR * (taken + memory.held) + ALWAYS:
             wrong.append(seed)
     assert count >= 200
-    assert len(wrong) <= 0.06 * count, wrong
+    assert len(wrong) <= 0.055 * count, wrong
 
 
 # ---- examples
