@@ -74,10 +74,11 @@ class Block:
         memory: Liveness | None = None,
         most: float = inf,
         spare: float = inf,
+        around: tuple[Lifetimes, Node] | None = None,
     ) -> None:
         self.function, self.dialect = function, function.dialect
         self.env = env
-        self.lifetimes = None if memory is None else Lifetimes(self, memory, most, spare)
+        self.lifetimes = None if memory is None else Lifetimes(self, memory, most, spare, around)
         self.results: dict[Node, list[Value]] = {}
         self.users: dict[Node, list[Node | None]] = {}
 
@@ -117,7 +118,7 @@ class Block:
         if outer is None or memory is None:
             return Block(self.function, env)
         left, spare = outer.left(around)
-        return Block(self.function, env, memory, memory.peak + left, spare)
+        return Block(self.function, env, memory, memory.peak + left, spare, (outer, around))
 
     def finish(self) -> None:
         """Let names go, once all lines of the block are written."""

@@ -136,7 +136,7 @@ class Dialect:
     functions: Mapping[str, str]
     reducers: Mapping[str, Callable[[Scribe, Value, tuple[int, ...] | None, bool, DType], str]]
     ops: Mapping[str, Entry]
-    helpers: Mapping[str, Helper]
+    helpers: dict[str, Helper]
 
     # ---- formats
 

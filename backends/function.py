@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import inf
 from typing import TYPE_CHECKING
 
 from tpc.backends.arguments import Opening, parameter_list, signature
@@ -86,7 +85,7 @@ class Function(Scribe):
         program = self.program
         memory = liveness(program, self.dialect.name)
         slack = 1.0 if self.module.tight else SLACK
-        block = Block(self, self.named_inputs(), memory, inf if memory is None else memory.peak * slack)
+        block = Block(self, self.named_inputs(), memory, memory.peak * slack)
         self.signature = signature(self)
         block.run(program.outputs)
         results = [block.output(node, position) for position, node in enumerate(program.outputs)]

@@ -62,8 +62,8 @@ SCIPY = words(
     "logsumexp lu ndtr ndtri next_fast_len rfft softmax solveh_banded sparse special sqrtm xlogy"
 )
 SPARSE = words(
-    "csc_array csc_matrix csr_array has_canonical_format indptr issparse kron multiply perm_c perm_r "
-    "sort_indices splu spsolve_triangular sum_duplicates toarray tril triu U"
+    "bsr_array csc_array csc_matrix csr_array dia_array has_canonical_format indptr issparse kron multiply perm_c "
+    "perm_r sort_indices splu spsolve_triangular sum_duplicates toarray tril triu U writeable"
 )
 TORCH = words(
     "abs acos acosh all amax amin angle any arange argmax argmin argsort as_tensor asin asinh atan atan2 atanh "
@@ -71,13 +71,13 @@ TORCH = words(
     "cholesky_solve clamp complex128 complex64 conj_physical cos cosh cross cummax cumprod cumsum det diag diagonal "
     "diagonal_scatter digamma dtype eig eigh eigvals eigvalsh einsum empty erf erfc erfinv exp exp2 expm1 eye fft "
     "fft2 fftshift flip float16 float32 float64 floor floor_divide from_numpy full functional gather hypot i0 i0e i1 "
-    "i1e ifft ifft2 ifftshift imag inf int32 int64 int8 inv inv_ex irfft isfinite isinf isnan kron ldl_factor_ex "
-    "lgamma linalg log log10 log1p log2 log_ndtr log_softmax logaddexp logical_and logical_not logical_or logit "
-    "logsumexp lstsq lu lu_factor_ex lu_solve matrix_exp matrix_power matrix_rank maximum mean median minimum movedim "
-    "nan ndtr ndtri nn ones ones_like outer pad pi pinv prod qr real relu remainder result_type rfft roll round rsqrt "
-    "searchsorted sgn sigmoid sign sin sinc sinh slogdet softmax solve solve_ex solve_triangular sort special sqrt "
-    "square stack std sum svd svdvals tan tanh tensor_split tile trace tril triu trunc unsqueeze var vdot vector_norm "
-    "where xlogy zeros zeros_like"
+    "i1e ifft ifft2 ifftshift imag index_put inf int32 int64 int8 inv inv_ex irfft isfinite isinf isnan kron "
+    "ldl_factor_ex lgamma linalg log log10 log1p log2 log_ndtr log_softmax logaddexp logical_and logical_not "
+    "logical_or logit logsumexp lstsq lu lu_factor_ex lu_solve matrix_exp matrix_power matrix_rank maximum mean "
+    "median minimum movedim nan ndtr ndtri nn ones ones_like outer pad pi pinv prod qr real relu remainder "
+    "repeat_interleave result_type rfft roll round rsqrt searchsorted sgn sigmoid sign sin sinc sinh slogdet softmax "
+    "solve solve_ex solve_triangular sort special sqrt square stack std sum svd svdvals tan tanh tensor_split tile "
+    "trace tril triu trunc unsqueeze var vdot vector_norm where xlogy zeros zeros_like"
 )
 OTHER = {"pathlib": frozenset(("Path",)), "math": words("pi inf nan prod")}
 ALLOWED = ARRAY | NUMPY | SCIPY | SPARSE | TORCH | OTHER["pathlib"] | OTHER["math"] | {"parent"}

@@ -1,8 +1,9 @@
 """When the names of a block are let go, where that lowers the most that is held: `del a, b` behind their last use.
 
-What is held is known from `passes.memory.liveness`, at the sizes of the program, in the order of its nodes. A value
-without a line of its own is computed on the line of what uses it, and what a line reads is held to its end. So values
-get lines where more would be held than has to be, and names are let go once the lines of a block are known.
+What is held is known from `passes.memory.liveness`, at the sizes of the program, or large ones where they are open, in
+the order of its nodes. A value without a line of its own is computed on the line of what uses it, and what a line reads
+is held to its end. So values get lines where more would be held than has to be, and names are let go once the lines of
+a block are known.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tpc.ir.node import Node, Program
 from tpc.ir.ops.structure import INPUT
 from tpc.passes.memory.formulas import OPERATORS
 from tpc.passes.memory.liveness import Liveness
-from tpc.passes.memory.workspace import is_closed
+from tpc.passes.memory.workspace import large_sizes
 
 if TYPE_CHECKING:
     from tpc.backends.block import Block
@@ -29,9 +30,9 @@ SMALL = 2**16  # bytes below which an array is no line worth
 TINY = 2**10  # the same, where no more may be held than was planned
 
 
-def liveness(program: Program, library: str) -> Liveness | None:
-    """The memory of a program; None where its sizes are open."""
-    return Liveness(program, library) if is_closed(program) else None
+def liveness(program: Program, library: str) -> Liveness:
+    """The memory of a program; where its sizes are open, at large ones."""
+    return Liveness(program, library, large_sizes(program))
 
 
 def is_elided(node: Node, position: int) -> bool:
@@ -60,13 +61,16 @@ class _Held:
 class Lifetimes:
     """What a block knows of the memory that its program takes.
 
-    `most` is how many bytes it may hold, beside what is outside of it, and `spare` how many after it.
+    `most` is how many bytes it may hold, beside what is outside of it, and `spare` how many after it. `around` is the
+    loop or branch whose body it is, with what is known outside of that.
     """
 
     block: Block
     memory: Liveness
     most: float
     spare: float = inf
+    around: tuple[Lifetimes, Node] | None = None
+    beyond: dict[Node, int] = field(default_factory=dict)  # bytes that the body of a loop holds more than it has to
     lines: dict[Node, int] = field(default_factory=dict)  # on which a value is computed, where it has its own
     scratch: dict[Node, tuple[str, ...]] = field(default_factory=dict)  # names on the way to a value
 
@@ -146,6 +150,8 @@ class Lifetimes:
         """Whether a value may be computed on the line of its user without more being held than has to be."""
         memory = self.memory
         number = memory.at.get(node)
+        if not memory.reuses:  # sizes are open: lines read as they do for small arrays
+            return True
         if self.tight:
             made = memory.step(node)
             return made is None or not any(memory.buffers[b].bytes for b in (*made.reads, *made.makes))
@@ -232,7 +238,7 @@ class Lifetimes:
             _add(live, held.start, held.end, held.bytes)
         for number, step in enumerate(memory.steps):
             position = place[number]
-            _add(live, position, position, step.workspace)
+            _add(live, position, position, step.workspace + self.beyond.get(step.node, 0))
             for _, taken in step.takes:
                 if taken in given and taken in names:
                     continue
@@ -261,6 +267,9 @@ class Lifetimes:
             left -= held.bytes
             for k in (*others, *later):
                 live[k] += held.bytes
+        if self.around is not None:
+            outer, loop = self.around
+            outer.beyond[loop] = max(outer.beyond.get(loop, 0), max(live) - self.memory.peak)
         return sorted(found, key=lambda h: h.start)
 
     def _line_of(self, end: int) -> dict[Node, int]:

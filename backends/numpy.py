@@ -14,7 +14,7 @@ from tpc.backends.numpy_functions import FUNCTIONS
 from tpc.backends.numpy_helpers import HELPERS
 from tpc.backends.numpy_kernels import KERNEL_HELPERS
 from tpc.backends.numpy_recurrences import RECURRENCE_HELPERS
-from tpc.backends.numpy_sparse import SPARSE_HELPERS
+from tpc.backends.numpy_sparse_helpers import SPARSE_HELPERS
 from tpc.backends.numpy_structured import STRUCTURED_HELPERS
 from tpc.backends.numpy_table import OPS, REDUCERS
 from tpc.ir.node import Node, Program

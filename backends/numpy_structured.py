@@ -129,7 +129,8 @@ def _toeplitz_matmul(t, B):
 def _diagonals_matmul(D, B, below):
     """The product of the matrix with D[o, i] in row i and column i + o - below, and B."""
     rows = D.shape[1]
-    product = np.zeros((rows,) + B.shape[1:], np.result_type(D, B))
+    order = "F" if B.flags.f_contiguous else "C"  # as B is, so that both are gone through in one direction
+    product = np.zeros((rows,) + B.shape[1:], np.result_type(D, B), order)
     for o in range(len(D)):
         k = o - below
         start, stop = max(0, -k), min(rows, len(B) - k)

@@ -20,9 +20,9 @@ from pathlib import Path
 
 from tpc.passes.cost.machine import user_cache
 
-LARGEST = 4_000_000  # bytes of a file
+LARGEST = 32_000_000  # bytes of a file
 MOST = 200_000_000  # bytes of all files
-PROGRAM, OBJECT, PART = ".json", ".o", ".part"
+PROGRAM, OBJECT, STRUCTURE, PART = ".json", ".o", ".npz", ".part"
 
 
 def folder() -> Path | None:
@@ -90,10 +90,11 @@ def write(name: str, content: bytes) -> None:
 
 
 def files() -> dict[str, tuple[int, int]]:
-    """How many files there are, and their bytes: of `programs`, of `objects`, and of `parts` that were left."""
-    found = {"programs": (0, 0), "objects": (0, 0), "parts": (0, 0)}
+    """How many files there are, and their bytes: of `programs`, `objects` and `structures`, and of `parts`
+    that were left."""
+    found = {"programs": (0, 0), "objects": (0, 0), "structures": (0, 0), "parts": (0, 0)}
     place = folder()
-    kinds = {PROGRAM: "programs", OBJECT: "objects", PART: "parts"}
+    kinds = {PROGRAM: "programs", OBJECT: "objects", STRUCTURE: "structures", PART: "parts"}
     for path, size, _ in _entries(place) if place is not None else ():
         count, total = found[kinds[path.suffix]]
         found[kinds[path.suffix]] = count + 1, total + size
@@ -123,7 +124,7 @@ def _entries(place: Path) -> Iterator[tuple[Path, int, float]]:
     except OSError:
         return
     for name in names:
-        if name.endswith((PROGRAM, OBJECT, PART)):
+        if name.endswith((PROGRAM, OBJECT, STRUCTURE, PART)):
             with suppress(OSError):
                 state = os.lstat(place / name)
                 yield place / name, state.st_size, state.st_mtime

@@ -35,6 +35,21 @@ def f(A: f64[d, d], B: f64[d, 2], C: f64[2, d], u: f64[t, 2], x: f64[d]) -> f64[
         y[i] = C @ x
     return y
 """
+CHANNELS = """
+def f(u: f64[t, 8], a: c128[8, d], b: c128[8, d], c: c128[8, d]) -> f64[t, 8]:
+    x = 0 * a
+    scan i in t:
+        x = a * x + b * unsqueeze(u[i], 1)
+        y[i] = 2 * re(sum(c * x, axis=1))
+    return y
+"""
+CIRCULANT = """
+def f(c: f64[d], u: f64[t, d], x: f64[d]) -> f64[t, d]:
+    scan i in t:
+        x = circulant(c) @ x + u[i]
+        y[i] = x
+    return y
+"""
 ATTENTION = """
 def f(q: f64[t, d], k: f64[t, d], v: f64[t, d], a: f64[t, d]) -> f64[t, d]:
     S = zeros(d, d)
@@ -54,6 +69,16 @@ def _diagonal(rng: Any, t: int, d: int) -> list[Any]:
     return [rng.standard_normal(t), a, rng.standard_normal(d) + 0j, 1j * rng.standard_normal(d)]
 
 
+def _channels(rng: Any, t: int, d: int) -> list[Any]:
+    _, *parts = (np.stack(part) for part in zip(*(_diagonal(rng, 1, d) for _ in range(8)), strict=True))
+    return [rng.standard_normal((t, 8)), *parts]
+
+
+def _circulant(rng: Any, t: int, d: int) -> list[Any]:
+    c = rng.uniform(0, 1, d)
+    return [0.95 * c / c.sum(), rng.standard_normal((t, d)), rng.standard_normal(d)]
+
+
 def _control(rng: Any, t: int, d: int) -> list[Any]:
     A = rng.standard_normal((d, d))
     A *= 0.95 / np.abs(np.linalg.eigvals(A)).max()
@@ -69,6 +94,9 @@ CASES: list[tuple[str, str, Callable[[Any, int, int], list[Any]], int, int]] = [
     ("smoothing", SMOOTHING, _smoothing, 10_000, 8),
     ("state-space layer", DIAGONAL, _diagonal, 1024, 64),
     ("state-space layer", DIAGONAL, _diagonal, 4096, 16),
+    ("state-space layer", DIAGONAL, _diagonal, 4096, 64),
+    ("8 such channels", CHANNELS, _channels, 2048, 16),
+    ("circulant", CIRCULANT, _circulant, 500, 256),
     ("linear system", CONTROL, _control, 2000, 16),
     ("linear system", CONTROL, _control, 1000, 64),
     ("gated linear attention", ATTENTION, _attention, 2048, 64),

@@ -12,7 +12,9 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import exp, log
+from pathlib import Path
 from random import shuffle
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 from unittest.mock import patch
@@ -24,7 +26,7 @@ import torch
 import tpc
 import tpc.passes.sparse
 
-DENSITIES = (0.01, 0.1, 0.2, 0.5)
+DENSITIES = (0.01, 0.05, 0.1, 0.2, 0.5)
 COLUMNS = (1, 4, 16, 64)
 SIZES = (1024, 2048)
 WARM = 0.4  # seconds of calls before a plan is timed
@@ -41,6 +43,7 @@ class Case:
     operands: tuple[Any, ...]
     peers: dict[str, Callable[[], Any]]
     grid: bool = False  # whether both plans are timed
+    constant: Any = None  # a matrix that the program loads as `A`
 
 
 def matrix(n: int, density: float, seed: int = 0) -> Any:
@@ -113,9 +116,58 @@ def other_cases() -> list[Case]:
     return found
 
 
+def constants() -> list[Case]:
+    """Layers whose weights are known when they are compiled, beside dense ones of NumPy."""
+    n, chance = 2048, np.random.default_rng(3)
+
+    def blocks(side: int, count: int) -> Any:
+        places = np.zeros((n // side, n // side))
+        places.ravel()[chance.choice(places.size, count, replace=False)] = 1
+        return scipy.sparse.csr_array(np.kron(places, np.ones((side, side))) * chance.normal(size=(n, n)))
+
+    wanted = [
+        ("80 % zero", matrix(n, 0.2), 16),
+        ("95 % zero", matrix(n, 0.05), 16),
+        ("blocks of 4", blocks(4, 5000), 16),
+        ("blocks of 16, rows in disorder", blocks(16, 484)[chance.permutation(n)], 64),
+        ("5 diagonals", scipy.sparse.diags_array([np.ones(n)] * 5, offsets=[-30, -1, 0, 1, 30], shape=(n, n)), 1),
+    ]
+    found = []
+    for name, A, columns in wanted:
+        A = scipy.sparse.csr_array(A)
+        X = chance.normal(size=(n, columns) if columns > 1 else n)
+        D = A.toarray()
+        peers = {"scipy": lambda A=A, X=X: A @ X, "numpy": lambda D=D, X=X: D @ X}
+        shape = ", ".join(map(str, X.shape))
+        text = f'const A: f64[{n}, {n}] = load("A.npz")\ndef f(X: f64[{shape}]) = A @ X\n'
+        found.append(Case(f"const, {name}, {columns} columns", text, (X,), peers, constant=A))
+    return found
+
+
+def training() -> Case:
+    """A step of descent for a layer of which 95 % are zero, beside one with a mask and all entries."""
+    n, columns, rate = 2048, 64, 1e-3
+    chance = np.random.default_rng(4)
+    S, X, Y = matrix(n, 0.05), chance.normal(size=(n, columns)), chance.normal(size=(n, columns))
+    D = S.toarray()
+    mask = D != 0
+    rows, places = S.nonzero()
+
+    def by_entries() -> Any:
+        G = 2 * (S @ X - Y)
+        entries = S.data - rate * np.einsum("ik,ik->i", G[rows], X[places])
+        return scipy.sparse.csr_array((entries, S.indices, S.indptr), shape=S.shape)
+
+    types = "S: f64[n, n] is sparse(0.05), X: f64[n, k], Y: f64[n, k]"
+    loss = f"def loss({types}) = sum((S @ X - Y)^2)\n"
+    text = f"{loss}def step({types}) = S - {rate} * grad(loss, S)(S, X, Y)\n"
+    peers = {"scipy": by_entries, "numpy": lambda: D - rate * mask * (2 * (D @ X - Y) @ X.T)}
+    return Case("a training step, 95 % zero, 64 columns", text, (S, X, Y), peers)
+
+
 def cases() -> list[Case]:
     grid = [product_case(n, density, columns) for n in SIZES for density in DENSITIES for columns in COLUMNS]
-    return [*grid, *other_cases()]
+    return [*grid, *other_cases(), training(), *constants()]
 
 
 def run(repeat: int) -> dict[str, Any]:
@@ -123,11 +175,11 @@ def run(repeat: int) -> dict[str, Any]:
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", message="Sparse", category=UserWarning)  # of torch, that they are new
     rows = [measured(case, 4 * repeat) for case in cases()]
-    print(f"{'':34} {'tpc':>9} {'scipy':>9} {'torch':>9} {'ratio':>6} {'chosen':>7}")
+    print(f"{'':45} {'tpc':>9} {'scipy':>9} {'torch':>9} {'numpy':>9} {'ratio':>6} {'chosen':>7}")
     for row in rows:
-        times = [f"{1e6 * row[name]:9.1f}" if name in row else f"{'':9}" for name in ("tpc", "scipy", "torch")]
+        times = [f"{1e6 * row[name]:9.1f}" if name in row else f"{'':9}" for name in ("tpc", "scipy", "torch", "numpy")]
         chosen = f"{row['chosen']:7.2f}" if "chosen" in row else ""
-        print(f"{row['name']:34} {' '.join(times)} {row['ratio']:6.2f} {chosen}")
+        print(f"{row['name']:45} {' '.join(times)} {row['ratio']:6.2f} {chosen}")
     ratios = [row["ratio"] for row in rows]
     mean = exp(sum(map(log, ratios)) / len(ratios))
     within = [row["chosen"] <= CLOSE for row in rows if "chosen" in row]
@@ -180,8 +232,10 @@ def calling(case: Case) -> Callable[[], Any]:
     """A call of the compiled program; it is compiled here, once, and not kept for others."""
     import os
 
-    with patch.dict(os.environ, {"TPC_CACHE": "off"}):
-        function = tpc.compile(case.text)
+    with patch.dict(os.environ, {"TPC_CACHE": "off"}), TemporaryDirectory() as folder:
+        if case.constant is not None:
+            scipy.sparse.save_npz(Path(folder, "A.npz"), case.constant)
+        function = tpc.compile(case.text, folder=folder)
         start = perf_counter()
         while perf_counter() < start + WARM:  # until native code is made, where that comes
             function(*case.operands)
@@ -191,6 +245,9 @@ def calling(case: Case) -> Callable[[], Any]:
 def tpc_threads() -> Any:
     from threadpoolctl import threadpool_limits
 
+    from tpc.backends.llvm import engine
+
+    engine.set_threads(1)
     return threadpool_limits(1)
 
 

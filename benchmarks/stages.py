@@ -1,7 +1,8 @@
 """Calls after `prepare` against the same computed anew by NumPy and SciPy, and what is held for that.
 
 Every case is written naively. Its parameters are prepared once, which is timed apart; then tpc and the peer run in
-turns in one process, and medians count. Results are compared first. All libraries have one thread.
+turns in one process, and medians count. Results are compared first. All libraries have one thread. Behind it stands
+what native code costs to make, to load and to call (`native_costs`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import scipy.sparse.linalg
 from numpy.typing import NDArray
 
 import tpc
+from benchmarks import native_costs
 from tpc.prepared import Prepared
 
 Array = NDArray[np.float64]
@@ -53,7 +55,7 @@ class Case:
 
 
 def cases() -> list[Case]:
-    return [_path(), _shifts(), _reduced(), _exponential()]
+    return [_path(), _shifts(), _logdets(), _reduced(), _exponential()]
 
 
 RIDGE = """
@@ -104,6 +106,22 @@ def _shifts() -> Case:
     return Case(
         "shifted solves", SHIFTS, {"S": S}, [(chance.normal(size=200), shifts)], peer, 5, 1e-8, dims={"k": 1000}
     )
+
+
+LOGDETS = "def family(S: f64[n, n] is param and spd, s: f64 is positive) -> f64 = logdet(S + s * eye(n))"
+
+
+def _logdets() -> Case:
+    """Log-determinants of a family, at values of its parameter that nothing was prepared for."""
+    chance = np.random.default_rng(4)
+    A = chance.normal(size=(500, 500))
+    S = A @ A.T / 500 + 0.01 * np.eye(500)
+    unseen = [(float(s),) for s in 10 ** chance.uniform(-3, 3, 100)]
+
+    def peer(s: float) -> Array:
+        return np.asarray(np.linalg.slogdet(S + s * np.eye(500))[1])
+
+    return Case("logdet family", LOGDETS, {"S": S}, unseen, peer, 20, 1e-6)
 
 
 REDUCED = """
@@ -174,7 +192,9 @@ def run(repeat: int) -> dict[str, Any]:
         times = "".join(f"{row[key] * 1e6:>9.1f} us" for key in ("tpc", "peer"))
         print(f"{row['name']:18}{row['prepared'] * 1e3:>9.1f} ms{row['held']:>12,}{times}", end="")
         print(f"{row['faster']:>8.1f}x{row['goal']:>6}  {row['error']:.1e}{'' if row['met'] else '  missed'}")
-    return {"cases": found, "met": all(row["met"] for row in found)}
+    costs = native_costs.measured(repeat)
+    native_costs.table(costs)
+    return {"cases": found, "native": costs, "met": all(row["met"] for row in (*found, *costs))}
 
 
 def _measured(case: Case, repeat: int) -> dict[str, Any]:

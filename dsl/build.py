@@ -150,10 +150,13 @@ class Builder(ExpressionBuilder):
         return s.Assign(between(c[0][0], c[2]), c[0], c[2])
 
     def approx(self, c: list[Any]) -> s.Approx:
-        return s.Approx(between(c[0], c[4]), c[0], c[2], c[4], None)
+        return s.Approx(between(c[0], c[4]), c[0], c[2], c[4], None, None)
+
+    def approx_in(self, c: list[Any]) -> s.Approx:
+        return s.Approx(between(c[0], c[6]), c[0], c[2], c[4], self.name(c[6:]), None)
 
     def approx_on(self, c: list[Any]) -> s.Approx:
-        return s.Approx(between(c[0], c[6]), c[0], c[2], c[4], c[6])
+        return s.Approx(between(c[0], c[6]), c[0], c[2], c[4], None, c[6])
 
     def return_(self, c: list[Any]) -> s.Return:
         return s.Return(between(c[0], c[1]), c[1])

@@ -215,7 +215,9 @@ def module_function(token: Token, name: str) -> Diagnostic:
 def attribute(token: Token, before: Sequence[Token]) -> Diagnostic:
     name = token.text[1:]
     help = None
-    if before and before[-1].type == "NAME":
+    if name in ("shape", "size", "ndim"):
+        help = "sizes are the names in types, such as the n of `X: f64[n, m]`, and also `rows(X)` and `cols(X)`"
+    elif before and before[-1].type == "NAME":
         help = f"write `{name}({before[-1].written})`" if len(before[-1].written + name) < _SHOWN else None
     return diagnostic("E0112", "a value has no attributes or methods", token.span, help=help)
 

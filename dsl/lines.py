@@ -42,8 +42,9 @@ def statement_tokens(statement: Statement) -> list[Token]:
     match statement:
         case Assign(targets=targets, value=value):
             return [*_unbroken(map(_target, targets)), " = ", *breakable(expression_tokens(value))]
-        case Approx(target=target, value=value, within=within, on=on):
+        case Approx(target=target, value=value, within=within, norm=norm, on=on):
             tokens = [*_target(target), " ~= ", *_value(value), " within ", *_value(within)]
+            tokens += [f" in {norm.name}"] if norm is not None else []
             return tokens if on is None else [*tokens, " on ", *_value(on)]
         case Return(value=value):
             return ["return ", *breakable(expression_tokens(value))]

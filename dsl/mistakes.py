@@ -176,7 +176,7 @@ def _reserved(p: _Place) -> Diagnostic | None:
         "E0114",
         f"`{word.text}` is a word of the language",
         Label(p.span, "cannot be a name"),
-        help=f"write `{word.text}_`",
+        help="write `select(c, a, b)`" if word.type == "WHERE" and p.after is not None else f"write `{word.text}_`",
     )
 
 
@@ -236,6 +236,8 @@ def _target(p: _Place) -> Diagnostic | None:
         return None
     inside = p.depth() > 0
     help = "write plain letters: `K[i, j] = ...`" if inside else "write a name, or a name with letters: `K[i, j] = ...`"
+    if inside and p.token.type == "NUMBER":
+        help = f"values do not change; write a new one: `z[i] = select(i == {p.token.text}, ..., {p.head.text}[i])`"
     if p.token.type == "LPAR" and p.at == 1:
         help = "a function is written `def f(x) = ...`, at the top level"
     return diagnostic("E0119", "cannot give a value to this", Label(p.span, "not a name or a letter"), help=help)

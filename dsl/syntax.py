@@ -249,12 +249,13 @@ class Assign:
 
 @dataclass(slots=True, eq=False)
 class Approx:
-    """`Ws ~= W within 1e-2 on X`"""
+    """`Ws ~= W within 1e-2 on X`; `norm` is what stands behind `in`."""
 
     span: Span
     target: Target
     value: Expr
     within: Expr
+    norm: Name | None
     on: Expr | None
 
 

@@ -12,7 +12,7 @@ from tpc.ir.formula import Access, Composed, Formula, LetterValue, Literal, Scal
 from tpc.ir.node import Node
 from tpc.ir.op import Misfit, Op
 from tpc.ir.ops.structure import INDEX, INPUT, ITEM, LITERAL, SIZE, SIZE_TYPE
-from tpc.ir.types import REAL, DType, TensorType, promote_all
+from tpc.ir.types import I64, INT, REAL, DType, TensorType, promote_all
 
 
 def operation(name: str) -> Op:
@@ -32,7 +32,10 @@ def make(op: Op | str, args: Iterable[Node] = (), **attributes: Any) -> Node:
     """
     if isinstance(op, str):
         op = operation(op)
-    operands = give_way(op, list(args))
+    operands = list(args)
+    if op is INDEX:
+        operands = _with_places(operands, attributes["formula"])
+    operands = give_way(op, operands)
     known = simpler(op, operands)
     if known is not None:
         return known
@@ -57,6 +60,21 @@ def give_way(op: Op, operands: list[Node]) -> list[Node]:
     if common.is_weak:
         return operands
     return [cast(node, common) if node.tensor.dtype.is_weak and node.tensor.dims else node for node in operands]
+
+
+def _with_places(operands: list[Node], formula: Formula) -> list[Node]:
+    """The operands, of which those that say where to read in others stay integers, whatever they meet."""
+    weak = {k for k, node in enumerate(operands) if node.tensor.dims and node.tensor.dtype is INT}
+    if not weak:
+        return operands
+    places = {
+        inner.operand
+        for access in accesses(formula.body)
+        for place in access.indices
+        if not isinstance(place, Composed)
+        for inner in accesses(place)
+    }
+    return [cast(node, I64) if k in weak & places else node for k, node in enumerate(operands)]
 
 
 def cast(node: Node, dtype: DType) -> Node:

@@ -307,7 +307,8 @@ class _Printer:
             return f"{node['body'].name}({', '.join(operands)})"
         if op.name == "approximate":
             on = f" on {operands[1]}" if len(operands) > 1 else ""
-            return f"{operands[0]} within {node['within'].spelling}{on}"
+            norm = f" in {node['norm']}" if node["norm"] != "frobenius" else ""
+            return f"{operands[0]} within {node['within'].spelling}{norm}{on}"
         if op.name == "derivative":
             text = str(node["body"].name)
             for kind, parameters, options in node["steps"]:

@@ -14,6 +14,7 @@ from tpc.ir.ops.sparse import RESULTS as STORED
 from tpc.ir.ops.sparse import share, stored_bytes
 from tpc.ir.ops.structure import CONSTANT, INPUT, ITEM, LITERAL, SIZE
 from tpc.ir.types import F64, DType, TensorType
+from tpc.passes import layout
 from tpc.passes.choose.prices import Prices, Sizes
 
 # Ops whose result is another look at an operand's memory, all but the matrix of a diagonal.
@@ -93,7 +94,7 @@ def node_flops(node: Node) -> DimLike:
         case "if" if is_guarded(node):
             return _total(node["then"])
         case "if":
-            return maximum(_total(node["then"]), _total(node["other"]))
+            return maximum(divide(_total(node["then"]), turns(node)), _total(node["other"]))
         case "matmul" if is_gram(node):
             rows, columns = node.args[0].tensor.dims
             return rows * (rows + 1) * columns
@@ -147,7 +148,17 @@ def _moves_entries(node: Node) -> bool:
 
 def is_guarded(node: Node) -> bool:
     """Whether a node is a branch that is expected to be taken, and else gives way to what it would have spared."""
-    return node.op.name == "if" and node.args[0].op.name == "harmless"
+    return node.op.name == "if" and node.args[0].op.name in ("harmless", "solved")
+
+
+def turns(node: Node) -> int:
+    """In how many passes of a loop a branch is taken once, and a value kept meanwhile: k of `stale(e, every=k)`."""
+    test = node.args[0]
+    mod = next((arg for arg in test.args if arg.op.name == "mod"), None)
+    if test.op.name != "eq" or mod is None or any(n.args for n in node["other"].outputs):
+        return 1
+    numbers = [literal_value(arg) for arg in (*test.args, mod.args[1]) if arg is not mod]
+    return numbers[1] if numbers[0] == 0 and isinstance(numbers[1], int) and numbers[1] > 0 else 1
 
 
 def node_bytes(node: Node) -> DimLike:
@@ -228,7 +239,8 @@ def node_seconds(node: Node, prices: Prices, at: Mapping[str, int]) -> float:
 def kernels_of(node: Node) -> tuple[Kernel, ...]:
     """The kernels that a node runs as, those of its inner programs included; none for what is given and for views.
 
-    Of the branches of an `if` the one with more operations counts; behind a guard, the one that is expected.
+    Of the branches of an `if` the one with more operations counts; behind a guard, the one that is expected. What is
+    computed in some passes of a loop only counts for its share of them.
     """
     match node.op.name:
         case "call":
@@ -240,6 +252,8 @@ def kernels_of(node: Node) -> tuple[Kernel, ...]:
             return tuple(replace(kernel, times=kernel.times * count) for kernel in inner)
         case "if" if is_guarded(node):
             return _kernels(node["then"])
+        case "if" if (every := turns(node)) > 1:
+            return tuple(replace(kernel, share=kernel.share / every) for kernel in _kernels(node["then"]))
         case "if":
             size = Sizes({})
             return _kernels(max(node.programs, key=lambda program: size(_total(program))))
@@ -280,7 +294,9 @@ def _of_product(node: Node, tensors: list[TensorType]) -> Found:
         case "matmul" if is_gram(node):
             return (("syrk", a.dims),)
         case "matmul":
-            return (("gemm", (a.dims[-2], b.dims[-1], a.dims[-1]), product(node.tensor.dims[:-2])),)
+            gemm = "gemm", (a.dims[-2], b.dims[-1], a.dims[-1]), product(node.tensor.dims[:-2])
+            views = [layout.view_of(operand) for operand in node.args if operand.tensor.rank > 2]
+            return (gemm, *(kernel for view in views if not layout.is_in_order(view) for kernel in _of_copy(view)))
         case "matvec":
             return (_of_vector(node.args[0], "gemv", "gevm", node.tensor),)
         case "vecmat":
@@ -288,6 +304,14 @@ def _of_product(node: Node, tensors: list[TensorType]) -> Found:
         case "outer":
             return (("ger", (product(a.dims), product(b.dims))),)
     return (("dot", (product(a.dims),)),)
+
+
+def _of_copy(view: Sequence[layout.Axis]) -> Found:
+    """What it takes to bring a view into order."""
+    first, *others = view
+    copied = "transpose_copy", (layout.size(first), product(layout.size(axis) for axis in others))
+    run = layout.scattered(view)
+    return (copied, ("gather", (divide(layout.size(first) * copied[1][1], run),))) if run else (copied,)
 
 
 def _of_vector(matrix: Node, upright: str, turned: str, result: TensorType) -> tuple[Any, ...]:
@@ -378,7 +402,7 @@ def _of_entries(node: Node, tensors: list[TensorType], result: TensorType) -> Fo
     if op.name == "add_diagonal":
         return ("copy", (entries,)), ("elementwise", (product(result.dims[:-1]), 2, 1))
     if op.name in RESHAPES:
-        return (("transpose_copy", (result.dims[0], product(result.dims[1:]))),)
+        return _of_copy(layout.view_of(node.args[0]))
     if op.group in ("shapes", "creation") or op.name in ("diag", "from_diagonals"):
         return (("copy", (entries,)),)
     if op.name in ("take", "take_along"):
@@ -395,6 +419,9 @@ def _of_entries(node: Node, tensors: list[TensorType], result: TensorType) -> Fo
         return _of_filled(op.name, tensors)
     if op.name in ("fft", "ifft") and tensors[0].dims:
         return (("fft", tensors[0].dims[-1:], product(tensors[0].dims[:-1])),)
+    if op.name in ("rfft", "irfft") and node["axis"] in (-1, result.rank - 1):  # one of half as many complex numbers
+        (*lead, length) = (tensors[0] if op.name == "rfft" else result).dims
+        return (("fft", (divide(length, 2),), product(lead)),)
     return (
         (("einsum" if op.name in ("index", "kron", "khatri_rao") else "other"), (node_flops(node), node_bytes(node))),
     )
@@ -414,9 +441,12 @@ def _of_filled(name: str, tensors: list[TensorType]) -> Found:
     match name:
         case "walsh_hadamard":
             return (("elementwise", (product(tensors[0].dims), 2, 1), 1, WALSH),)
-        case "diagonals_matmul" | "diagonals_solve":
+        case "diagonals_matmul":  # a product and a sum for each of them
             count, rows = tensors[0].dims
-            return (("band_matmul" if name == "diagonals_matmul" else "band_solve", (rows, columns, count)),)
+            return (("elementwise", (rows * columns, 2, 1), 1, 2 * count),)
+        case "diagonals_solve":
+            count, rows = tensors[0].dims
+            return (("band_solve", (rows, columns, count)),)
         case "circulant_logdet":
             return (("fft", tensors[0].dims),)
     return (("fft", tensors[0].dims, 1 + columns),)

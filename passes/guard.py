@@ -17,16 +17,18 @@ from tpc.dsl import syntax
 from tpc.dsl.parser import parse_expression
 from tpc.ir.build import input_node, items, literal, make
 from tpc.ir.node import Node, Program, topological
-from tpc.ir.ops.structure import INPUT, ITEM
+from tpc.ir.ops.structure import IF, INPUT, ITEM
 from tpc.ir.rewrite import everywhere, ordered_facts, rebuilt
 from tpc.ir.rewrite import replace as replaced
 from tpc.ir.types import TensorType
 from tpc.passes.choose.select import select
 from tpc.passes.choose.value import Whole
+from tpc.passes.contraction.chain import chain_of
 from tpc.passes.count import is_view
 from tpc.passes.egraph.bindings import Run
 from tpc.passes.egraph.classes import Step
-from tpc.passes.egraph.instance import Instance
+from tpc.passes.egraph.facts import semidefinite_run
+from tpc.passes.egraph.instance import Instance, run_class
 from tpc.passes.egraph.moves import flattened
 from tpc.passes.egraph.terms import Contract
 from tpc.passes.rules import BOUNDED, lines
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 CLEARLY = 1.1  # how many times faster a plan must be to stand behind a guard
 GUARD = "harmless"
+SOLVED = "solved"  # the same of systems that are solved by steps
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,20 @@ def settled(program: Program, holds: bool) -> Program:
     return everywhere(program, lambda node: literal(holds) if node.op.name == GUARD else node)
 
 
+def direct(program: Program) -> Program:
+    """The program where no system is solved by steps, if there is another way."""
+
+    def change(node: Node) -> Node:
+        branch = node.args[0] if node.op is ITEM else node
+        if branch.op is not IF or branch.args[0].op.name != SOLVED or (node is branch and isinstance(node.type, tuple)):
+            return node
+        other: Program = branch["other"]
+        values = replaced(other.outputs, dict(zip(other.inputs, branch.args[1:], strict=True)))
+        return values[node["position"] if node.op is ITEM else 0]
+
+    return everywhere(program, change)
+
+
 def _most(type: TensorType) -> float:
     """How far a bound may go: half of the digits are left."""
     import numpy as np
@@ -146,8 +163,7 @@ def _bounds(found: Optimised, step: Step) -> Iterator[int]:
         bound = {name: Run((), (value,)) for name, value in zip("xy", values)}
         return Instance(graph, bound, dtype, law).value(parse_expression(text))
 
-    def norm(part: syntax.Expr) -> int:
-        number = instance.value(part)
+    def norm(number: int) -> int:
         if not graph.tensor(number).dims:
             return applied("abs(x)", number)
         return applied("norm(x)", number)
@@ -156,9 +172,8 @@ def _bounds(found: Optimised, step: Step) -> Iterator[int]:
         if called(condition) == BOUNDED and isinstance(condition, syntax.Call):
             whole: int | None = None
             for part in condition.arguments:
-                known = graph[instance.value(part)].known  # where nothing cancels, the norm tells all
-                for factor in [part] if known & {"psd", "positive", "nonnegative"} else _factors(part):
-                    one = norm(factor)
+                for number in _factors(graph, instance, part):
+                    one = norm(number)
                     whole = one if whole is None else applied("x * y", whole, one)
             if whole is not None:
                 yield whole
@@ -182,16 +197,35 @@ def _take_apart(graph: EGraph, bounds: Sequence[int]) -> None:
     graph.rebuild()
 
 
-def _factors(product: syntax.Expr) -> list[syntax.Expr]:
-    """The factors of a product, an inverse with what follows it: of a sum of products that cancel, all would count."""
+def _factors(graph: EGraph, instance: Instance, part: syntax.Expr) -> list[int]:
+    """The values whose norms are multiplied: of a sum of products that cancel, all would count.
+
+    Where nothing cancels, the norm tells all: so it is for a semidefinite product, and for one within a product.
+    """
+    number = instance.value(part)
+    if graph[number].known & {"psd", "positive", "nonnegative"}:
+        return [number]
+    for term in graph[number].terms:
+        chain = chain_of(term.form, [graph.find(c) for c in term.children]) if isinstance(term, Contract) else None
+        inner = None if chain is None or chain.scalars else semidefinite_run(graph, chain.factors)
+        if chain is not None and inner is not None:
+            start, stop = inner
+            runs = [*((f,) for f in chain.factors[:start]), chain.factors[start:stop]]
+            runs += [(f,) for f in chain.factors[stop:]]
+            return [run_class(graph, Run(tuple(run))) for run in runs]
+    return [instance.value(factor) for factor in _written(part)]
+
+
+def _written(product: syntax.Expr) -> list[syntax.Expr]:
+    """The factors of a product as they are written, an inverse with what follows it."""
     match product:
         case syntax.Binary(operator="@", left=left, right=right):
-            first = _factors(left)
+            first = _written(left)
             if called(first[-1]) == "inv":
                 return [*first[:-1], syntax.Binary(product.span, "@", first[-1], right)]
             return [*first, right]
         case syntax.Binary(operator="*", left=left, right=right):
-            return [*_factors(left), *_factors(right)]
+            return [*_written(left), *_written(right)]
     return [product]
 
 

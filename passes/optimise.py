@@ -16,6 +16,7 @@ from tpc.passes.choose.local import MOST_CHANGES
 from tpc.passes.choose.menu import Menu
 from tpc.passes.choose.prices import Prices, Sizes
 from tpc.passes.choose.select import Selection, select
+from tpc.passes.choose.turning import turned
 from tpc.passes.choose.value import Built, Value, Whole
 from tpc.passes.count import passes_of
 from tpc.passes.egraph.explore import Bounds, Outcome, explore
@@ -184,6 +185,8 @@ def built(program: Program, graph: EGraph, classes: Mapping[Node, int], selectio
             follow(node, done[node])
     outputs = [done[n] for n in program.outputs]
     facts = [(done.get(n, n), f) for n, f in program.facts if n in done or n in program.inputs]
+    nodes = turned([*outputs, *(n for n, _ in facts)])
+    outputs, facts = nodes[: len(outputs)], list(zip(nodes[len(outputs) :], (f for _, f in facts), strict=True))
     return program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts))
 
 

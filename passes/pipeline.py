@@ -15,6 +15,7 @@ from tpc.dsl.diagnostics import fail
 from tpc.ir.elaborate.scope import suggestion
 from tpc.ir.node import Program
 from tpc.ir.notes import Notes, keeping
+from tpc.ir.ops.structure import DERIVATIVE
 from tpc.ir.sizes import with_sizes
 from tpc.ir.verify import verify
 from tpc.passes.differentiate import differentiate
@@ -26,13 +27,16 @@ from tpc.passes.prune import prune
 from tpc.passes.recurrences.stepwise import stepwise
 from tpc.passes.respell import respell, respell_plan
 from tpc.passes.share_sums import share_sums
+from tpc.passes.sparse.constants import holds_sparse
 from tpc.passes.vectorise import vectorise
 
 if TYPE_CHECKING:
+    from tpc.passes.approximation.keeping import Store
     from tpc.passes.approximation.replacing import Approximated
     from tpc.passes.memory.liveness import Liveness
     from tpc.passes.optimise import Optimised, Request
     from tpc.passes.rematerialise import Within
+    from tpc.passes.solvers.choice import Iterated
 
 
 @dataclass(frozen=True)
@@ -45,9 +49,12 @@ class Options:
     backend: str = "numpy"
     threads: int | None = None
     memory: int | None = None  # bytes that the program may hold
+    levels: int = 1  # of segments that loops are cut into before they are differentiated, so that less is kept
     calls: int = 1  # with the same parameters: work on these alone is done once, ahead
     sparse: Mapping[str, float] = field(default_factory=dict)  # inputs that come in sparse, and their densities
+    native: bool = False  # whether NumPy code runs with native code for sparse products
     tolerance: float = 0.0  # relative error of each result that is allowed
+    store: Store | None = None  # where what is found for constants is kept
     live: Callable[[Program], Liveness] | None = None  # what is held by programs, where a backend fuses steps
 
 
@@ -55,7 +62,7 @@ class Options:
 class Pass:
     name: str
     reason: str  # why it stands at its place
-    run: Callable[[Program, Options], Program | Optimised | Approximated | Within]
+    run: Callable[[Program, Options], Program | Optimised | Approximated | Within | Iterated]
 
 
 def optimises(options: Options) -> bool:
@@ -71,13 +78,30 @@ def _optimised(program: Program, options: Options) -> Program | Optimised:
     return search(program, _request(options))
 
 
+def _differentiated(program: Program, options: Options) -> Program:
+    kinds = {kind for node in program.walk() if node.op is DERIVATIVE for kind, _, _ in node["steps"]}
+    if options.levels > 1 or kinds & {"jacobian", "hessian"}:  # sizes decide how loops are cut, and what is zero
+        program = with_sizes(program, dict(options.sizes))
+    return differentiate(program, levels=options.levels)
+
+
 def _vectorised(program: Program, options: Options) -> Program:
     if not optimises(options):
         return program
     from tpc.passes.cost import profile
 
-    made = vectorise(program, {**options.at, **options.sizes}, profile(options.backend, options.threads))
-    return stepwise(made) if options.backend == "llvm" else made
+    is_native = options.backend == "llvm"
+    made = vectorise(program, {**options.at, **options.sizes}, profile(options.backend, options.threads), is_native)
+    return stepwise(made) if is_native else made
+
+
+def _iterated(program: Program, options: Options) -> Program | Iterated:
+    if not optimises(options) or not any(node.op.name in ("solve", "inv", "lstsq") for node in program.nodes):
+        return program
+    from tpc.passes.cost import profile
+    from tpc.passes.solvers.choice import iterated
+
+    return iterated(program, options, profile(options.backend, options.threads))
 
 
 def _fused(program: Program, options: Options) -> Program | Optimised:
@@ -89,19 +113,20 @@ def _fused(program: Program, options: Options) -> Program | Optimised:
 
 
 def _sparse(program: Program, options: Options) -> Program:
-    if not options.sparse:
+    has_kernels = options.backend == "numpy" and options.mode != "bitwise"
+    if not options.sparse and not (has_kernels and holds_sparse(program, options.calls)):
         return program
     from tpc.passes.cost import profile
     from tpc.passes.sparse import sparse
 
     prices = profile(options.backend, options.threads)
-    return sparse(program, options.sparse, {**options.at, **options.sizes}, prices)
+    return sparse(program, options.sparse, {**options.at, **options.sizes}, prices, options.native, options.calls)
 
 
 def _approximated(program: Program, options: Options) -> Program | Approximated:
     from tpc.passes.approximation.replacing import approximate
 
-    return approximate(program, _request(options) if optimises(options) else None, options.tolerance)
+    return approximate(program, _request(options) if optimises(options) else None, options.tolerance, options.store)
 
 
 def _within(program: Program, options: Options) -> Program | Within:
@@ -137,7 +162,7 @@ PIPELINE: tuple[Pass, ...] = (
     Pass(
         "differentiate",
         "First, so that derivatives are simplified like any other text, together with what they differentiate.",
-        lambda program, options: differentiate(program),
+        _differentiated,
     ),
     Pass(
         "specialise",
@@ -163,6 +188,11 @@ PIPELINE: tuple[Pass, ...] = (
         "vectorise",
         "Products that a loop makes with one vector each are one product, before anything looks for the best form.",
         _vectorised,
+    ),
+    Pass(
+        "iterate",
+        "Before `kronecker`, which takes part in the products of steps, and while matrices show what they are made of.",
+        _iterated,
     ),
     Pass(
         "kronecker",
@@ -228,7 +258,7 @@ class Plan:
 
     `search` is what the pass `optimise` chose from, if it ran; `fused` what the pass `kronecker` did, if it changed the
     program; `approximated` what became of budgets of error, if there are any; `within` what is known of a plan that was
-    made for a budget of bytes.
+    made for a budget of bytes; `iterated` which systems are solved by steps without being asked for.
     """
 
     program: Program
@@ -238,6 +268,7 @@ class Plan:
     fused: Optimised | None = None
     approximated: Approximated | None = None
     within: Within | None = None
+    iterated: Iterated | None = None
 
 
 @no_collection()
@@ -262,12 +293,20 @@ def run(
     InternalError
         If a pass breaks the program.
     """
+    options = options or Options()
+    if options.memory is not None and begin is None:
+        from tpc.passes.rematerialise.segments import with_segments
+
+        return with_segments(program, options, lambda chosen: _run(program, chosen, stop_after, notes, None))
+    return _run(program, options, stop_after, notes, begin)
+
+
+def _run(program: Program, options: Options, stop_after: str | None, notes: Notes | None, begin: str | None) -> Plan:
     names = [p.name for p in PIPELINE]
     if stop_after is not None and stop_after not in names:
         close = suggestion(stop_after, names)
         help = f"did you mean `{close}`?" if close else f"the passes are {', '.join(names)}"
         raise fail("E0809", f"`{stop_after}` is not a pass", help=help)
-    options = options or Options()
     steps: list[tuple[str, Program]] = []
     found: dict[str, Any] = {}
     kept = notes.copy() if notes is not None else Notes()
@@ -287,5 +326,5 @@ def run(
                 steps.append((step.name, program))
             if step.name == stop_after:
                 break
-    reports = (found.get(name) for name in ("optimise", "kronecker", "approximate", "rematerialise"))
+    reports = (found.get(name) for name in ("optimise", "kronecker", "approximate", "rematerialise", "iterate"))
     return Plan(program, tuple(steps), kept, *reports)

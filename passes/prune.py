@@ -13,7 +13,10 @@ from tpc.ir.rewrite import map_programs, ordered_facts, rebuilt, replace
 
 
 def prune(program: Program) -> Program:
-    """The program without loop state that no result depends on, and without operands that blocks do not use."""
+    """The program without loop state that no result depends on, and without operands that blocks do not use.
+
+    Results of loops that are the same in every pass are one.
+    """
     while (smaller := _prune(program)) is not program:  # what only left out state has used is left out next
         program = smaller
     return program
@@ -67,7 +70,9 @@ def _loop(node: Node, used: set[int]) -> dict[int, Node]:
         if reached <= needed:
             break
         needed |= reached
-    kept = sorted(needed)
+    of = {output: k for k, output in reversed([*enumerate(body.outputs)][state:])}
+    same = {k: of[body.outputs[k]] for k in needed if k >= state}  # what every pass gives twice is collected once
+    kept = sorted({same.get(k, k) for k in needed})
     kept_state = [k for k in kept if k < state]
     tests = list(until.outputs) if until is not None else []
     outputs = [body.outputs[k] for k in kept]
@@ -88,8 +93,10 @@ def _loop(node: Node, used: set[int]) -> dict[int, Node]:
         operands.append(node.args[-1])
     changed = make(node.op, operands, **attributes)
     if not isinstance(changed.type, tuple):
-        return dict.fromkeys(kept, changed)
-    return {k: Node(ITEM, (changed,), (("position", n),), changed.type[n]) for n, k in enumerate(kept)}
+        return dict.fromkeys(needed, changed)
+    places = {k: n for n, k in enumerate(kept)}
+    positions = {k: places[same.get(k, k)] for k in sorted(needed)}
+    return {k: Node(ITEM, (changed,), (("position", n),), changed.type[n]) for k, n in positions.items()}
 
 
 def _renumbered(

@@ -133,13 +133,20 @@ def variants(
         As `pipeline.run`.
     """
     options = options or Options()
+    if options.memory is None:
+        return _variants(program, options, notes, most, prices)
+    from tpc.passes.rematerialise.segments import with_segments
+
+    return with_segments(program, options, lambda chosen: _variants(program, chosen, notes, most, prices))
+
+
+def _variants(program: Program, options: Options, notes: Notes | None, most: int, prices: Prices | None) -> Variants:
     before = run(program, options, BEFORE, notes)
     if not optimises(options) or not open_sizes(before.program) or most == 1:
         rest = run(before.program, options, notes=before.notes, begin="optimise")
         steps = (*before.steps, *rest.steps)
-        return Variants(
-            (Variant(replace(rest, steps=steps, fused=before.fused, approximated=before.approximated), ()),)
-        )
+        plan = replace(before, program=rest.program, steps=steps, notes=rest.notes, search=rest.search)
+        return Variants((Variant(replace(plan, within=rest.within), ()),))
     return _Search(before, options, most, prices).run()
 
 
@@ -256,9 +263,8 @@ class _Search:
         verify(found.program, "optimise")
         after = run(found.program, self.options, notes=notes, begin=AFTER)
         step = [("optimise", found.program)] if found.program is not before.program else []
-        return Plan(
-            after.program, (*before.steps, *step, *after.steps), after.notes, found, before.fused, before.approximated
-        )
+        steps = (*before.steps, *step, *after.steps)
+        return replace(before, program=after.program, steps=steps, notes=after.notes, search=found)
 
 
 def _at(true: Array, choice: Array) -> Any:

@@ -30,6 +30,7 @@ from tpc.passes.count import node_seconds
 from tpc.passes.hoist import MAY_FAIL, USUAL, runs
 from tpc.passes.lift import lift
 from tpc.passes.recurrences.attention import attention
+from tpc.passes.recurrences.convolution import asked, convolved, recurrences, without_states
 from tpc.passes.recurrences.entrywise import spelled
 from tpc.passes.recurrences.linear import ONE, SHORTEST, Linear, by_matrix, recurrence
 from tpc.passes.recurrences.states import States, states, states_by_matrix, zeros
@@ -42,7 +43,9 @@ CACHE = 1 << 17  # entries: 1 MB of f64
 _VIEWS = frozenset(["transpose", "permute", "subscript", "reshape", "unsqueeze", "squeeze", "arange", "item"])
 
 
-def vectorise(program: Program, at: Mapping[str, int] | None = None, prices: Prices | None = None) -> Program:
+def vectorise(
+    program: Program, at: Mapping[str, int] | None = None, prices: Prices | None = None, is_native: bool = False
+) -> Program:
     """The program in which loops make no pass by itself that could be made with the others, inner loops first.
 
     Parameters
@@ -51,12 +54,14 @@ def vectorise(program: Program, at: Mapping[str, int] | None = None, prices: Pri
         Sizes by which memory and time are judged, where they are open.
     prices
         Of kernels; without them loops give way wherever they can.
+    is_native
+        Whether recurrences of real numbers become native loops, which no transform is faster than.
     """
     known = dict(at or {})
     points = [known]
     if prices is not None and any(name not in known for name in open_sizes(program)):
         points = [{**point, **known} for point in draw(program, POINTS)] or points
-    return _vectorised(program, known, _Comparison(prices, points) if prices is not None else None)
+    return _vectorised(program, known, _Comparison(prices, points, is_native) if prices is not None else None)
 
 
 def _vectorised(program: Program, at: Mapping[str, int], compare: _Comparison | None) -> Program:
@@ -80,7 +85,8 @@ def _vectorised(program: Program, at: Mapping[str, int], compare: _Comparison | 
     results = rewrite([*program.outputs, *known], change)
     outputs = results[: len(program.outputs)]
     facts = zip(results[len(outputs) :], (f for _, f in program.facts), strict=True)
-    return program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts))
+    made = program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts))
+    return made if compare is None else convolved(made, compare.recurrences, compare.is_cheaper)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +95,13 @@ class _Comparison:
 
     prices: Prices
     points: Sequence[Mapping[str, int]]
+    is_native: bool = False
 
-    def is_cheaper(self, new: Sequence[Node], old: Sequence[Node], given: Sequence[Node]) -> bool:
+    def recurrences(self, outputs: Sequence[Node]) -> list[Node]:
+        """Those that are not native loops."""
+        return [n for n in recurrences(outputs) if not (self.is_native and n.tensor.dtype.kind == "f")]
+
+    def is_cheaper(self, new: Sequence[Node], old: Sequence[Node], given: Sequence[Node] = ()) -> bool:
         """Whether the new form loses less where it loses most than the old one; what is given costs neither."""
         ahead = set(topological(given))
         forms = [[node for node in topological(form) if node not in ahead] for form in (new, old)]
@@ -112,9 +123,16 @@ class _Loop:
     """One loop, and its values that follow from the counter and from outside, lifted."""
 
     def __init__(
-        self, loop: Node, at: Mapping[str, int], compare: _Comparison | None = None, linear: bool = True
+        self,
+        loop: Node,
+        at: Mapping[str, int],
+        compare: _Comparison | None = None,
+        linear: bool = True,
+        wide: bool = False,
     ) -> None:
         self.compare = compare
+        self.wide = wide  # whether values may take any memory
+        self.refused = False  # whether one took too much
         self.linear = linear  # whether states are made that follow from each other by a linear recurrence
         self.loop, self.state = loop, loop["state"]
         self.body: Program = spelled(loop["body"]) if linear else loop["body"]
@@ -135,10 +153,28 @@ class _Loop:
         """
         plain = _Loop(self.loop, self.at, linear=False)
         found = self.results() if self.linear else None
+        if found is None and self.refused and (made := self.without_states()) is not None:
+            return made
         if found is None or self.compare is None:
             return found or plain.results()
         before = plain.results()
         return found if self.compare.is_cheaper(found, before or [self.loop], self.loop.args) else before
+
+    def without_states(self) -> list[Node] | None:
+        """The results by convolutions, where states would take too much memory; None if they are needed, or cheaper."""
+        found = _Loop(self.loop, self.at, wide=True).results() if self.compare is not None else None
+        if found is None or self.compare is None:
+            return None
+        ahead, bound = set(topological(self.loop.args)), None
+        while left := [n for n in self.compare.recurrences(found) if n not in ahead]:
+            made = without_states(found, left[0])
+            if made is None:
+                return None
+            found, most = made
+            bound = most if bound is None else make("maximum", (bound, most))
+        if bound is None or not self.compare.is_cheaper(found, [self.loop], self.loop.args):
+            return None
+        return asked(found, bound, items(self.loop))
 
     def results(self) -> list[Node] | None:
         """What the results become; None where nothing changes, or the loop is asked for recurrences and has none."""
@@ -321,9 +357,11 @@ class _Loop:
 
     def _fits(self, node: Node) -> bool:
         """Whether a lifted value is no larger than what is stored anyway."""
-        if node.op.name in _VIEWS:
+        if self.wide or node.op.name in _VIEWS:
             return True
         types = self.loop.type if isinstance(self.loop.type, tuple) else (self.loop.type,)
         once = [n.tensor for n in self.steady if isinstance(n.type, TensorType) and n.op.name not in _VIEWS]
         stored = sum(self._entries(t.dims) for t in (*types, *once))
-        return self._entries(node.tensor.dims) <= max(2 * stored, CACHE)
+        fits = self._entries(node.tensor.dims) <= max(2 * stored, CACHE)
+        self.refused |= not fits
+        return fits

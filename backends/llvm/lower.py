@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from tpc.backends.llvm import routines
 from tpc.backends.llvm.signature import Array, Native, Signature
 from tpc.dsl.diagnostics import InternalError
 from tpc.ir.dims import Dim, DimLike, maximum, names_of
 from tpc.ir.node import Node, Program
 from tpc.ir.ops.structure import IF, INPUT, ITEM, REPEAT, SCAN
-from tpc.ir.types import BOOL, F16, F32, F64, I8, I32, I64, STRONG, DType, TensorType
+from tpc.ir.types import BF16, BOOL, F16, F32, F64, I8, I32, I64, STRONG, DType, TensorType
 
 if TYPE_CHECKING:
-    from tpc.backends.llvm.fusion.loop import Loop, Run, Sequence
-    from tpc.backends.llvm.fusion.statement import Statement
+    from tpc.backends.llvm.fusion.loop import Loop, Routine, Run, Sequence
+    from tpc.backends.llvm.fusion.statement import Buffer, Statement
     from tpc.backends.llvm.lines import Lines
 
-FORMATS = (F64, F32, F16, I64, I32, I8, BOOL)
+FORMATS = (F64, F32, F16, BF16, I64, I32, I8, BOOL)
 BLOCKS = (REPEAT, SCAN, IF)
-SCATTERING = ("scatter_add", "segment_sum")
 
 
 def lower(program: Program, name: str | None = None, *, fast: bool = False, lines: Lines | None = None) -> Native:
@@ -48,7 +48,7 @@ def lower(program: Program, name: str | None = None, *, fast: bool = False, line
     sequence, whole = _sequence(program, fast)
     sizes = tuple(sorted({s for node in (*program.inputs, *program.walk()) for d in _dims(node) for s in names_of(d)}))
     operands = [Array(str(n["name"]), _held(n.tensor), n.tensor.dims) for n in program.inputs]
-    offsets, workspace = _workspace(whole)
+    offsets, workspace = _workspace(whole, sequence.same)
     outputs = [
         Array(text, _held(n.tensor), n.tensor.dims)
         for text, n in zip(program.output_names, program.outputs, strict=True)
@@ -60,8 +60,8 @@ def lower(program: Program, name: str | None = None, *, fast: bool = False, line
 
 def stored(program: Program) -> set[Node]:
     """The values of a program that are written to memory; what is fused into these is not. Raises as `lower`."""
-    _, whole = _sequence(program, False)
-    offsets, _ = _workspace(whole)
+    sequence, whole = _sequence(program, False)
+    offsets, _ = _workspace(whole, sequence.same)
     return {place for place in (*offsets, *whole.results) if isinstance(place, Node)}
 
 
@@ -74,22 +74,22 @@ def _sequence(program: Program, fast: bool) -> tuple[Sequence, Run]:
         reason = refusal(node)
         if reason is not None:
             raise InternalError("lower", reason)
-    sequence = Sequence(lambda part: _run(part, fast))
+    sequence = Sequence(lambda part, written: _run(part, fast, written))
     try:
         return sequence, sequence.of(program)
     except Untranslatable as problem:
         raise InternalError("lower", str(problem)) from problem
 
 
-def _run(program: Program, fast: bool) -> Run:
-    """The steps of a program without loops."""
+def _run(program: Program, fast: bool, written: Collection[Node]) -> Run:
+    """The steps of a program without loops; what is `written` before may be a result as it is."""
     from tpc.backends.llvm.fusion.blocks import blocked
     from tpc.backends.llvm.fusion.loop import Run
     from tpc.backends.llvm.fusion.plan import statements
     from tpc.backends.llvm.fusion.together import together
 
     planned = statements(program, fast)
-    results, copies = _results(program)
+    results, copies = _results(program, written)
     return Run(tuple(together(blocked([*planned, *copies], results), results)), tuple(results))
 
 
@@ -103,12 +103,10 @@ def refusal(node: Node) -> str | None:
         inner = [n for program in node.programs for n in (*program.inputs, *program.nodes)]
         reasons = [reason for n in inner if (reason := refusal(n)) is not None]
         return f"inside of `{node.op.name}`: {reasons[0]}" if reasons else None
-    if node.op.name in SCATTERING:
-        formats = {x.tensor.dtype for x in (node, *node.args) if x.tensor.dtype.kind != "i"} or {node.tensor.dtype}
-        known = formats <= {F64, F32, I64, I32} and len(formats) == 1
-        return None if known else f"`{node.op.name}` of {node.tensor.dtype} has no native code"
-    if node.op is ITEM and node.args[0].op in BLOCKS:
+    if node.op is ITEM and (node.args[0].op in BLOCKS or routines.is_routine(node.args[0])):
         return refusal(node.args[0])
+    if routines.is_routine(node):
+        return routines.refusal(node)
     for type in types:
         if STRONG.get(type.dtype, type.dtype) not in FORMATS:
             return f"{type.dtype} has no native code"
@@ -162,7 +160,7 @@ def _dims(node: Node) -> tuple[DimLike, ...]:
     return tuple(found)
 
 
-def _results(program: Program) -> tuple[list[Any], list[Statement]]:
+def _results(program: Program, written: Collection[Node]) -> tuple[list[Any], list[Statement]]:
     """The buffer of each result, and copies of operands and of results that are given twice."""
     from tpc.backends.llvm.fusion import places
     from tpc.backends.llvm.fusion.statement import Statement, Temporary
@@ -171,7 +169,7 @@ def _results(program: Program) -> tuple[list[Any], list[Statement]]:
     buffers: list[Any] = []
     copies = []
     for number, node in enumerate(program.outputs):
-        if node.op is not INPUT and node not in buffers:
+        if (node.op is not INPUT or node in written) and node not in buffers:
             buffers.append(node)
             continue
         buffers.append(Temporary(f"copy{number}", node.tensor))
@@ -181,20 +179,20 @@ def _results(program: Program) -> tuple[list[Any], list[Statement]]:
     return buffers, copies
 
 
-def _workspace(whole: Run) -> tuple[dict[Any, DimLike], DimLike]:
+def _workspace(whole: Run, same: Mapping[Buffer, Buffer]) -> tuple[dict[Any, DimLike], DimLike]:
     """Where in the workspace each block and each stored value lies that is no result, and how large it is."""
     from tpc.backends.llvm.workspace import laid_out
 
     needed: dict[Any, DimLike] = {}
     for place, size in _needed(whole):
         needed.setdefault(place, size)
-    return laid_out(whole.steps, needed)
+    return laid_out(whole.steps, needed, same)
 
 
 def _needed(run: Run) -> Iterator[tuple[Any, DimLike]]:
     """What steps need memory for besides their results, and how many bytes."""
     from tpc.backends.llvm.fusion.blocks import Block
-    from tpc.backends.llvm.fusion.loop import Branch, Loop, Scatter
+    from tpc.backends.llvm.fusion.loop import Branch, Loop, Routine
     from tpc.backends.llvm.fusion.stream import Stream
     from tpc.backends.llvm.nests.program import BLOCK, ROWS
     from tpc.backends.llvm.nests.stream import scratch
@@ -203,8 +201,8 @@ def _needed(run: Run) -> Iterator[tuple[Any, DimLike]]:
         if isinstance(step, Loop):
             yield from _needed_by_loop(step)
             continue
-        if isinstance(step, Scatter):
-            yield step.given[0], step.given[0].tensor.bytes
+        if isinstance(step, Routine):
+            yield from _needed_by_routine(step, run)
             continue
         if isinstance(step, Branch):
             yield from ((node, node.tensor.bytes) for node in step.given)
@@ -213,6 +211,9 @@ def _needed(run: Run) -> Iterator[tuple[Any, DimLike]]:
             continue
         if isinstance(step, Block):
             yield step, maximum(BLOCK, ROWS * step.row_bytes)
+            if step.routine is not None:
+                yield from _needed_by_routine(step.routine, run)
+                continue
             step = step.statements[-1]
         if isinstance(step, Stream):
             yield step, scratch(step).tensor.bytes
@@ -220,6 +221,11 @@ def _needed(run: Run) -> Iterator[tuple[Any, DimLike]]:
         for statement in step.together:
             if statement.target not in run.results:
                 yield statement.target, statement.target.tensor.bytes
+
+
+def _needed_by_routine(routine: Routine, run: Run) -> Iterator[tuple[Any, DimLike]]:
+    yield routine, routines.room(routine.node)
+    yield from ((node, node.tensor.bytes) for node in routine.given if node not in run.results)
 
 
 def _needed_by_loop(loop: Loop) -> Iterator[tuple[Any, DimLike]]:

@@ -16,7 +16,11 @@ from tpc.backends.fields import dim_json, read_dim, read_list, read_text
 from tpc.backends.llvm import objects
 from tpc.backends.llvm.host import host
 from tpc.backends.llvm.signature import Array, Failure, Native, Signature
-from tpc.ir.types import DTYPES
+from tpc.ir.build import input_node, make
+from tpc.ir.node import Program
+from tpc.ir.ops.structure import INPUT
+from tpc.ir.rewrite import replace
+from tpc.ir.types import BF16, DTYPES, F32, TensorType
 
 KINDS = ("IndexError", "LinAlgError", "ValueError")
 
@@ -31,12 +35,23 @@ def lowered(region: Region, name: str) -> Native:
     """
     at = host()
 
-    def make() -> Native:
+    def written() -> Native:
         from tpc.backends.llvm.lower import lower
 
-        return lower(region.program, name, fast=region.fast)
+        return lower(_as_numpy_holds(region.program), name, fast=region.fast)
 
-    return kept([name, at.vector_bits, at.caches, at.cores, region.fast, region.text], make)
+    return kept([name, at.vector_bits, at.caches, at.cores, region.fast, region.text], written)
+
+
+def _as_numpy_holds(program: Program) -> Program:
+    """The program with operands and results of bf16 in f32, which are rounded: NumPy has no such arrays."""
+    meant = {n: input_node(n["name"], TensorType(F32, n.tensor.dims)) for n in program.inputs if n.tensor.dtype is BF16}
+    if not meant and BF16 not in {type.dtype for type in program.result_types}:
+        return program
+    outputs = replace(program.outputs, {n: make("cast", (held,), dtype=BF16) for n, held in meant.items()})
+    outputs = [make("cast", (n,), dtype=F32) if n.tensor.dtype is BF16 else n for n in outputs]
+    facts = [(meant.get(n, n), known) for n, known in program.facts if n.op is INPUT]
+    return Program(program.name, [meant.get(n, n) for n in program.inputs], outputs, program.output_names, facts=facts)
 
 
 def kept(known: Sequence[Any], make: Callable[[], Native]) -> Native:
@@ -63,15 +78,16 @@ def _text(native: Native, key: str) -> str:
         native.ir,
         list(native.symbols),
     ]
-    return json.dumps({"digest": _digest(body, key), "body": body})
+    written = json.dumps(body)
+    return f"{_seal(written, key)}\n{written}"
 
 
 def _read(content: bytes, key: str) -> Native:
     """The function in a file. Raises ValueError where it is damaged, or is not of this key."""
-    held = json.loads(content)
-    if not isinstance(held, dict) or set(held) != {"digest", "body"} or held["digest"] != _digest(held["body"], key):
+    seal, _, written = content.decode().partition("\n")
+    if seal != _seal(written, key):
         raise ValueError("damaged")
-    name, sizes, operands, results, workspace, errors, ir, symbols = read_list(held["body"], 8)
+    name, sizes, operands, results, workspace, errors, ir, symbols = read_list(json.loads(written), 8)
     signature = Signature(
         read_text(name),
         _texts(sizes),
@@ -105,5 +121,5 @@ def _texts(data: Any) -> tuple[str, ...]:
     return tuple(map(read_text, read_list(data)))
 
 
-def _digest(body: Any, key: str) -> str:
-    return hashlib.sha256(json.dumps([key, body]).encode()).hexdigest()
+def _seal(written: str, key: str) -> str:
+    return hashlib.sha256((key + written).encode()).hexdigest()

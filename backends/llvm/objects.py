@@ -7,6 +7,7 @@ its file a digest of the content comes first; what is damaged, cut off or of ano
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Any
 
 from tpc.backends import store
@@ -72,8 +73,13 @@ def digest(text: str, level: int = LEVEL) -> str:
     import llvmlite.binding as llvm
 
     at = host()
-    known = [ABI, level, llvmlite.__version__, llvm.llvm_version_info, at.triple, at.cpu, at.features, text]
-    return hashlib.sha256("\0".join(map(str, known)).encode()).hexdigest()
+    known = ABI, level, llvmlite.__version__, llvm.llvm_version_info, at.triple, at.cpu, at.features
+    return _digest("\0".join(map(str, known)), text)
+
+
+@lru_cache(64)
+def _digest(known: str, text: str) -> str:
+    return hashlib.sha256(f"{known}\0{text}".encode()).hexdigest()
 
 
 def _checked(content: bytes, key: str) -> bytes:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 
+from tpc.backends.llvm.routines import FACTORS
 from tpc.ir.build import input_node, items
 from tpc.ir.dims import DimLike, named, names_of
 from tpc.ir.facts import analyse
@@ -25,7 +26,7 @@ from tpc.ir.types import TensorType
 
 VIEWS = frozenset(["transpose", "permute", "reshape", "vec", "unvec", "squeeze", "unsqueeze", "item"])
 OWN = 128  # entries of an axis, as in `nests.product`, which is not imported for this alone
-LIBRARY = frozenset(["matmul", "matvec", "vecmat", "dot", "adjoint", "outer"])  # no quicker in native code alone
+LIBRARY = frozenset(["matmul", "matvec", "vecmat", "dot", "adjoint", "outer", *FACTORS])  # no quicker alone
 
 
 class Outliner:
@@ -81,7 +82,7 @@ class Outliner:
             values = [n for n in program.nodes if n in inside or (n.op is ITEM and n.args[0] in inside)]
             values = [n for n in values if not isinstance(n.type, tuple)]
             wanted = [n for n in values if self._leaves(n, inside, users, program.outputs)]
-            body, operands = self._body(program.name, wanted, inside, facts)
+            body, operands = self._body(program, wanted, inside, facts)
             attributes = (("body", body), ("sizes", _own_sizes(body)))
             type = body.result_types[0] if len(wanted) == 1 else body.result_types
             made.update(zip(wanted, items(Node(CALL, operands, attributes, type)), strict=True))
@@ -154,9 +155,10 @@ class Outliner:
         return False
 
     def _body(
-        self, name: str, wanted: Sequence[Node], inside: set[Node], facts: Mapping[Node, Iterable[Fact]]
+        self, program: Program, wanted: Sequence[Node], inside: set[Node], facts: Mapping[Node, Iterable[Fact]]
     ) -> tuple[Program, list[Node]]:
         """The function that a region becomes, which is one with those that are alike, and its operands."""
+        names = _namer(program)
         operands: dict[Node, Node] = {}
         seen: set[Node] = set()
         waiting = list(reversed(wanted))
@@ -169,11 +171,11 @@ class Outliner:
                         seen.add(operand)
                         waiting.append(operand)
                 elif operand not in operands:
-                    operands[operand] = input_node(f"x{len(operands) + 1}", operand.tensor)
+                    operands[operand] = input_node(names(operand), operand.tensor)
         known = [(x, tuple(sorted(facts[n], key=str))) for n, x in operands.items() if facts.get(n)]
         key = tuple(operands.values()), tuple(replace(wanted, operands)), tuple(known)
         if key not in self._same:
-            body = self._same[key] = Program(f"{name}_{next(self._numbers)}", *key[:2], facts=known)
+            body = self._same[key] = Program(f"{program.name}_{next(self._numbers)}", *key[:2], facts=known)
             self.bodies.append(body)
             values = [*wanted, *seen]
             self.origins[body] = dict(zip(replace(values, operands), values, strict=True))
@@ -197,6 +199,13 @@ class Outliner:
             else:
                 found[value] = None
         return list(found)
+
+
+def _namer(program: Program) -> Callable[[Node], str]:
+    """What functions call their operands: errors name what is given by its own name."""
+    given = {str(n["name"]) for n in program.inputs}
+    free = (name for k in count(1) if (name := f"x{k}") not in given)
+    return lambda operand: str(operand["name"]) if operand.op is INPUT else next(free)
 
 
 def _pays(nodes: Iterable[Node]) -> bool:

@@ -38,6 +38,11 @@ def by_operations(row: Row) -> bool:
     return enough(row["runs"].get(TPC[0], {}).get("flops"), row["best_flops"], row["sizes"].values())
 
 
+def by_seconds(row: Row) -> bool:
+    """Whether a form with more operations than the best takes no longer than the expert's, who has that form."""
+    return not by_operations(row) and _over(row, seconds(row, "expert")) <= 1
+
+
 def geometric_mean(values: Sequence[float]) -> float:
     return exp(sum(map(log, values)) / len(values)) if values else float("nan")
 
@@ -119,7 +124,10 @@ def _group_lines(group: str, members: Sequence[Row], figures: dict[str, Any]) ->
     known = [row for row in members if not isnan(row["best_flops"])]
     counted = sum(by_operations(row) for row in known)
     parts = [f"{counted}/{len(known)} by operations"] if known else []
-    figures[group] = {"operations": counted, "of": len(known)}
+    faster = [row["name"] for row in known if by_seconds(row)]
+    if faster:
+        parts.append(f"{len(faster)} with more and not slower ({' '.join(faster)})")
+    figures[group] = {"operations": counted, "of": len(known), "more operations and not slower": faster}
     bases = {"the best peer": best_peer, "the expert": lambda row: seconds(row, "expert")}
     for title, base in bases.items():
         for name in TPC:

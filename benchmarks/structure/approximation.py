@@ -16,6 +16,7 @@ from benchmarks.structure.row import in_turns
 
 Array = np.ndarray[Any, Any]
 SIZE = 1024
+SCATTER = 0.9  # what times are off by where nothing is to be told from them
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,12 @@ def f(x: f64[{self.batch}, {SIZE}]) -> f64[{self.batch}, {SIZE}]:
             error = float(np.linalg.norm(calls["tpc"]() - exact) / np.linalg.norm(exact))
             (certificate,) = compiled.certificates
             before, after = certificate.seconds
-        seconds = in_turns(calls, max(repeat, 5))
-        ratio, goal = seconds["numpy"] / seconds["tpc"], 0.75 * before / after if after else 0.75
+        empty = tpc.compile("def f(x: f64[1]) -> f64[1] = x\n", backend="numpy")
+        one = np.ones(1)
+        empty(one)
+        seconds = in_turns({**calls, "call": lambda: empty(one)}, max(repeat, 5))
+        call = seconds.pop("call")  # what predictions leave out
+        ratio, goal = seconds["numpy"] / seconds["tpc"], 0.75 * (before + call) / (after + call) if after else 0.75
         return {
             "name": self.name,
             "seconds": seconds,
@@ -58,7 +63,7 @@ def f(x: f64[{self.batch}, {SIZE}]) -> f64[{self.batch}, {SIZE}]:
             "limit": None,
             "error": error,
             "structure": str(certificate),
-            "met": ratio >= goal and error <= 1e-2,
+            "met": ratio >= goal and error <= 1.2e-2,  # of these rows; certified is that of the matrix
         }
 
 
@@ -83,8 +88,47 @@ class Fault:
         }
 
 
+@dataclass(frozen=True)
+class Sign:
+    """Parts against the dense matrix where copies decide: predictions must not promise a gain that is none, nor a loss
+    that is a gain, beyond what times scatter by."""
+
+    structure: str
+    parts: str
+    size: int
+    batch: int
+
+    @property
+    def name(self) -> str:
+        return f"sign: {self.structure} {self.size}, {self.batch} rows"
+
+    def measured(self, repeat: int) -> dict[str, Any]:
+        import tpc
+
+        rows = f"X: f64[{self.batch}, {self.size}]"
+        by_parts = tpc.compile(f"def f(W: {self.parts}, {rows}) = X @ W'\n", backend="numpy")
+        dense = tpc.compile(f"def f(W: f64[{self.size}, {self.size}], {rows}) = X @ W'\n", backend="numpy")
+        draw = np.random.default_rng(0).standard_normal
+        arrays = [draw([int(str(dim)) for dim in node.tensor.dims]) for node in by_parts.program.inputs]
+        W = draw((self.size, self.size))
+        by_parts(*arrays), dense(W, arrays[-1])
+        calls = {"tpc": lambda: by_parts(*arrays), "dense": lambda: dense(W, arrays[-1])}
+        seconds = in_turns(calls, max(repeat, 3))
+        predicted, ratio = dense.cost.seconds / by_parts.cost.seconds, seconds["dense"] / seconds["tpc"]
+        return {
+            "name": self.name,
+            "seconds": seconds,
+            "faster": {"dense": ratio},
+            "goals": {},
+            "limit": None,
+            "error": predicted,
+            "structure": f"{predicted:.2f} times faster predicted, {ratio:.2f} measured",
+            "met": (ratio > SCATTER or predicted < 1 / SCATTER) and (ratio < 1 / SCATTER or predicted > SCATTER),
+        }
+
+
 def _weights(structure: str) -> Array:
-    """A matrix that is a structure up to noise."""
+    """A matrix that is a structure up to noise; block low rank is a kernel of points in order."""
     normal, q = np.random.default_rng(0).standard_normal, int(SIZE**0.5)
     noise = normal((SIZE, SIZE))
     match structure:
@@ -94,6 +138,11 @@ def _weights(structure: str) -> Array:
             W = np.kron(normal((q, q)), normal((q, q)))
         case "monarch":
             W = np.einsum("jik,kjl->ijkl", normal((q, q, q)), normal((q, q, q))).reshape(SIZE, SIZE)
+        case "block low rank":
+            t = np.sort(np.random.default_rng(1).random(SIZE))
+            return np.sqrt(np.abs(t[:, None] - t))
+        case "banded":
+            W = np.tril(np.triu(noise, -3), 2)
         case _:
             W = linalg.circulant(normal(SIZE))
     return W + 1e-3 * np.linalg.norm(W) / np.linalg.norm(noise) * noise
@@ -153,8 +202,16 @@ def _cross() -> float:
     return float(np.linalg.norm(A - found.dense(), 2) > bound)
 
 
+STRUCTURES = ("low rank", "kronecker", "monarch", "circulant", "banded", "block low rank")
+TRAIN = "tensor_train4(A: f64[8, 8, 16], B: f64[16, 8, 8, 16], C: f64[16, 8, 8, 16], D: f64[16, 8, 8])"
+SIGNS = (
+    ("block tensor train, rank 4", "monarch(L: f64[32, 32, 32, 4], R: f64[32, 32, 32, 4])", 1024, 512),
+    ("tensor train, rank 16", TRAIN, 4096, 1),
+    ("tensor train, rank 16", TRAIN, 4096, 64),
+)
 ROWS = (
-    *(Layer(name, batch) for name in ("low rank", "kronecker", "monarch", "circulant") for batch in (1, 32, 512)),
+    *(Layer(name, batch) for name in STRUCTURES for batch in (1, 32, 512)),
+    *(Sign(*case) for case in SIGNS),
     Fault("gaussian matrices refused at 1 %", _refused),
     Fault("certificates of 500 random arrays", _violated),
     Fault("train of 7 axes, fits over 150", _network),

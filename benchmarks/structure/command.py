@@ -1,6 +1,7 @@
 """Structured matrices by their parts against the dense matrix, and against what an expert or a library does.
 
-Three groups of rows: structures that hold exactly, linear systems by products, and approximation inside budgets. Calls
+Four groups of rows: structures that hold exactly, linear systems by products, matrices in few bits, and approximation
+inside budgets. Calls
 of a row run in turns, in one process with one thread, and the median counts; results are compared first.
 """
 
@@ -22,9 +23,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """Measure, print, and return what was measured."""
     from threadpoolctl import threadpool_limits
 
-    from benchmarks.structure import approximation, exact, solvers
+    from benchmarks.structure import approximation, exact, quantized, solvers
 
-    every = (*exact.ROWS, *solvers.ROWS, *approximation.ROWS)
+    every = (*exact.ROWS, *solvers.ROWS, *quantized.ROWS, *approximation.ROWS)
     chosen = [row for row in every if not options.only or any(text in row.name for text in options.only)]
     if not chosen:
         sys.exit(f"no row has {' or '.join(options.only)} in its name")

@@ -1,4 +1,4 @@
-"""Rows about linear systems by products, and about products with matrices in few bits.
+"""Rows about linear systems by products.
 
 What has to be shown of counts of steps is a test (`tests/solvers`). Here it is time: against SciPy's methods on a
 sparse matrix or an operator, against factorizations, and against the product with the matrix in single precision.
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from scipy import linalg, sparse
-from scipy.sparse.linalg import LinearOperator, cg
+from scipy.sparse.linalg import LinearOperator, cg, splu
 
 from benchmarks.structure.row import Row
 
@@ -39,6 +39,53 @@ def _grid(p: int) -> Row:
 
     text = GRID.format(p=p, n=n, sum=SUM.format(p=p))
     return Row(f"grid of {p} by {p}, perturbed", text, make, {"scipy cg": by_scipy}, {"scipy cg": 3}, error=1e-5)
+
+
+def _chosen(p: int) -> Row:
+    """The same without a word on how it is solved."""
+    n = p * p
+
+    def make(rng: Generator) -> tuple[Any, ...]:
+        T = 2 * np.eye(p) - np.eye(p, k=1) - np.eye(p, k=-1)
+        return T, 1e-3 * rng.random(n), rng.standard_normal(n)
+
+    def direct(T: Any, d: Any, b: Any) -> Callable[[], Any]:
+        T, one = sparse.csr_array(T), sparse.eye_array(p)
+        A = (sparse.kron(T, one) + sparse.kron(one, T) + sparse.diags_array(d)).tocsc()
+        return lambda: splu(A).solve(b)
+
+    text = f"""
+def f(T: f64[{p}, {p}] is symmetric, d: f64[{n}] is nonnegative, b: f64[{n}]) -> f64[{n}]:
+    return ({SUM.format(p=p)} + diag(d)) \\ b
+"""
+    return Row(f"grid of {p} by {p}, solved by choice", text, make, {"scipy splu": direct}, {"scipy splu": 3})
+
+
+def _toeplitz(n: int) -> Row:
+    def make(rng: Generator) -> tuple[Any, ...]:
+        return linalg.toeplitz(0.9 ** np.arange(n)), rng.standard_normal(n)
+
+    def levinson(T: Any, b: Any) -> Callable[[], Any]:
+        column = T[0] + 0.1 * (np.arange(n) == 0)
+        return lambda: linalg.solve_toeplitz(column, b, check_finite=False)
+
+    text = f"""
+def f(T: f64[{n}, {n}] is toeplitz and psd, b: f64[{n}]) -> f64[{n}] = (T + 0.1 * eye({n})) \\ b
+"""
+    return Row(f"toeplitz {n}, solved by choice", text, make, {"levinson": levinson}, {"levinson": 3})
+
+
+def _least_squares(n: int, d: int) -> Row:
+    def make(rng: Generator) -> tuple[Any, ...]:
+        A = rng.standard_normal((n, d)) * np.logspace(0, -4, d)
+        return A, A @ rng.standard_normal(d) + 0.1 * rng.standard_normal(n)
+
+    def by(driver: str) -> Callable[..., Callable[[], Any]]:
+        return lambda A, b: lambda: linalg.lstsq(A, b, lapack_driver=driver, check_finite=False)[0]
+
+    text = f"def f(A: f64[{n}, {d}], b: f64[{n}]) -> f64[{d}] = lstsq(A, b)"
+    contenders, goals = {"gelsd": by("gelsd"), "gelsy": by("gelsy")}, {"gelsd": 1.5, "gelsy": 1.5}
+    return Row(f"least squares {n} by {d}, by choice", text, make, contenders, goals, error=1e-6)
 
 
 def _low_rank(n: int, r: int) -> Row:
@@ -86,37 +133,14 @@ def f(A: f64[{n}, {d}], b: f64[{n}]) -> f64[{d}] = lstsq_sketched(A, b, sparse_s
     return Row(f"least squares {n} by {d}, sketched", text, make, {"gelsy": direct}, error=1e-6)
 
 
-def _bits(n: int, bits: int, goal: float) -> Row:
-    """A product with one vector, in generated code."""
-    length = 64 if bits == 4 else 128
-    kind = "f16" if bits == 16 else "i8"
-
-    def make(rng: Generator) -> tuple[Any, ...]:
-        shape = (n, n // 128, length)
-        codes = rng.standard_normal(shape).astype(np.float16) if bits == 16 else rng.integers(-127, 128, shape, np.int8)
-        return rng.standard_normal(n).astype(np.float32), codes, rng.random(shape[:2]).astype(np.float32)
-
-    def wide(x: Any, codes: Any, scales: Any) -> Callable[[], Any]:
-        parts = [codes % 16 - 8, codes // 16] if bits == 4 else [codes]
-        W = (np.concatenate(parts, axis=2) * scales[:, :, None]).reshape(n, n).astype(np.float32)
-        return lambda: W @ x
-
-    option = ", packed=true" if bits == 4 else ""
-    text = f"""
-def f(x: f32[{n}], c: {kind}[{n}, {n // 128}, {length}], s: f32[{n}, {n // 128}]) -> f32[{n}]:
-    return quantized_matmul(x, c, s{option}, transposed=true)
-"""
-    contenders = {"f32": wide}
-    return Row(f"{bits} bits, {n} by {n}", text, make, contenders, {"f32": goal}, error=1e-4, backend="llvm")
-
-
 ROWS = (
     _grid(64),
     _grid(256),
+    _chosen(64),
+    _chosen(256),
+    _toeplitz(4096),
+    _least_squares(65_536, 256),
     _low_rank(100_000, 20),
     _kernel(2000),
     _tall(32_768, 100),
-    _bits(4096, 4, 3),
-    _bits(4096, 8, 2.3),
-    _bits(4096, 16, 1.6),
 )

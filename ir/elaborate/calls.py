@@ -8,8 +8,9 @@ from tpc.dsl import syntax
 from tpc.dsl.diagnostics import Label, TpcError, fail
 from tpc.ir.build import cast, items, make, operation, size
 from tpc.ir.dims import DimLike, product
-from tpc.ir.elaborate import derivatives, systems
+from tpc.ir.elaborate import derivatives, stale, systems
 from tpc.ir.elaborate.expression import apply, described, evaluate, evaluate_node, try_dim
+from tpc.ir.elaborate.foreign import spelling
 from tpc.ir.elaborate.parts import spread
 from tpc.ir.elaborate.scope import Frame, FunctionValue, Value, suggestion
 from tpc.ir.node import Node
@@ -47,6 +48,8 @@ def call(frame: Frame, expression: syntax.Call) -> Value | None:
         return systems.system(frame, expression)
     if name in derivatives.KINDS:
         return derivatives.transform(frame, expression, name)
+    if name == stale.NAME:
+        return stale.stale(frame, expression)
     if name in DTYPES and not DTYPES[name].is_weak:
         return _cast(frame, expression, DTYPES[name])
     if name in ("rows", "cols", "size", "len"):
@@ -67,9 +70,8 @@ def call(frame: Frame, expression: syntax.Call) -> Value | None:
         return None  # which is told where it is defined
     if op is None:
         close = suggestion(name, [*frame.module.names(), *frame.module.library()])
-        raise fail(
-            "E0301", f"`{name}` is not a function", callee.span, help=f"did you mean `{close}`?" if close else None
-        )
+        help = spelling(name) or (f"did you mean `{close}`?" if close else None)
+        raise fail("E0301", f"`{name}` is not a function", callee.span, help=help)
     return _library(frame, expression, op)
 
 

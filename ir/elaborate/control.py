@@ -180,9 +180,11 @@ def repeat(frame: Frame, statement: syntax.Repeat, run: RunStatements) -> None:
     # each result in the format of its state: a literal assigned in the body is converted
     outputs = [cast(r, settling.initial[n].tensor.dtype) for n, r in results.items() if r is not None]
     tests = [condition] if condition is not None else []
-    body, order = close(inner, "body", stand_ins, [*outputs, *tests])
-    operands = [*settling.initial.values(), *_outside(inner, order)]
-    attributes: dict[str, object] = {"state": len(state), "count": count_dim}
+    carried = inner.carried or []
+    outputs += [c.next for c in carried]
+    body, order = close(inner, "body", [*stand_ins, *(c.stand_in for c in carried)], [*outputs, *tests])
+    operands = [*settling.initial.values(), *(c.initial for c in carried), *_outside(inner, order)]
+    attributes: dict[str, object] = {"state": len(outputs), "count": count_dim}
     if count is not None:
         operands.append(count)
     attributes["body"] = Program("body", body.inputs, body.outputs[: len(outputs)], facts=body.facts)
@@ -190,15 +192,14 @@ def repeat(frame: Frame, statement: syntax.Repeat, run: RunStatements) -> None:
     if outputs:
         node = make("repeat", operands, **attributes)
         frame.spans.setdefault(node, statement.span)
-        _rebind(frame, list(state), items(node), statement.span)
+        _rebind(frame, list(state), items(node)[: len(state)], statement.span)
 
 
 def _pass(
     frame: Frame, initial: dict[str, Node], statement: syntax.Repeat, run: RunStatements
 ) -> tuple[Frame, list[Node], dict[str, Node | None], Node | None, Diagnostics]:
     """Elaborate one pass of a loop from the given state, with messages kept apart."""
-    inner = frame.block()
-    inner.diagnostics = Diagnostics()
+    inner = frame.loop()
     stand_ins = []
     for name, value in initial.items():
         stand_in = placeholder(value)
@@ -249,8 +250,7 @@ def scan(frame: Frame, statement: syntax.Scan, run: RunStatements) -> None:
     state, sound = _carried(frame, names)
     settling = _Settling(frame, state)
     for _ in range(4):
-        inner = frame.block()
-        inner.diagnostics = Diagnostics()
+        inner = frame.loop()
         inner.scan_letter = letter
         counter = placeholder(literal(0))
         inner.define(letter, counter, statement.letter.span, "index")
@@ -280,20 +280,23 @@ def scan(frame: Frame, statement: syntax.Scan, run: RunStatements) -> None:
         for name, binding in stacked.items():
             frame.define(name, None, binding.span)
         return
+    carried = inner.carried or []
     outputs = [cast(r, settling.initial[n].tensor.dtype) for n, r in results.items() if r is not None]
+    outputs += [c.next for c in carried]
+    held = len(outputs)
     outputs += [b.value for b in stacked.values() if isinstance(b.value, Node)]
-    body, order = close(inner, "body", [counter, *stand_ins], outputs)
+    body, order = close(inner, "body", [counter, *stand_ins, *(c.stand_in for c in carried)], outputs)
     node = make(
         "scan",
-        [*settling.initial.values(), *_outside(inner, order)],
-        state=len(state),
+        [*settling.initial.values(), *(c.initial for c in carried), *_outside(inner, order)],
+        state=held,
         extent=extent,
         body=body,
     )
     frame.spans.setdefault(node, statement.span)
     parts = items(node)
     _rebind(frame, list(state), parts[: len(state)], statement.span)
-    for (name, binding), part in zip(stacked.items(), parts[len(state) :], strict=True):
+    for (name, binding), part in zip(stacked.items(), parts[held:], strict=True):
         frame.define(name, part, binding.span)
 
 

@@ -30,6 +30,7 @@ KINDS = (
 ONE_PARAMETER = ("hessian", "laplacian")
 SCALAR = ("grad", "value_and_grad", "hessian", "hvp", "laplacian")  # of functions with one scalar result
 OPTIONS: dict[str, dict[str, type]] = {
+    **dict.fromkeys(("grad", "value_and_grad", "vjp", "hvp"), {"checkpoints": int}),
     "fixed_point": {"tolerance": float, "steps": int},
     "jet": {"order": int},
     "laplacian": {"samples": int, "seed": int},

@@ -273,6 +273,13 @@ def _combine(frame: Frame, expression: syntax.Binary, left: Node, right: Node) -
         if isinstance(exponent, int) and exponent < 0 and left.tensor.dtype.kind in "ib":
             # integers have no negative powers: the result is a float
             left = cast(left, as_float(left.tensor.dtype))  # (a cast to `real` is a product with 1.0)
+        if exponent == -1 and left.tensor.rank == 2 and left.tensor.dims[0] == left.tensor.dims[1]:
+            frame.diagnostics.add(
+                "W0304",
+                "`^` works entry by entry, so this is no inverse",
+                expression.span,
+                help=f"the inverse is `inv({expression.left.span.text})`, and the entries are `1 / x`",
+            )
     mark = len(frame.diagnostics.items)
     result = apply(frame, OPERATORS[operator, 2].name, [(left, expression.left), parts[1]], expression)
     if result is None and len(frame.diagnostics.items) > mark:

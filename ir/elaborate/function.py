@@ -16,6 +16,7 @@ from tpc.ir.elaborate.promises import check_promises
 from tpc.ir.elaborate.scope import Binding, Frame, FunctionValue, Value
 from tpc.ir.elaborate.types import constraint_of, facts_of, nonnegative_dims, type_of
 from tpc.ir.node import Node, Program, topological
+from tpc.ir.ops.structure import NORMS
 from tpc.ir.rewrite import ordered_facts
 from tpc.ir.types import STRONG, TensorType
 
@@ -309,13 +310,21 @@ def _approximate(frame: Frame, statement: syntax.Approx) -> None:
         if not isinstance(bound, (int, float)) or not 0 <= bound < 1:
             raise fail(
                 "E0218",
-                "the error bound must be a number from 0 to 1",
+                "the error bound must be a number that is at least 0 and below 1",
                 statement.within.span,
                 help="it is relative to the norm of the value, as in `within 1e-2`",
             )
+    norm = "frobenius" if statement.norm is None else statement.norm.name
+    if statement.norm is not None and norm not in NORMS:
+        raise fail(
+            "E0218",
+            f"there is no norm `{norm}`",
+            statement.norm.span,
+            help=f"the error may be bounded in one of {', '.join(f'`{n}`' for n in NORMS)}",
+        )
     value = None
     if within is not None and all(n is not None for n in operands):
-        value = make("approximate", [n for n in operands if n is not None], within=within["value"])
+        value = make("approximate", [n for n in operands if n is not None], within=within["value"], norm=norm)
         frame.spans[value] = statement.span
     _define(frame, statement.target, value, statement.value)
 

@@ -14,7 +14,7 @@ from tpc.dsl.diagnostics import Diagnostic, Diagnostics, Label, TpcError, diagno
 from tpc.dsl.parser import parse
 from tpc.dsl.source import Source, Span
 from tpc.ir.arrays import type_of_array
-from tpc.ir.build import cast
+from tpc.ir.build import cast, make
 from tpc.ir.dims import DimLike, named, substitute
 from tpc.ir.elaborate.expression import evaluate_node, fits
 from tpc.ir.elaborate.function import assigned_in_text, build
@@ -41,6 +41,13 @@ class Files(Protocol):
         """An array from a file, in the wanted format where the file leaves it open. Raises TpcError."""
         ...
 
+    def sparse(self, path: str, origin: Source, span: Span) -> tuple[int, int] | None:
+        """The rows and columns of a matrix that a file stores by its entries; None for other files. Raises TpcError.
+
+        Its parts are arrays: `values`, their `columns`, and the `starts` of rows, as in `A.mtx:values`.
+        """
+        ...
+
 
 class NoFiles:
     """For a program given as text: there is no folder to read from."""
@@ -49,6 +56,9 @@ class NoFiles:
         raise self._refused(span)
 
     def array(self, path: str, origin: Source, span: Span, wanted: DType | None = None) -> ConstantData:
+        raise self._refused(span)
+
+    def sparse(self, path: str, origin: Source, span: Span) -> tuple[int, int] | None:
         raise self._refused(span)
 
     def _refused(self, span: Span) -> TpcError:
@@ -67,7 +77,7 @@ def library_names() -> tuple[str, ...]:
     from tpc.ir.ops import OPS
 
     ops = (n for n, op in OPS.items() if op.group != "structure")
-    return (*ops, *KINDS, *standard(), *functions(), "rows", "cols", "size", "len")
+    return (*ops, *KINDS, *standard(), *functions(), "rows", "cols", "size", "len", "stale")
 
 
 class ModuleScope:
@@ -231,10 +241,7 @@ class ModuleScope:
             case syntax.Call(function=syntax.Name(name="load"), arguments=[syntax.String() as path], keywords=[]):
                 declared = const.type.dtype if const.type is not None else None
                 dtype = DTYPES.get(declared.name) if declared is not None else None
-                data = self.files.array(path.value, path.span.source, path.span, dtype)
-                node: Node | None = Node(
-                    CONSTANT, (), (("name", const.name.name), ("data", data)), type_of_array(data.array)
-                )
+                node: Node | None = self._read(const.name.name, path, dtype)
             case _:
                 node = evaluate_node(frame, const.value)
         if node is None or const.type is None:
@@ -249,6 +256,23 @@ class ModuleScope:
             if facts:
                 self.constant_facts[fitting] = facts
         return fitting
+
+    def _read(self, name: str, path: syntax.String, dtype: DType | None) -> Node:
+        """A constant from a file; a matrix that is stored by its entries is made of three."""
+
+        def read(name: str, path: str, wanted: DType | None) -> Node:
+            data = self.files.array(path, span.source, span, wanted)
+            return Node(CONSTANT, (), (("name", name), ("data", data)), type_of_array(data.array))
+
+        span = path.span
+        shape = self.files.sparse(path.value, span.source, span)
+        if shape is None:
+            return read(name, path.value, dtype)
+        parts = [
+            read(f"{name}_{part}", f"{path.value}:{part}", dtype if part == "values" else None)
+            for part in ("values", "columns", "starts")
+        ]
+        return make("sparse_matrix", parts, m=shape[1])
 
     # ---- functions
 

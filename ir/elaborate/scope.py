@@ -19,6 +19,7 @@ from tpc.ir.ops.structure import LITERAL, SIZE
 
 if TYPE_CHECKING:
     from tpc.ir.elaborate.module import ModuleScope
+    from tpc.ir.elaborate.stale import Carried
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Frame:
     block_locals: dict[str, Span] = field(default_factory=dict)  # names that ended with their block
     later: dict[str, Span] = field(default_factory=dict)  # names that are defined further down
     scan_letter: str | None = None
+    carried: list[Carried] | None = None  # beside the names of the user; None outside of the body of a loop
     draws: int = 0  # random draws without a seed of their own so far
     broken: bool = False  # a block could not be read, and what follows may belong to it
     spans: dict[Node, Span] = field(default_factory=dict)
@@ -80,6 +82,12 @@ class Frame:
             spans=self.spans,
             node_names=self.node_names,
         )
+
+    def loop(self) -> Frame:
+        """A frame for a pass of a loop, with messages kept apart."""
+        inner = self.block()
+        inner.diagnostics, inner.carried = Diagnostics(), []
+        return inner
 
     def lookup(self, name: str) -> Binding | None:
         """The binding of a name as seen from here; values from outside of a block come as stand-ins."""

@@ -3,7 +3,7 @@
 from tpc.ir.facts.analysis import Analysis, analyse
 from tpc.ir.facts.checks import satisfies
 from tpc.ir.facts.closing import Reason, closure
-from tpc.ir.facts.congruence import congruence
+from tpc.ir.facts.congruence import SHIFT, congruence
 from tpc.ir.facts.declared import Problem, check_declared
 from tpc.ir.facts.derivation import Derivation
 from tpc.ir.facts.inference import COMMUTATIVE, conflicts, derive, require
@@ -16,6 +16,7 @@ __all__ = [
     "CONTRADICTIONS",
     "FACTS",
     "IMPLICATIONS",
+    "SHIFT",
     "Analysis",
     "Broken",
     "Derivation",

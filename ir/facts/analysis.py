@@ -8,7 +8,7 @@ from functools import lru_cache
 from tpc.ir.dims import DimLike
 from tpc.ir.facts.blocks import is_aligned, of_blocks
 from tpc.ir.facts.closing import Growing, Reason, closure
-from tpc.ir.facts.congruence import congruence
+from tpc.ir.facts.congruence import SHIFT, congruence, of_shift
 from tpc.ir.facts.derivation import Derivation, Why
 from tpc.ir.facts.identities import PRODUCTS, Identities
 from tpc.ir.facts.inference import derive, require
@@ -152,6 +152,8 @@ class Analysis(Mapping[Node, frozenset[Fact]]):
             yield from self._of_product(node)
         elif op.name == "concat" and node.tensor.rank == 2:
             yield from self._of_blocks(node)
+        elif op.name == "add" and node.tensor.rank == 2:
+            yield from self._of_shift(node)
 
     def _of_product(self, node: Node) -> Iterator[tuple[Fact, Reason, Sequence[Node]]]:
         identities = self._identities
@@ -169,6 +171,15 @@ class Analysis(Mapping[Node, frozenset[Fact]]):
         gram = factors[half + 1 :] + factors[:half]
         if middle is not None and number == turned and identities.factors(middle) == gram:
             yield Fact("projection", chain[half].type.dims[-1:]), Reason("it is X @ inv(X' @ X) @ X'"), ()
+
+    def _of_shift(self, node: Node) -> Iterator[tuple[Fact, Reason, Sequence[Node]]]:
+        identities = self._identities
+        for shift, product in (node.args, node.args[::-1]):
+            if product.type is node.type and {fact.name for fact in self._found.get(shift, ())} >= SHIFT:
+                numbers = identities.factors(identities.pair(product)[0])
+                chain, nodes = zip(*(identities.value(n) for n in numbers), strict=True)
+                for fact, reason in of_shift(chain, self.nonnegative, identities.product_of):
+                    yield fact, reason, nodes
 
     def _of_blocks(self, node: Node) -> Iterator[tuple[Fact, Reason, Sequence[Node]]]:
         lines = node.args if node["axis"] in (0, -2) else (node,)

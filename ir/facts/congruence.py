@@ -13,6 +13,8 @@ Product = Callable[[Sequence[Known]], "Known | None"]
 
 # What X' @ S @ X keeps of S.
 KEPT = ("symmetric", "psd", "skew")
+# What a positive multiple of the identity has, and nothing else.
+SHIFT = frozenset({"diagonal", "toeplitz", "spd"})
 
 
 def congruence(
@@ -60,6 +62,29 @@ def congruence(
             yield Fact(name), Reason(f"it is X' @ S @ X with S {name}", of_middle(name))
     if "spd" in names and columns is not None:
         yield Fact("spd"), Reason("it is X' @ S @ X with S spd and X of full column rank", of_middle("spd") + columns)
+
+
+def of_shift(
+    factors: Sequence[Known], nonnegative: Sequence[DimLike] = (), product: Product = lambda factors: None
+) -> Iterator[tuple[Fact, Reason]]:
+    """What follows for a product of some factors with a positive multiple of the identity added.
+
+    Of psd S and T, S @ T has the eigenvalues of R @ T @ R with R the root of S, and these are not negative.
+    """
+
+    def premises(half: Sequence[Known], start: int) -> tuple[tuple[int, Fact], ...] | None:
+        """What shows that a product of factors is psd, if it is known to be."""
+        psd = Fact("psd")
+        if len(half) == 1:
+            return ((start, psd),) if psd in half[0].facts else None
+        reasons = (reason for fact, reason in congruence(half, nonnegative, product) if fact == psd)
+        return next((tuple((start + n, f) for n, f in r.premises if n is not None) for r in reasons), None)
+
+    for cut in range(1, len(factors)):
+        halves = premises(factors[:cut], 0), premises(factors[cut:], cut)
+        if halves[0] is not None and halves[1] is not None:
+            yield Fact("nonsingular"), Reason("it is a * I + S @ T with a > 0 and S and T psd", halves[0] + halves[1])
+            return
 
 
 def _full_columns(

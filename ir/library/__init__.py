@@ -2,6 +2,8 @@
 
 estimators.tp        traces, diagonals and log-determinants from products, with their standard errors; scores of rows
 preconditioners.tp   matrices for `solve(A, b, precond=...)`, which are never formed there
+sketches.tp          rows of a matrix, mixed or chosen by chance, that say much of all of them
+statistics.tp        covariances, correlations, quantiles
 
 Structures are in `tpc.ir.structures`; passes keep files of their own, which they call by `tpc.passes.library`.
 """
@@ -16,7 +18,7 @@ from tpc.dsl.diagnostics import Diagnostics
 from tpc.dsl.parser import parse
 from tpc.dsl.source import Source
 
-FILES = ("estimators.tp", "preconditioners.tp")
+FILES = ("estimators.tp", "preconditioners.tp", "sketches.tp", "statistics.tp")
 
 
 def read(file: Path) -> Source:

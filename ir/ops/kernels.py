@@ -393,4 +393,12 @@ KERNELS: list[Op] = [
         group="linalg",
         kinds="bif",
     ),
+    Op(
+        name="solved",
+        line="solved(left[...], most[...])[...] = left[...] <= most[...]",
+        about="whether what is left of the right side of a system is at most that large; a branch on it is expected to "
+        "be taken",
+        group="linalg",
+        kinds="bif",
+    ),
 ]

@@ -14,21 +14,23 @@ That an entry is not stored says that it is zero, whatever it meets: it makes no
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tpc.ir.dims import DimLike, divide, product
 from tpc.ir.formula import Apply, Formula
 from tpc.ir.op import Attributes, Misfit, Op
+from tpc.ir.ops import sparse_meanings as meanings
 from tpc.ir.ops.indexing import ZERO, access, over
-from tpc.ir.types import DType, TensorType
+from tpc.ir.types import TensorType
 
 if TYPE_CHECKING:
     from tpc.ir.node import Node, Program
 
 # Ops whose result is sparse.
 RESULTS = frozenset(
-    ["csr", "to_csr", "csr_transpose", "csr_cast", "csr_map", "csr_add", "csr_sub", "csr_mul", "csr_scale", "csr_div"]
-    + ["spgemm", "sddmm", "csr_diagonal", "csr_triangle", "csr_kron", "splu"]
+    ["csr", "csr_parts", "to_csr", "store", "csr_transpose", "csr_cast", "csr_map", "csr_add", "csr_sub", "csr_mul"]
+    + ["csr_scale", "csr_div", "spgemm", "sddmm", "csr_diagonal", "csr_triangle", "csr_kron", "csr_take", "splu"]
 )
 
 # Functions of one number that are zero at zero, and no sums or multiples.
@@ -56,9 +58,22 @@ def stored_bytes(node: Node) -> DimLike:
 
 
 def sparse_inputs(program: Program) -> dict[Node, Node]:
-    """The inputs that come in sparse, which one op alone reads, and what they are after it."""
-    others = {a for node in program.nodes if node.op.name != "csr" for a in node.args} | set(program.outputs)
-    return {n.args[0]: n for n in program.nodes if n.op.name == "csr" and n.args[0] not in others}
+    """The inputs that come in sparse, and what they are after the op that alone reads them.
+
+    It may read them behind `after`, which holds the order of work.
+    """
+    readers: dict[Node, list[Node]] = {}
+    for node in program.nodes:
+        for operand in node.args:
+            readers.setdefault(operand, []).append(node)
+
+    def stored(node: Node) -> Node | None:
+        if node in program.outputs or node not in readers:
+            return None
+        found = [r if r.op.name == "csr" else stored(r) if r.op.name == "after" else None for r in readers[node]]
+        return found[0] if all(found) else None
+
+    return {node: begun for node in program.inputs if (begun := stored(node)) is not None}
 
 
 def _op(name: str, line: str, about: str, meaning: Callable[..., Any], **more: Any) -> Op:
@@ -97,14 +112,6 @@ def _solving(name: str, line: str, about: str, meaning: Callable[..., Any], **mo
     return _op(name, line, about, approximate, exact=exact, dtype="float", group="linalg", **more)
 
 
-def _cast(A: Any, dtype: DType) -> Any:
-    return A if A.dtype == object else A.astype({"f": "f8", "c": "c16"}.get(dtype.kind, dtype.numpy))
-
-
-def _itself(A: Any) -> Any:
-    return A + A * 0
-
-
 def _map_formula(operands: list[TensorType], attributes: Attributes) -> Formula:
     (A,) = operands
     if A.rank != 2:
@@ -137,37 +144,27 @@ def _sum_line(operands: list[TensorType], attributes: Attributes) -> str:
     return f"csr_sum(A[i, j])[{ {0: 'j', 1: 'i', None: '...'}[attributes['axis']] }]"
 
 
-def _diagonal_matrix(d: Any) -> Any:
-    import numpy
-
-    return numpy.diag(d)
-
-
-def _triangle(A: Any, lower: bool, k: int) -> Any:
-    import numpy
-
-    return numpy.tril(A, k) if lower else numpy.triu(A, k)
-
-
-def _kron(A: Any, B: Any) -> Any:
-    import numpy
-
-    return numpy.kron(A, B)
+def _parts_type(operands: list[TensorType], attributes: Attributes) -> list[TensorType]:
+    values, columns, starts = operands
+    if [o.rank for o in operands] != [1, 1, 1]:
+        given = [(place, f"this is {operand}") for place, operand in enumerate(operands)]
+        raise Misfit("E0204", "`sparse_matrix` takes three vectors", given)
+    if values.dims != columns.dims:
+        title = f"`sparse_matrix` needs a column for each value, and {columns.dims[0]} are not {values.dims[0]}"
+        raise Misfit("E0203", title, [(0, f"this is {values}"), (1, f"this is {columns}")])
+    return [TensorType(values.dtype, (starts.dims[0] - 1, attributes["m"]))]
 
 
-def _solve(linalg: Any, A: Any, B: Any) -> Any:
-    return linalg.solve(A, B)
+def _whole(operands: list[Any], attributes: Attributes) -> Any:
+    values, columns, starts = operands
+    return meanings.of_parts(values, columns, starts, attributes["m"])
 
 
-def _solve_triangular(linalg: Any, A: Any, B: Any, lower: bool) -> Any:
-    return linalg.solve(_triangle(A, lower, 0), B)
+PARTS: dict[str, Any] = {"kinds": "bifc i i", "typing": _parts_type, "flops": "entries_values"}
 
 
-def _logdet(A: Any) -> Any:
-    import numpy
-
-    sign, value = numpy.linalg.slogdet(A)
-    return value if A.dtype.kind == "c" or sign > 0 else numpy.where(sign == 0, -numpy.inf, numpy.nan)
+def _extreme_line(name: str) -> Callable[[list[TensorType], Attributes], str]:
+    return lambda operands, attributes: _sum_line(operands, attributes).replace("csr_sum", name)
 
 
 # What is known of a matrix is known of it in another format.
@@ -186,18 +183,50 @@ SPARSE: list[Op] = [
     _op(
         "csr",
         "csr(A[i, j])[i, j]",
-        "A as the caller gives it: sparse, with its entries in order",
-        _itself,
+        "A as the caller gives it: sparse, with its entries in order, or where only products take it in any format",
+        lambda A, products: meanings.itself(A),
+        options={"products": False},
         facts=SAME,
     ),
-    _op("to_csr", "to_csr(A[i, j])[i, j]", "A with zeros left out; of a sparse matrix a copy", _itself, facts=SAME),
+    Op(
+        name="sparse_matrix",
+        line="sparse_matrix(values[k], columns[k], starts[p], m)[i, j]",
+        about="matrix of m columns with values in the given columns; those of row i begin at starts[i] and end where "
+        "the next begin; values for one place are added",
+        group="creation",
+        reference=lambda np, operands, attributes: _whole(operands, attributes),
+        exact=_whole,
+        **PARTS,
+    ),
+    _op(
+        "csr_parts",
+        "csr_parts(values[k], columns[k], starts[p], m)[i, j]",
+        "sparse matrix of its parts, see sparse_matrix",
+        meanings.of_parts,
+        **PARTS,
+    ),
+    _op(
+        "to_csr",
+        "to_csr(A[i, j])[i, j]",
+        "A with zeros left out; of a sparse matrix a copy",
+        meanings.itself,
+        facts=SAME,
+    ),
     _op(
         "from_csr",
         "from_csr(A[i, j])[i, j]",
         "sparse A with all its entries stored",
-        _itself,
+        meanings.itself,
         facts=SAME,
         flops="entries_A",
+    ),
+    _op(
+        "store",
+        "store(A[i, j])[i, j]",
+        "sparse A in another format, see ir/formats.py; only products take it",
+        lambda A, format: meanings.itself(A),
+        options={"format": "rows"},
+        facts=SAME,
     ),
     _op(
         "csr_transpose", "csr_transpose(A[i, j])[j, i]", "transpose of sparse A, in the same memory", lambda A: A.T + 0
@@ -242,8 +271,9 @@ SPARSE: list[Op] = [
     _op(
         "spmm",
         "spmm(A[i, k], B[k, j])[i, j]",
-        "product of sparse A with a matrix or a vector that is not",
-        lambda A, B: A @ B,
+        "product of sparse A, in a format, with a matrix or a vector that is not",
+        lambda A, B, format: A @ B,
+        options={"format": "rows"},
         line_by=_by_right_side("spmm"),
         flops="2 * entries_A * div(entries_B, max(k, 1))",
     ),
@@ -264,24 +294,52 @@ SPARSE: list[Op] = [
         line_by=_sum_line,
         flops="entries_A",
     ),
+    *[
+        _op(
+            name,
+            f"{name}(A[i, j])[...]",
+            f"{about} entry of sparse A: of each column (axis 0), of each row (axis 1), or of all",
+            partial(meanings.extreme, name),
+            exact=None,
+            kinds="bif",
+            options={"axis": None},
+            line_by=_extreme_line(name),
+            flops="entries_A",
+        )
+        for name, about in (("csr_max", "largest"), ("csr_min", "least"))
+    ],
+    _op("csr_row", "csr_row(A[i, j], place[...])[j]", "row of sparse A", meanings.row, kinds="bifc i", dtype="first"),
+    _op(
+        "csr_take",
+        "csr_take(A[i, j], index[k])[k, j]",
+        "rows of sparse A, at positions",
+        meanings.taken,
+        kinds="bifc i",
+        dtype="first",
+        flops="entries_A",
+    ),
     _op("csr_diag", "csr_diag(A[i, i])[i]", "diagonal of sparse A", lambda A: A.diagonal() + 0, flops="i"),
     _op(
-        "csr_diagonal", "csr_diagonal(d[i])[i, i]", "sparse matrix with d on its diagonal", _diagonal_matrix, flops="i"
+        "csr_diagonal",
+        "csr_diagonal(d[i])[i, i]",
+        "sparse matrix with d on its diagonal",
+        meanings.diagonal_matrix,
+        flops="i",
     ),
     _op(
         "csr_triangle",
         "csr_triangle(A[i, j])[i, j]",
         "entries of sparse A on and below its k-th diagonal, or on and above it",
-        _triangle,
+        meanings.triangle,
         options={"lower": True, "k": 0},
         flops="entries_A",
     ),
-    _op("csr_kron", "csr_kron(A[i, j], B[p, q])[(i p), (j q)]", "Kronecker product of sparse matrices", _kron),
+    _op("csr_kron", "csr_kron(A[i, j], B[p, q])[(i p), (j q)]", "Kronecker product of sparse matrices", meanings.kron),
     _op(
         "csr_cast",
         "csr_cast(A[i, j])[i, j]",
         "sparse A with its entries in another format",
-        _cast,
+        meanings.cast,
         options={"dtype": None},
         typing=lambda operands, attributes: [TensorType(attributes["dtype"], operands[0].dims)],
     ),
@@ -289,7 +347,7 @@ SPARSE: list[Op] = [
         "splu",
         "splu(A[i, i])[i, i]",
         "sparse A, stored as its sparse triangular factors with an order that keeps them so",
-        _itself,
+        meanings.itself,
         group="linalg",
         dtype="float",
         needs="nonsingular(A)",
@@ -299,7 +357,7 @@ SPARSE: list[Op] = [
         "splu_solve",
         "splu_solve(A[i, i], B[i, j])[i, j]",
         "X with A @ X = B, where splu has the factors of A",
-        _solve,
+        meanings.solve,
         line_by=_by_right_side("splu_solve", inner="i"),
         flops="8 * entries_A",
     ),
@@ -307,7 +365,7 @@ SPARSE: list[Op] = [
         "splu_logdet",
         "splu_logdet(A[i, i])[...]",
         "logarithm of the determinant of A by its sparse factors; NaN where that is negative",
-        _logdet,
+        meanings.logdet,
         group="linalg",
         dtype="real",
         flops="i",
@@ -317,11 +375,11 @@ SPARSE: list[Op] = [
         "csr_solve_triangular",
         "csr_solve_triangular(A[i, i], B[i, j])[i, j]",
         "X with A @ X = B for a triangle of sparse A",
-        _solve_triangular,
+        meanings.solve_triangular,
         options={"lower": True},
         line_by=_by_right_side("csr_solve_triangular", inner="i"),
         flops="2 * entries_A",
     ),
 ]
 
-NAMES = frozenset(op.name for op in SPARSE)
+NAMES = frozenset(op.name for op in SPARSE if op.group != "creation")

@@ -123,10 +123,12 @@ DERIVATIVE = Op(
     group="structure",
     typing=_derivative_types,
 )
+NORMS = ("frobenius", "spectral", "max")
 APPROXIMATE = Op(
     name="approximate",
-    about="A value that may be replaced by a cheaper one within a relative error.",
+    about="A value that may be replaced by a cheaper one within a relative error; `norm` says in which of `NORMS`.",
     group="structure",
+    options={"norm": "frobenius"},
     typing=lambda operands, attributes: [operands[0]],
 )
 

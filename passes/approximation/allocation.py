@@ -32,15 +32,15 @@ from tpc.passes.approximation.outputs import (
 )
 from tpc.passes.approximation.pairs import Use, groups, merged, operands
 from tpc.passes.approximation.replacing import Stand, replacement
-from tpc.passes.approximation.target import UNIT, Target, measured
+from tpc.passes.approximation.target import Target, spectral
 from tpc.passes.approximation.values import compute, is_known
 from tpc.passes.guard import GUARD, branch
 
 if TYPE_CHECKING:
+    from tpc.passes.approximation.keeping import Store
     from tpc.passes.approximation.projected import Array
 
 EASY = 0.7  # share of the budget that the bound may take on random inputs, so that it holds on most others
-DIRECT = 1200  # of the shorter side, up to which spectral norms are computed and not bounded by others
 
 
 class Allocation:
@@ -52,8 +52,10 @@ class Allocation:
         Why there is no offer, once all were asked for.
     """
 
-    def __init__(self, value: Node, exact: Certificate, data: Sequence[Node], at: Mapping[str, int]) -> None:
-        self.value, self.exact = merged(value), exact
+    def __init__(
+        self, value: Node, exact: Certificate, data: Sequence[Node], at: Mapping[str, int], store: Store | None
+    ) -> None:
+        self.value, self.exact, self.store = merged(value), exact, store
         self.samples = self._samples(data, at)
         self.reason = ""
         self.norms: dict[Node, float] | None = None
@@ -92,7 +94,7 @@ class Allocation:
         seen: list[list[tuple[str, str]]] = []
         for level in levels(self.exact.budget) if has_data else (EASY, EASY / 2):
             share = shares if has_data else spectral_shares
-            spent = chosen(targets, share(targets, weights, level), together)
+            spent = chosen(targets, share(targets, weights, level), together, self.store)
             form = [(s.projected.name, s.projected.about) for s in spent]
             if not spent:
                 break
@@ -155,9 +157,9 @@ class Allocation:
         constants = {}
         for s in spent:
             rest = s.target.values - s.projected.dense()
-            largest = spectral(rest) + s.target.rounding * s.target.norm
+            largest = spectral(rest)[1] + s.target.rounding * s.target.norm
             whole = s.error * s.target.norm
-            constants[s.node] = Constant(stands[s.node], spectral(s.target.values), min(largest, whole), whole)
+            constants[s.node] = Constant(stands[s.node], spectral(s.target.values)[1], min(largest, whole), whole)
         composition = Composition(constants, self._norms())
         composition.run([self.value])
         value, error = composition.values[self.value], composition.errors[self.value]
@@ -197,7 +199,7 @@ class Allocation:
         """Spectral norms of the other constants of the value."""
         if self.norms is None:
             nodes = [n for n in topological([self.value]) if n.op is CONSTANT and is_known(n) and n.tensor.rank == 2]
-            self.norms = {n: spectral(v) for n, v in zip(nodes, compute(nodes) or [])}
+            self.norms = {n: spectral(v)[1] for n, v in zip(nodes, compute(nodes) or [])}
         return self.norms
 
     def _stands(self, spent: Sequence[Spent]) -> tuple[dict[Node, Node], tuple[Node, ...]]:
@@ -219,11 +221,3 @@ def _called(node: Node) -> str:
 
 def _told(spent: Spent) -> Replacement:
     return replacement(_called(spent.node), spent.target, spent.projected, spent.error)
-
-
-def spectral(A: Array) -> float:
-    """The spectral norm, or a bound on it: the Frobenius norm of a large matrix."""
-    if min(A.shape, default=0) > DIRECT or not A.size:
-        return measured(A)
-    largest: float = np.linalg.norm(A, 2) * (1 + 8 * max(A.shape) * UNIT)
-    return float(largest)

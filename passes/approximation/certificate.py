@@ -43,7 +43,7 @@ class Certificate:
     name
         Of the value, as the program calls it.
     budget
-        The relative error that is allowed, in the Frobenius norm.
+        The relative error that is allowed.
     kind
         `sure`: the bound holds, it was computed from the constants themselves. `guarded`: it is computed at each call,
         which takes the exact value where it is above the budget. `likely`: it holds but for a chance of `failure`.
@@ -64,6 +64,8 @@ class Certificate:
         Of the program, as predicted, before and after.
     spent
         The constants that were replaced.
+    norm
+        In which errors are measured.
     """
 
     name: str
@@ -76,6 +78,13 @@ class Certificate:
     failure: float = 0.0
     seconds: tuple[float, float] = (0.0, 0.0)
     spent: tuple[Replacement, ...] = ()
+    norm: str = "frobenius"
+
+    @property
+    def within(self) -> str:
+        """The budget as the language writes it."""
+        norm, on = f" in {self.norm}" * (self.norm != "frobenius"), f" on {self.on}" * bool(self.on)
+        return f"within {self.budget:g}{norm}{on}"
 
     @property
     def is_met(self) -> bool:
@@ -110,5 +119,4 @@ class Certificate:
 
     def __str__(self) -> str:
         structures = ", ".join(f"{r.name} {r}" if r.name != self.name else str(r) for r in self.spent)
-        on = f" on {self.on}" * bool(self.on)
-        return f"{self.name} within {self.budget:g}{on}: " + f"{structures}; " * bool(structures) + self.promise
+        return f"{self.name} {self.within}: " + f"{structures}; " * bool(structures) + self.promise

@@ -19,6 +19,7 @@ from tpc.ir.ops.structure import INPUT
 from tpc.ir.types import TensorType
 
 if TYPE_CHECKING:
+    from tpc.passes.approximation.keeping import Store
     from tpc.passes.approximation.projected import Projected
     from tpc.passes.approximation.target import Target
 
@@ -254,7 +255,10 @@ def spectral_shares(targets: Mapping[Node, Target], weights: Mapping[Node, float
 
 
 def chosen(
-    targets: Mapping[Node, Target], within: Mapping[Node, float], groups: Sequence[Sequence[Node]] = ()
+    targets: Mapping[Node, Target],
+    within: Mapping[Node, float],
+    groups: Sequence[Sequence[Node]] = (),
+    store: Store | None = None,
 ) -> list[Spent]:
     """The cheapest structure for each constant within its share; those for which none saves anything stay.
 
@@ -266,7 +270,7 @@ def chosen(
     found = []
     for node, target in targets.items():
         if within[node] > 0:
-            fitting, _ = candidates(target.at(min(within[node], MOST_OFF)))
+            fitting, _ = candidates(target.at(min(within[node], MOST_OFF)), store)
             if fitting:
                 projected, error = fitting[0]
                 found.append(Spent(node, target, projected, error))

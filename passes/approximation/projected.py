@@ -36,6 +36,10 @@ class Term:
     parts: tuple[str, ...]
     dims: tuple[int, ...] = ()  # of what a part is spread over, where its own size does not tell
 
+    def dense(self, parts: Mapping[str, Array]) -> Array:
+        """The array that it means."""
+        return _spread(self, [parts[name] for name in self.parts])
+
 
 @dataclass(frozen=True)
 class Projected:
@@ -82,7 +86,7 @@ class Projected:
     def dense(self) -> Array:
         """The array, from the parts as they are stored, in double precision."""
         parts = {name: part.astype(np.result_type(part, np.float64)) for name, part in self.parts.items()}
-        return sum_of(_spread(term, [parts[name] for name in term.parts]) for term in self.terms)
+        return sum_of(term.dense(parts) for term in self.terms)
 
     def nodes(self, name: str, dtype: DType) -> list[Node]:
         """The parts as constants, then all that is made of them; the last is the array."""
@@ -191,6 +195,14 @@ def _block_nodes(B: Node) -> list[Node]:
     return [same, *_node(Term("hij,hk->hi,kj", ("B", "same")), [B, same])]
 
 
+def _banded(D: Array, below: int, n: int) -> Array:
+    whole = np.zeros((D.shape[1], n), D.dtype)
+    for o, entries in enumerate(D):
+        rows = np.arange(max(0, below - o), min(D.shape[1], n + below - o))
+        whole[rows, rows + o - below] = entries[rows]
+    return whole
+
+
 def _toeplitz(t: Array, m: int, n: int) -> Array:
     """The matrix with t[i - j + n - 1] at i and j."""
     return slid(t[::-1], (m, n))[::-1]
@@ -208,6 +220,19 @@ def _unpacked(codes: Array, scales: Array) -> Array:
     return _coded(np.concatenate([codes % 16 - 8, codes // 16], axis=2), scales)
 
 
+def _widened(coded: Callable[..., Array]) -> Callable[..., Array]:
+    return lambda codes, scales, widths: coded(codes, scales) * widths
+
+
+def _widened_nodes(packed: bool) -> Callable[..., list[Node]]:
+    def nodes(codes: Node, scales: Node, widths: Node) -> list[Node]:
+        whole = make("dequantize", (codes, scales), packed=packed)
+        row = make("unsqueeze", (widths,), axis=0)
+        return [whole, row, make("mul", (whole, row))]
+
+    return nodes
+
+
 def _dequantized(packed: bool) -> Callable[..., list[Node]]:
     return lambda codes, scales: [make("dequantize", (codes, scales), packed=packed)]
 
@@ -220,10 +245,13 @@ def _called(name: str) -> Callable[..., list[Node]]:
 SPREAD: dict[str, tuple[Callable[..., Array], Callable[..., list[Node]]]] = {
     "diagonal": (np.diag, _diagonal),
     "block diagonal": (_blocks, _block_nodes),
+    "banded": (_banded, lambda D, below, n: [make("from_diagonals", (D,), below=below, n=n)]),
     "circulant": (turned, _called("circulant")),
     "xor_circulant": (mixed, _called("xor_circulant")),
     "toeplitz": (_toeplitz, _called("toeplitz")),
     "hankel": (_hankel, _called("hankel")),
     "codes": (_coded, _dequantized(False)),
     "packed": (_unpacked, _dequantized(True)),
+    "codes of widened columns": (_widened(_coded), _widened_nodes(False)),
+    "packed of widened columns": (_widened(_unpacked), _widened_nodes(True)),
 }

@@ -11,15 +11,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from tpc.ir.build import make
 from tpc.ir.formula import Literal
 from tpc.ir.node import Node, Program
 from tpc.ir.notes import follow, name_of
 from tpc.ir.ops.structure import APPROXIMATE, IF, REPEAT, SCAN
 from tpc.ir.rewrite import map_programs, ordered_facts, rewrite
 from tpc.passes.approximation.certificate import EXACT, MEASURED, SURE, Certificate, Replacement
-from tpc.passes.approximation.reading import reading_codes
+from tpc.passes.approximation.reading import break_even, reading_codes
 
 if TYPE_CHECKING:
+    from tpc.passes.approximation.keeping import Search, Store
     from tpc.passes.approximation.projected import Projected
     from tpc.passes.approximation.target import Target
     from tpc.passes.optimise import Request
@@ -49,7 +51,9 @@ class Stand:
     made: tuple[Node, ...]
 
 
-def approximate(program: Program, request: Request | None, tolerance: float = 0.0) -> Program | Approximated:
+def approximate(
+    program: Program, request: Request | None, tolerance: float = 0.0, store: Store | None = None
+) -> Program | Approximated:
     """Spend the budgets of a program.
 
     Parameters
@@ -58,6 +62,8 @@ def approximate(program: Program, request: Request | None, tolerance: float = 0.
         How programs are priced; None where nothing may be replaced.
     tolerance
         A budget for each result, beside those that are written.
+    store
+        Where what is found for constants is kept; None where it is not.
     """
     names: dict[Node, str] = {}
     if tolerance and request is not None:
@@ -65,7 +71,7 @@ def approximate(program: Program, request: Request | None, tolerance: float = 0.
     nodes = list(_budgets(program))
     if not nodes:
         return program
-    return _Search(program, nodes, request, names).run()
+    return _Search(program, nodes, request, names, store).run()
 
 
 def _with_budgets(program: Program, tolerance: float) -> tuple[Program, dict[Node, str]]:
@@ -73,7 +79,7 @@ def _with_budgets(program: Program, tolerance: float) -> tuple[Program, dict[Nod
     outputs, names = [], {}
     for node, name in zip(program.outputs, program.output_names, strict=True):
         if node.tensor.dtype.kind == "f" and node.args:
-            node = Node(APPROXIMATE, (node,), (("within", Literal.of(tolerance)),), node.type)
+            node = make(APPROXIMATE, (node,), within=Literal.of(tolerance))
             names[node] = name
         outputs.append(node)
     return program.replace(outputs=outputs), names
@@ -89,9 +95,14 @@ def _budgets(program: Program) -> Iterator[Node]:
 
 class _Search:
     def __init__(
-        self, program: Program, nodes: Sequence[Node], request: Request | None, names: Mapping[Node, str]
+        self,
+        program: Program,
+        nodes: Sequence[Node],
+        request: Request | None,
+        names: Mapping[Node, str],
+        store: Store | None,
     ) -> None:
-        self.program, self.request, self.names = program, request, names
+        self.program, self.request, self.names, self.store = program, request, names, store
         self.nodes = list(dict.fromkeys(nodes))
         self.chosen: dict[Node, Stand] = {}
         self.trials = 0
@@ -102,7 +113,7 @@ class _Search:
 
     def _certificate(self, node: Node) -> Certificate:
         name, budget = self.names.get(node) or name_of(node) or "a value", float(node["within"].value)
-        exact = Certificate(name, budget, EXACT, on=_called(node))
+        exact = Certificate(name, budget, EXACT, on=_called(node), norm=node["norm"])
         reason = self._refusal(node, budget)
         if reason:
             return replace(exact, reason=reason)
@@ -118,6 +129,10 @@ class _Search:
             return "in this mode nothing is approximated"
         if budget == 0:
             return "the budget is 0"
+        if node["norm"] != "frobenius" and not is_known(node.args[0]):
+            return f"errors in the norm `{node['norm']}` are certified of constants alone"
+        if node["norm"] == "spectral" and node.tensor.rank > 2:
+            return "only matrices have a spectral norm"
         if node.tensor.dtype.is_weak:
             return "its entries have no format of their own; give it one, as in `f64(A)`"
         if node.tensor.dtype.name not in FORMATS:
@@ -137,8 +152,7 @@ class _Search:
         target = target_of(node, exact.budget, self.program)
         if isinstance(target, str):
             return replace(exact, reason=target)
-        found, reason = candidates(target)
-        found = found[:EACH]
+        found, reason = candidates(target, self.store)
         if self.request is not None and self.request.is_native:
             from tpc.passes.approximation.projections.quantized import quantized
 
@@ -160,6 +174,10 @@ class _Search:
             return replace(exact, reason=f"{names} would do, but the program is not predicted to be faster with it")
         seconds, projected, error, self.chosen[node] = best
         follow(node, self.chosen[node].value)
+        codes = next((made for made in self.chosen[node].made if made.op.name == "dequantize"), None)
+        if codes is not None and self.request is not None:
+            rows = break_even(codes, self.request.prices)
+            projected = replace(projected, about=f"{projected.about}, which pays for up to {rows} rows")
         return replace(
             exact,
             kind=MEASURED if target.is_weighted else SURE,
@@ -177,7 +195,7 @@ class _Search:
         assert self.request is not None
         inner = {n: stand.value for n, stand in self.chosen.items()}
         (value,) = rewrite([node.args[0]], _without_budget, inner)
-        allocation = Allocation(value, exact, node.args[1:], self.request.at)
+        allocation = Allocation(value, exact, node.args[1:], self.request.at, self.store)
         before, reason = self._seconds(self.chosen), ""
         for stand, certificate in allocation.offers():
             if self.trials == TRIALS:
@@ -224,13 +242,34 @@ def replacement(name: str, target: Target, projected: Projected, error: float) -
     return Replacement(name, projected.name, projected.about, error, stored, (2 * size, projected.work))
 
 
-def candidates(target: Target) -> tuple[list[tuple[Projected, float]], str]:
-    """What is certified to be within the budget and needs fewer operations, the cheapest first; else why there is
+def candidates(target: Target, store: Store | None = None) -> Search:
+    """What is certified to be within the budget and needs fewer operations, the few cheapest; else why there is
     nothing."""
+    from tpc.passes.approximation.keeping import keep, kept
+
+    found = kept(target, store) if store is not None else None
+    if found is None:
+        cheapest, reason = _searched(target)
+        found = cheapest[:EACH], reason
+        if store is not None:
+            keep(target, found, store)
+    return found
+
+
+def _searched(target: Target) -> Search:
+    """As `candidates`, all of them."""
+    found = list({(p.name, p.about): (p, e) for each in target.slacks for p, e in _within(each)}.values())
+    if not found and not 1 / LARGEST < target.norm < LARGEST:
+        return [], "squares of its entries would overflow or vanish"
+    found.sort(key=lambda pair: pair[0].work)
+    return found, f"no structure that saves anything is within {target.within:g} of it"
+
+
+def _within(target: Target) -> list[tuple[Projected, float]]:
     from tpc.passes.approximation.projections import FAMILIES, WEIGHTED
 
     if not 1 / LARGEST < target.norm < LARGEST:
-        return [], "squares of its entries would overflow or vanish"
+        return []
     found: list[tuple[Projected, float]] = []
     for family in FAMILIES:
         if target.values.size > LARGE and any(16 * p.work < 2 * target.values.size for p, _ in found):
@@ -242,8 +281,7 @@ def candidates(target: Target) -> tuple[list[tuple[Projected, float]], str]:
             error = target.error(rounded.dense())
             if error <= target.within:
                 found.append((rounded, error))
-    found.sort(key=lambda pair: pair[0].work)
-    return found, f"no structure that saves anything is within {target.within:g} of it"
+    return found
 
 
 def target_of(node: Node, budget: float, program: Program) -> Target | str:
@@ -269,7 +307,7 @@ def target_of(node: Node, budget: float, program: Program) -> Target | str:
             columns = root
         else:
             rows = root
-    target = Target(values, node.tensor.dtype, budget, rows, columns)
+    target = Target(values, node.tensor.dtype, budget, rows, columns, node["norm"])
     if not values.size or not target.norm:
         return "it is zero" + " on the data" * bool(data)
     return target

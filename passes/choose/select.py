@@ -15,7 +15,7 @@ from tpc.passes.choose.local import CHEAPER, MOST_CHANGES, Plan
 from tpc.passes.choose.menu import Menu
 from tpc.passes.choose.value import Built, Value, Way
 
-MOST_BRANCHES = 100_000  # of branch and bound, times the values of the selection
+BRANCHES = 2  # of branch and bound, times the values of the selection, for each change that may be tried
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def select(menu: Menu, results: Sequence[Value], changes: int = MOST_CHANGES) ->
     choices = Choices(menu, results)
     plan = Plan(choices, choices.cheapest, changes)
     plan.improve()
-    best, is_best = _bounded(choices, plan.picks)
+    best, is_best = _bounded(choices, plan.picks, BRANCHES * changes)
     if not is_best:
         plan = Plan(choices, best, changes - plan.changes)
         plan.explore()
@@ -86,8 +86,8 @@ def price_with(menu: Menu, results: Sequence[Value], selection: Selection, value
     return Plan(choices, choices.picks(selection.ways)).price_with(number, choices.ways[number].index(way))
 
 
-def _bounded(choices: Choices, best: Picks) -> tuple[Picks, bool]:
-    """Branch and bound from the best selection known; and whether all of it was searched."""
+def _bounded(choices: Choices, best: Picks, most: int) -> tuple[Picks, bool]:
+    """Branch and bound from the best selection known; and whether all of it was searched with so many branches."""
     least = [min(seconds, default=0.0) for seconds in choices.seconds]
     price = sum(choices.seconds[value][way] for value, way in best.items())
     looked = 0
@@ -112,7 +112,7 @@ def _bounded(choices: Choices, best: Picks) -> tuple[Picks, bool]:
         picks, spent, needed = found
         if needed:
             looked += len(picks) + len(needed)
-            if looked > MOST_BRANCHES:
+            if looked > most:
                 return best, False
             stack.append(branches(picks, spent, needed))
         elif choices.ordered(picks) is not None:

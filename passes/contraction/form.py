@@ -72,6 +72,11 @@ class Contraction:
         return len(set(given)) == len(given) == len(result) and set(given) == set(result)
 
     @property
+    def is_diagonal(self) -> bool:
+        """Whether the result is a matrix that is zero off its diagonal."""
+        return len(self.output) == 2 and self.output[0] == self.output[1] != ()
+
+    @property
     def is_identity(self) -> bool:
         return len(self.inputs) == 1 and self.inputs[0] == self.output and self.is_view
 

@@ -90,7 +90,8 @@ def _processor() -> dict[str, str]:
 def caches() -> tuple[int, ...]:
     """Bytes of the caches for data, by level."""
     found = list(CACHES)
-    for place in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
+    for number in range(8):
+        place = Path(f"/sys/devices/system/cpu/cpu0/cache/index{number}")
         try:
             level, kind, size = ((place / name).read_text().strip() for name in ("level", "type", "size"))
             if kind != "Instruction" and 1 <= int(level) <= len(found):

@@ -26,7 +26,7 @@ from tpc.passes.optimise import Optimised
 
 PRICED = 16  # steps, at most; the last one is always priced
 TRIALS = 16  # plans that are made to tell which steps the choice rests on
-SLACK = 1 + 1e-6  # in prices of one plan, summed in another order
+SLACK = 1 + 1e-4  # in prices of one plan: selections are looked for, and need not be the best there is
 
 __all__ = ["Derivation", "Stage", "derive"]
 

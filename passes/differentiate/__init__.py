@@ -10,11 +10,15 @@ matrices    which of these lines holds for a node
 spectral    matrix functions that are written by eigenvectors
 reverse     adjoints of programs, from the results back to the operands
 loops       adjoints of scans, loops and branches
+segments    loops cut into segments, whose adjoints keep less
 implicit    fixed points and their derivatives
 krylov      linear systems known by products, with steps in krylov.tp
 forward     tangents, from the operands to the results; the collapsed Laplacian
 taylor      jets: derivatives of all orders along a line
+directions  products with Jacobians and Hessians, which need not be made
+units       directions that derivatives are taken along one by one
 sparsity    Jacobians that are zero but for a few diagonals
+patterns    Jacobians that are told by few directions, where sizes are known
 prepare     programs in the form that is best differentiated
 transform   `grad`, `jacobian`, `hessian`, `hvp`, `jvp`, `vjp`, `vmap`, `laplacian`
 """

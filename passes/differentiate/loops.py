@@ -154,7 +154,7 @@ class _Scan:
         collected = self._collected()
         moving = [k for k in range(states) if _floats(kept[k].tensor)]
         asked = [k for k in range(len(fixed)) if self.active[states + k] and _floats(fixed[k].tensor)]
-        parts_read = {k: self._row_of(fixed[k]) for k in asked}
+        parts_read = {k: row_read(body, self.extent, fixed[k]) for k in asked}
         rows = {k: row for k, row in parts_read.items() if row is not None}
         whole_asked = [k for k in asked if k not in rows]
         stacked = [k for k in range(states, len(body.outputs)) if self.bars[k] is not None]
@@ -224,21 +224,6 @@ class _Scan:
             result[states + k] = total
         return result
 
-    def _row_of(self, array: Node) -> tuple[Node, bool] | None:
-        """The part that a pass reads of an array of which each reads another, and whether they go backwards."""
-        counter = self.body.inputs[0]
-        users = {n for n in self.body.nodes if array in n.args}
-        if len(users) != 1 or array in self.body.outputs or array.tensor.dims[:1] != (self.extent,):
-            return None
-        (row,) = users
-        if row.op is not SUBSCRIPT or row.args[0] is not array or len(row.args) != 2 or row["items"][0] != At(None):
-            return None
-        if any(not isinstance(item, Range) or item != Range(0, d, 1) for item, d in _further(row)):
-            return None
-        if row.args[1] is counter:
-            return row, False
-        return (row, True) if row.args[1] is make("sub", (size(self.extent - 1), counter)) else None
-
     def _collected(self) -> list[Node]:
         """The state before every pass, stacked."""
         if not self.states:
@@ -251,6 +236,22 @@ class _Scan:
         operands = self.node.args[: len(body.inputs) - 1]
         loop = make(SCAN, operands, body=forward, state=self.states, extent=self.extent)
         return items(loop)[self.states :]
+
+
+def row_read(body: Program, extent: DimLike, array: Node) -> tuple[Node, bool] | None:
+    """The part that a pass reads of an array of which each reads another, and whether they go backwards."""
+    counter = body.inputs[0]
+    users = {n for n in body.nodes if array in n.args}
+    if len(users) != 1 or array in body.outputs or array.tensor.dims[:1] != (extent,):
+        return None
+    (row,) = users
+    if row.op is not SUBSCRIPT or row.args[0] is not array or len(row.args) != 2 or row["items"][0] != At(None):
+        return None
+    if any(not isinstance(item, Range) or item != Range(0, d, 1) for item, d in _further(row)):
+        return None
+    if row.args[1] is counter:
+        return row, False
+    return (row, True) if row.args[1] is make("sub", (size(extent - 1), counter)) else None
 
 
 def declared(program: Program) -> Program:

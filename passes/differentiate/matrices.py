@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from tpc.ir.build import items, literal, make
+from tpc.ir.build import items, literal, make, size
 from tpc.ir.dims import is_nonnegative
 from tpc.ir.node import Node
+from tpc.ir.ops.structure import ITEM, SUBSCRIPT, Range
 from tpc.ir.types import F64, TensorType
 from tpc.passes.differentiate.arrays import part, zeros
 from tpc.passes.differentiate.formulas import no_derivative
@@ -50,6 +51,39 @@ def adjoint(
         values = [make("conj", (v,)) for v in values]
     more = [literal(_nearly_equal(args[0].tensor))] if node.op.name in ("eigh", "svd") else []
     return applied(name, [*values, *whole, *more])
+
+
+def vectors_apart(vectors: Node, users: Sequence[Node]) -> Node | None:
+    """Whether the values of those eigenvectors or singular vectors that are read are those of no others.
+
+    A function of some vectors of a space that has no basis of its own has no derivative, though it may be at rest at
+    the basis that was found. None for other nodes, and where all vectors are read.
+
+    Parameters
+    ----------
+    users
+        What reads the vectors; transposes come with what reads them.
+    """
+    pair = vectors.args[0] if vectors.op is ITEM else None
+    if pair is None or pair.op.name not in ("eigh", "svd") or vectors.tensor.rank != 2:
+        return None
+    axis = {"eigh": {1: 1}, "svd": {0: 1, 2: 0}}[pair.op.name].get(vectors["position"])  # the one that counts vectors
+    values = items(pair)[0 if pair.op.name == "eigh" else 1]
+    read: Node | None = None
+    if axis is None:
+        return None
+    for user in users:
+        if user.op.name == "transpose":
+            continue
+        if user.op is not SUBSCRIPT or len(user.args) > 1:
+            return None
+        item = user["items"][axis if user.args[0] is vectors else 1 - axis]
+        first, count = (item.start, item.count) if isinstance(item, Range) else (item.position, 1)
+        if (isinstance(item, Range) and item.step != 1) or values.tensor.dims == (count,):
+            return None
+        (here,) = _ADJOINTS.called("stretch", [values, size(first), size(count)])
+        read = here if read is None else make("maximum", (read, here))
+    return read and _ADJOINTS.called("are_apart", [values, read, literal(_nearly_equal(values.tensor))])[0]
 
 
 def applied(name: str, arguments: Sequence[Node]) -> list[Node]:

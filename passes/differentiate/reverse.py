@@ -97,7 +97,7 @@ class _Reverse:
         for node in reversed(self.order):
             self._gather(node)
             if node.op is ITEM and node in self.bars and node.args[0] in self.active and node not in stop:
-                parts.setdefault(node.args[0], {})[node["position"]] = self.bars[node]
+                parts.setdefault(node.args[0], {})[node["position"]] = self._determined(node, self.bars[node])
                 continue
             found = self._bars_of(node, parts)
             if found is None or node not in self.active or node in stop:
@@ -115,6 +115,15 @@ class _Reverse:
                     if bar is not None:
                         self._add(operand, bar)
         return [self.bars.get(node) for node in self.wanted]
+
+    def _determined(self, node: Node, bar: Node) -> Node:
+        """The adjoint of a result, on condition that what is read of it is determined."""
+        if node.args[0].op.name not in ("eigh", "svd"):
+            return bar
+        users = [n for n in self.order if node in n.args]
+        users += [n for turned in users if turned.op.name == "transpose" for n in self.order if turned in n.args]
+        apart = matrices.vectors_apart(node, users)
+        return bar if apart is None else make("require", (bar, apart), because="distinct")
 
     def _bars_of(self, node: Node, parts: Mapping[Node, Mapping[int, Node]]) -> list[Node | None] | None:
         """The adjoints of the results of a node; None where nothing depends on any."""

@@ -17,22 +17,29 @@ from tpc.ir.rewrite import map_programs, ordered_facts, replace, rewrite
 from tpc.ir.sizes import with_sizes
 from tpc.ir.types import INT, TensorType
 from tpc.passes import solvers
-from tpc.passes.differentiate import forward, implicit, sparsity, taylor
+from tpc.passes.differentiate import forward, implicit, patterns, sparsity, taylor
 from tpc.passes.differentiate.arrays import fitted, zeros
+from tpc.passes.differentiate.directions import along_directions
 from tpc.passes.differentiate.loops import Fresh, declared, share_loops
 from tpc.passes.differentiate.prepare import prepared
 from tpc.passes.differentiate.reverse import adjoints
+from tpc.passes.differentiate.segments import by_count, segmented
 from tpc.passes.differentiate.structure import along_facts, symmetric_values
+from tpc.passes.differentiate.units import Rows, Signs, Units, along
 from tpc.passes.inline import inline
 
+CHECKPOINTS = "checkpoints"  # the option that says into how many segments loops are cut
 
-def differentiate(program: Program, keep_fixed_points: bool = False) -> Program:
+
+def differentiate(program: Program, keep_fixed_points: bool = False, levels: int = 1) -> Program:
     """The program without `grad`, `jacobian` and the others.
 
     Parameters
     ----------
     keep_fixed_points
         Leave fixed points as they are, since their derivatives do not depend on how they are found.
+    levels
+        Of segments of loops, whose derivatives then hold less and run them so often more.
 
     Raises
     ------
@@ -41,8 +48,9 @@ def differentiate(program: Program, keep_fixed_points: bool = False) -> Program:
     """
     if not any(node.op is DERIVATIVE for node in program.walk()):
         return program
+    program = along_directions(program)
     if not keep_fixed_points:  # which those of derivatives are among
-        program = differentiate(program, True)
+        program = differentiate(program, True, levels)
     known: solvers.Facts = {}
     if not keep_fixed_points and any(map(solvers.is_system, program.nodes)):
         program = inline(program)  # so that the matrices of systems show what they are written out of
@@ -54,8 +62,8 @@ def differentiate(program: Program, keep_fixed_points: bool = False) -> Program:
             position: int = node["position"]
             return taken[node.args[0]][position]
         if node.op is not DERIVATIVE:
-            return map_programs(node, lambda inner: differentiate(inner, keep_fixed_points))
-        results = _meaning(node, keep_fixed_points, known)
+            return map_programs(node, lambda inner: differentiate(inner, keep_fixed_points, levels))
+        results = _meaning(node, keep_fixed_points, known, levels)
         taken[node] = results
         return results[0] if len(results) == 1 else node
 
@@ -66,7 +74,7 @@ def differentiate(program: Program, keep_fixed_points: bool = False) -> Program:
     return program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts))
 
 
-def _meaning(node: Node, keep_fixed_points: bool, known: solvers.Facts) -> list[Node]:
+def _meaning(node: Node, keep_fixed_points: bool, known: solvers.Facts, levels: int) -> list[Node]:
     """The results of a derivative, applied."""
     body: Program = node["body"]
     steps: Sequence[tuple[str, tuple[str, ...], implicit.Options]] = node["steps"]
@@ -74,7 +82,8 @@ def _meaning(node: Node, keep_fixed_points: bool, known: solvers.Facts) -> list[
     for operand, parameter in zip(node.args, body.inputs, strict=False):
         maps = sum(kind == "vmap" and (not names or parameter["name"] in names) for kind, names, _ in steps)
         types.append(TensorType(operand.tensor.dtype, operand.tensor.dims[maps:]))
-    made = _prepared(with_sizes(body, _sizes(body, types)))
+    checkpoints = max((dict(options).get(CHECKPOINTS, 0) for _, _, options in steps), default=0)
+    made = _prepared(with_sizes(body, _sizes(body, types)), levels, checkpoints)
     count = len(made.inputs)
     args: Sequence[Node] = node.args
     for number, (kind, names, options) in enumerate(steps):
@@ -91,7 +100,7 @@ def _meaning(node: Node, keep_fixed_points: bool, known: solvers.Facts) -> list[
                 made, args = solvers.loop(made, at[0], args, options, known)
             continue
         if kind != "vmap":
-            made = _STEPS[kind](made, at, **dict(options))
+            made = _STEPS[kind](made, at, **{name: value for name, value in options if name != CHECKPOINTS})
             continue
         at += made.inputs[count:]
         first = made.inputs.index(at[0])
@@ -103,9 +112,12 @@ def _meaning(node: Node, keep_fixed_points: bool, known: solvers.Facts) -> list[
     return [_as(o, t) for o, t in zip(outputs, wanted, strict=True)]
 
 
-def _prepared(program: Program) -> Program:
-    """A program that can be differentiated: without calls and derivatives."""
-    return prepared(inline(differentiate(program, True)))
+def _prepared(program: Program, levels: int = 1, checkpoints: int = 0) -> Program:
+    """A program that can be differentiated: without calls and derivatives, and with loops in segments if asked for."""
+    plain = inline(differentiate(program, True, levels))
+    if checkpoints:
+        plain = segmented(plain, 2, by_count(checkpoints))
+    return prepared(segmented(plain, levels) if levels > 1 and not checkpoints else plain)
 
 
 def derivative(program: Program, kind: str, names: Sequence[str]) -> Program:
@@ -238,22 +250,42 @@ def _jacobian(program: Program, at: Sequence[Node]) -> Program:
             dims = (*output.tensor.dims, *x.tensor.dims)
             found = _banded(one, x)
             if found is None and _is_less(rows, columns, output.tensor.rank, x.tensor.rank):
-                (found,) = _along(one, _Units(output.tensor), partial(_row_of, one, x))
+                (found,) = along(one, Units(output.tensor), partial(_row_of, one, x))
             elif found is None:
-                (found,) = _along(one, _Units(x.tensor), partial(_column_of, one, x))
+                (found,) = along(one, Units(x.tensor), partial(_column_of, one, x))
                 found = make("transpose", (_reshaped(found, columns, rows),))
             outputs.append(_reshaped(found, *dims))
     return _with_outputs(program, outputs)
 
 
 def _banded(program: Program, x: Node) -> Node | None:
-    """The Jacobian of one result where it is known to be zero but for a few diagonals."""
+    """The Jacobian of one result where it is known to be zero but for a few diagonals, or for few entries."""
     band = sparsity.band(program.outputs[0], x)
     (columns, *_) = x.tensor.dims or (1,)
     if band is None or not band.is_narrow(columns):
-        return None
-    (changes,) = _along(program, _Colours(x.tensor, sparsity.colours(band, columns)), partial(_column_of, program, x))
+        return _coloured(program, x)
+    (changes,) = along(program, Rows(x.tensor, sparsity.colours(band, columns)), partial(_column_of, program, x))
     return sparsity.matrix(band, changes, columns)
+
+
+def _coloured(program: Program, x: Node) -> Node | None:
+    """The Jacobian of one result where few directions tell it: its entries, put to their places."""
+    (output,) = program.outputs
+    found = patterns.colouring(output, x)
+    if found is None:
+        return None
+    entries = []
+    for type, here, values in (
+        (x.tensor, found.forward, partial(_column_of, program, x)),
+        (output.tensor, found.backward, partial(_row_of, program, x)),
+    ):
+        if here is not None:
+            (changes,) = along(program, Rows(type, here.rows), values)
+            entries.append(make("take", (_reshaped(changes, changes.tensor.size), here.sources)))
+    every = entries[0] if len(entries) == 1 else make("concat", entries, axis=0)
+    rows, columns = output.tensor.size, x.tensor.size
+    nothing = zeros(TensorType(every.tensor.dtype, (rows * columns,)))
+    return _reshaped(make("scatter_add", (nothing, found.places, every)), rows, columns)
 
 
 def _row_of(program: Program, x: Node, unit: Node) -> list[Node]:
@@ -279,7 +311,7 @@ def _hessian(program: Program, at: Sequence[Node]) -> Program:
     slope = _with_outputs(program, _gradients(program, at))
     whole = _banded(slope, x)
     if whole is None:
-        (whole,) = _along(slope, _Units(x.tensor), partial(_column_of, slope, x))
+        (whole,) = along(slope, Units(x.tensor), partial(_column_of, slope, x))
     return _with_outputs(program, [_reshaped(whole, *x.tensor.dims, *x.tensor.dims)])
 
 
@@ -289,10 +321,10 @@ def _laplacian(program: Program, at: Sequence[Node], samples: int = 0, seed: int
     With samples, an estimate: the mean of second derivatives along random signs (Hutchinson 1990).
     """
     (x,), (value,) = at, program.outputs
-    axes = _Units(x.tensor) if not samples else _Signs(x.tensor, samples, seed)
+    axes = Units(x.tensor) if not samples else Signs(x.tensor, samples, seed)
     if not forward.has_loops([value]):
         known = symmetric_values(program)
-        found = forward.laplacian(value, x, known, lambda body: _along(program, axes, body))
+        found = forward.laplacian(value, x, known, lambda body: along(program, axes, body))
         total = zeros(value.tensor) if found is None else fitted(found, value.tensor)
     else:
         slope = _with_outputs(program, _gradients(program, at))
@@ -301,57 +333,8 @@ def _laplacian(program: Program, at: Sequence[Node], samples: int = 0, seed: int
             (change,) = _tangents(slope, {x: way})
             return [make("sum", (make("mul", (change, way)),), axis=None, keepdims=False)]
 
-        total = make("sum", _along(slope, axes, curvature), axis=None, keepdims=False)
+        total = make("sum", along(slope, axes, curvature), axis=None, keepdims=False)
     return _with_outputs(program, [make("div", (total, literal(samples))) if samples else total])
-
-
-class _Units:
-    """The arrays that are 1 at one entry and 0 elsewhere."""
-
-    def __init__(self, type: TensorType) -> None:
-        self.type, self.count = type, product(type.dims)
-
-    def at(self, counter: Node) -> Node:
-        type = self.type
-        if not type.dims:
-            return cast(literal(1.0), type.dtype) if not type.dtype.is_weak else literal(1.0)
-        dtype = None if type.dtype.is_weak else type.dtype
-        return self._row(make("eye", (), i=self.count, j=self.count, dtype=dtype), counter)
-
-    def _row(self, rows: Node, counter: Node) -> Node:
-        row = make(SUBSCRIPT, (rows, counter), items=(At(None), Range(0, rows.tensor.dims[1], 1)))
-        return row if len(self.type.dims) == 1 else make("reshape", (row,), dims=self.type.dims)
-
-
-class _Colours(_Units):
-    """Given arrays: the rows of a matrix."""
-
-    def __init__(self, type: TensorType, rows: Node) -> None:
-        self.type, self.count = type, rows.tensor.dims[0]
-        self.rows = rows if type.dtype.is_weak else cast(rows, type.dtype)
-
-    def at(self, counter: Node) -> Node:
-        return self._row(self.rows, counter)
-
-
-class _Signs(_Colours):
-    """Arrays of random signs."""
-
-    def __init__(self, type: TensorType, samples: int, seed: int) -> None:
-        dims = (samples, product(type.dims))
-        dtype = None if type.dtype.is_weak else type.dtype
-        super().__init__(type, make("rademacher", (), dims=dims, seed=seed, dtype=dtype))
-
-
-def _along(program: Program, axes: _Units, values: Callable[[Node], Sequence[Node]]) -> list[Node]:
-    """Values for every one of some directions, stacked along a first axis: a loop over them."""
-    counter = input_node("entry", TensorType(INT))
-    inner = values(axes.at(counter))
-    if not inner:
-        return []
-    inputs = (counter, *program.inputs)
-    body = declared(Program(f"{program.name}_along", inputs, inner, facts=program.facts))
-    return items(make(SCAN, program.inputs, body=body, state=0, extent=axes.count))
 
 
 def vmap(program: Program, at: Sequence[Node], lead: DimLike) -> Program:

@@ -19,10 +19,11 @@ from tpc.passes.egraph.estimate import Estimate
 from tpc.passes.egraph.graph import EGraph
 from tpc.passes.egraph.instance import Impossible, Instance
 from tpc.passes.egraph.match import Matcher
-from tpc.passes.egraph.moves import moves
+from tpc.passes.egraph.move import Move
+from tpc.passes.egraph.moves import flattened, moves
 from tpc.passes.egraph.places import Place, matches, put_back
 from tpc.passes.egraph.readings import Reading, readings
-from tpc.passes.egraph.terms import Term
+from tpc.passes.egraph.terms import Contract, Term
 from tpc.passes.egraph.worth import UNUSED, keep, pays, stays_definite
 from tpc.passes.rules import BOUNDED
 from tpc.passes.rules.trees import called
@@ -145,6 +146,8 @@ class Search:
             stopped_by = str(full)
         graph.unbound()
         graph.rebuild()
+        if stopped_by:
+            self._take_diagonals()
         return Outcome(rounds, len(graph.classes), stopped_by)
 
     def _read(self) -> None:
@@ -221,6 +224,25 @@ class Search:
                         self.rejected.update((key, known))
         finally:
             graph.depth = depth
+
+    def _take_diagonals(self) -> None:
+        """Products with matrices that have been found to be diagonal are made with their diagonals, as the rounds that
+        were not made would have done: no plan should hold such a matrix because a bound was met."""
+        graph = self.graph
+        graph.depth = UNUSED
+        for number in [n for n, c in graph.classes.items() if c.depth != UNUSED]:
+            terms = list(graph[number].terms)
+            found = [self._with_diagonals(number, t) for t in terms]
+            for term, move in zip(terms, found):
+                if None not in found and move is not None and (equal := move.make()) is not None:
+                    graph.join(graph.home[term], self._home(equal), Step(move.name, term, through=move.through))
+        graph.depth = 0
+        graph.rebuild()
+
+    def _with_diagonals(self, number: int, term: Term) -> Move | None:
+        """The move that takes a diagonal matrix in a product for its diagonal."""
+        found = flattened(self.graph, number, term) if isinstance(term, Contract) else ()
+        return next((m for m in found if all(isinstance(t, Contract) and t.form.is_diagonal for t in m.through)), None)
 
     # ---- rules
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import combinations, permutations
 from typing import TYPE_CHECKING
 
 from tpc.ir.build import operation
 from tpc.ir.dims import DimLike, is_nonnegative
-from tpc.ir.facts import Known, closure, derive
+from tpc.ir.facts import SHIFT, Known, closure, derive
 from tpc.ir.node import Fact
 from tpc.ir.types import TensorType
 from tpc.passes.contraction import Contraction, tidy
@@ -145,6 +146,7 @@ def _of_sum(graph: Congruence, term: Sum, type: TensorType) -> Iterable[Fact]:
             ((c, graph.find(n)) for c, n in parts), key=str
         ):
             yield Fact("symmetric")
+        yield from _of_shift(graph, parts)
 
 
 def _of_contraction(graph: Congruence, form: Contraction, children: Sequence[int], type: TensorType) -> Iterable[Fact]:
@@ -163,6 +165,8 @@ def _of_contraction(graph: Congruence, form: Contraction, children: Sequence[int
     rows, columns = form.output
     if rows and rows == columns:  # zero off the diagonal
         yield Fact("diagonal")
+        if not any(map(letters_of, form.inputs)):
+            yield Fact("circulant")
         if not children:
             yield Fact("unit_diagonal")
         elif positive:
@@ -280,18 +284,56 @@ def _of_chain(graph: Congruence, chain: Chain, type: TensorType) -> Iterable[Fac
         yield from (f for f in whole if f.name in keeps or not scalars)
     if not positive:
         return
-    half = len(factors) // 2
-    left, right = factors[:half], factors[len(factors) - half :]
-    if half == 0 or not _mirrored(graph, left, right):
+    middle = _middle(graph, factors)
+    if middle is None:
         return
-    middle = factors[half] if len(factors) % 2 else None
-    facts = {f.name for f in factor_facts(graph, middle).facts} if middle is not None else {"psd", "spd"}
-    if "psd" in facts:
+    if "psd" in middle:
         yield Fact("psd")
-    run = run_facts(graph, left)
+    run = run_facts(graph, factors[: len(factors) // 2])
     wide = at_least(graph, run.type.dims[1], run.type.dims[0])
-    if "spd" in facts and wide and any(f.name == "full_rank" for f in run.facts):
+    if "spd" in middle and wide and any(f.name == "full_rank" for f in run.facts):
         yield Fact("spd")
+
+
+def _middle(graph: Congruence, factors: Sequence[Factor]) -> frozenset[str] | None:
+    """What is known of S in A' @ S @ A; of A' @ A, that S is the identity. None where a product is neither."""
+    half = len(factors) // 2
+    if not half or not _mirrored(graph, factors[:half], factors[len(factors) - half :]):
+        return None
+    if len(factors) % 2 == 0:
+        return frozenset({"psd", "spd"})
+    return frozenset(f.name for f in factor_facts(graph, factors[half]).facts)
+
+
+def _of_shift(graph: Congruence, parts: Sequence[tuple[Number, int]]) -> Iterable[Fact]:
+    """`a * I + S @ T` with psd S and T: the product has the eigenvalues of a psd matrix, the sum has none below a."""
+    for (a, identity), (b, product) in permutations(parts) if len(parts) == 2 else ():
+        names = {f.name for f in _of_multiple(a, graph[identity].facts)}
+        if names >= SHIFT and b > 0 and any(_is_of_semidefinites(graph, t) for t in graph[product].terms):
+            yield Fact("nonsingular")
+
+
+def _is_of_semidefinites(graph: Congruence, term: Term) -> bool:
+    """Whether a term is the product of two matrices that are known to be psd."""
+    chain = chain_of(term.form, [graph.find(c) for c in term.children]) if isinstance(term, Contract) else None
+    if chain is None or not all(graph.knows(c, "nonnegative") for c in chain.scalars):
+        return False
+    cuts = [(chain.factors[:k], chain.factors[k:]) for k in range(1, len(chain.factors))]
+    return any(all(_is_semidefinite(graph, half) for half in halves) for halves in cuts)
+
+
+def semidefinite_run(graph: Congruence, factors: Sequence[Factor]) -> tuple[int, int] | None:
+    """The first and the last place of the longest run of several factors whose product is known to be psd."""
+    runs = [(i, j) for i, j in combinations(range(len(factors) + 1), 2) if j - i > 1]
+    return max(
+        (r for r in runs if _is_semidefinite(graph, factors[slice(*r)])), key=lambda r: r[1] - r[0], default=None
+    )
+
+
+def _is_semidefinite(graph: Congruence, factors: Sequence[Factor]) -> bool:
+    if len(factors) == 1:
+        return any(f.name == "psd" for f in factor_facts(graph, factors[0]).facts)
+    return "psd" in (_middle(graph, factors) or ())
 
 
 def _of_scalars(graph: Congruence, scalars: Sequence[int]) -> frozenset[str]:

@@ -26,6 +26,7 @@ MOVES = {
     "part_of_sum": "a part of a sum is the sum of the parts",
     "part_of_product": "a part of a product is the product of parts of its factors",
     "part_of_entries": "a part of what is computed entry by entry is computed from parts",
+    "rows_of_product": "rows or columns of a product, at given positions, are products of those of its factors",
 }
 
 MOST_TOGETHER = 12  # operands of a contraction that is put together from others
@@ -45,6 +46,10 @@ def moves(
             yield from factored(graph, number, term)
         case Applied(op=op) if op is SUBSCRIPT:
             yield from _part(graph, number, term)
+        case Applied(op=op) if op.name == "take" and len(graph.tensor(term.children[1]).dims) == 1:
+            for inner in list(graph[term.children[0]].terms):
+                if isinstance(inner, Contract):
+                    yield Move("rows_of_product", (), (inner,), partial(_gathered, graph, number, term, inner))
     yield from _diagonal(graph, number)
 
 
@@ -190,6 +195,27 @@ def _along(
         children.append(child)
     part = tidy(Contraction(tuple(inputs), output, tuple(extents)))
     return graph.contract(part, children, type.dtype)
+
+
+def _gathered(graph: EGraph, number: int, term: Applied, inner: Contract) -> int | None:
+    """What a product has at positions of one axis, from what its operands have there."""
+    form, index = inner.form, graph.find(term.children[1])
+    axis = form.output[term["axis"] % len(form.output)]
+    (count,) = graph.tensor(index).dims
+    if len(axis) != 1 or form.output_letters.count(axis[0]) != 1 or axis[0] not in sum(form.input_letters, ()):
+        return None
+    children = []
+    for axes, letters, child in zip(form.inputs, form.input_letters, map(graph.find, inner.children)):
+        if axis[0] in letters:
+            if axes.count(axis) != letters.count(axis[0]) or letters.count(axis[0]) != 1:
+                return None
+            type, place = graph.tensor(child), axes.index(axis)
+            dims = [*type.dims[:place], count, *type.dims[place + 1 :]]
+            child = graph.apply(term.op, [child, index], [("axis", place)], TensorType(type.dtype, dims))
+        children.append(child)
+    extents = tuple(count if n == axis[0] else extent for n, extent in enumerate(form.extents))
+    whole = tidy(Contraction(form.inputs, form.output, extents))
+    return graph.contract(whole, children, graph.tensor(number).dtype)
 
 
 def _without_zeros(graph: EGraph, number: int, term: Contract) -> Iterator[Move]:

@@ -29,6 +29,8 @@ def distributed(
 ) -> Iterator[Move]:
     """A product with sums as the sum of the products: of one of the sums, of all, and of one with what is beside it."""
     children = [graph.find(c) for c in term.children]
+    if mode != "fast" and sum(_is_difference(graph, c) for c in children) > 1:
+        return
     sums: dict[int, Sum] = {}
     for position, child in enumerate(children):
         for inner in list(graph[child].terms):
@@ -120,11 +122,18 @@ def _width(graph: EGraph, factor: Factor, is_after: bool) -> DimLike:
 def _may_cancel(graph: EGraph, term: Sum) -> bool:
     """Whether a sum may be known to far more digits than its summands, which are multiplied when it is distributed.
 
-    The error of a summand that is computed bounds that of the sum from below; so at most one may be exact. (A sum that
-    is multiplied with itself must not be distributed in any case: the error of `(x - m)' @ (x - m)` is that of its
-    small factors, squared.)
+    The error of a summand that is computed bounds that of the sum from below; so at most one may be exact. (Of two
+    differences in a product none must be distributed in any case: in `(x - m)' @ (y - n)` the error of m meets the small
+    numbers of the other, and would meet large ones in `(x - m)' @ y`.)
     """
     return sum(_is_exact(graph, c) for c in term.children) > 1 and any(c < 0 for c in term.coefficients)
+
+
+def _is_difference(graph: EGraph, number: int) -> bool:
+    """Whether a class is a difference that is often small beside what it is made of; of an identity it rarely is."""
+    found = (t for t in graph[number].terms if isinstance(t, Sum) and any(c < 0 for c in t.coefficients))
+    products = ([graph[c].product for c in t.children] for t in found)
+    return any(not any(p is not None and p.form.is_diagonal for p in own) for own in products)
 
 
 def _is_exact(graph: EGraph, number: int, depth: int = 0) -> bool:

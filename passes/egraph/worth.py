@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tpc.ir.dims import DimLike
 from tpc.passes.egraph.estimate import Estimate
 from tpc.passes.egraph.graph import EGraph
 from tpc.passes.egraph.terms import Applied, Term
@@ -12,6 +13,16 @@ _STEADY = ("spd", "lower", "upper", "orthogonal")  # matrices whose inverse is a
 
 def _is_inverse(term: Term) -> bool:
     return isinstance(term, Applied) and term.op.name == "inv"
+
+
+def _is_of_definite(graph: EGraph, term: Term) -> bool:
+    return _is_inverse(term) and graph.knows(term.children[0], "spd")
+
+
+def _definite_rows(graph: EGraph) -> set[DimLike]:
+    """The rows of all definite matrices of which there are inverses."""
+    terms = [t for c in graph.classes.values() for t in c.terms if _is_of_definite(graph, t)]
+    return {graph.tensor(t.children[0]).dims[-1] for t in terms}
 
 
 def pays(graph: EGraph, estimate: Estimate, number: int, result: int, first: int, factor: float) -> bool:
@@ -36,9 +47,13 @@ def pays(graph: EGraph, estimate: Estimate, number: int, result: int, first: int
 
 
 def stays_definite(graph: EGraph, before: Term, result: int, first: int) -> bool:
-    """Whether no inverse of a definite matrix gives way to one that must be factored with less certainty."""
+    """Whether no inverse of a definite matrix gives way to one that must be factored with less certainty.
+
+    It may give way to that of a matrix that is known to be nonsingular, as in Woodbury's formula, unless a definite one
+    with as many rows would do.
+    """
     terms = [before, *(t for c in before.children for t in graph[c].terms)]
-    if not any(graph.knows(t.children[0], "spd") for t in terms if _is_inverse(t)):
+    if not any(_is_of_definite(graph, t) for t in terms):
         return True
     seen: set[int] = set()
     waiting = [graph.find(result)]
@@ -48,8 +63,11 @@ def stays_definite(graph: EGraph, before: Term, result: int, first: int) -> bool
             continue
         seen.add(found.id)
         inverted = [t.children[0] for t in found.terms if _is_inverse(t)]
-        if any(not any(graph.knows(n, fact) for fact in _STEADY) for n in inverted):
-            return False
+        for n in inverted:
+            if any(graph.knows(n, fact) for fact in _STEADY):
+                continue
+            if not graph.knows(n, "nonsingular") or graph.tensor(n).dims[-1] in _definite_rows(graph):
+                return False
         waiting += [c for t in found.terms for c in t.children]
     return True
 

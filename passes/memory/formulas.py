@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
 from tpc.ir.affine import affine
 from tpc.ir.dims import DimLike
-from tpc.ir.formula import Access, Apply, Composed, Formula, LetterValue, Literal, Reduction, Scalar, free_letters, walk
+from tpc.ir.formula import (
+    Access,
+    Apply,
+    Composed,
+    Formula,
+    LetterValue,
+    Literal,
+    Reduction,
+    Scalar,
+    children,
+    free_letters,
+    walk,
+)
 from tpc.ir.scalar import REDUCERS, SCALARS
 from tpc.ir.types import BOOL, I64, INT, DType, TensorType
 
@@ -41,8 +54,9 @@ def temporaries(formula: Formula, types: Sequence[TensorType], size: Callable[[D
     """
     letters = dict.fromkeys([*formula.letters, *(name for name, _ in formula.extents)])  # those of the result first
     at = _Formula({name: size(formula.extent[name]) for name in letters}, types, library)
-    for scalar in walk(formula.body):
-        at.counts[scalar] = at.counts.get(scalar, 0) + 1
+    at.counts = Counter([formula.body])
+    for scalar in dict.fromkeys(walk(formula.body)):
+        at.counts.update(children(scalar))
     part = at.part(formula.body)
     result = prod(at.extents[n] for axis in formula.axes for n in axis) * part.dtype.size if formula.axes else 0
     return max(part.peak, part.bytes + result if part.bytes != result else 0) - result
@@ -52,7 +66,7 @@ class _Formula:
     def __init__(self, extents: dict[str, int], types: Sequence[TensorType], library: str) -> None:
         self.extents, self.types, self.library = extents, types, library
         self.order = list(extents)
-        self.counts: dict[Scalar, int] = {}
+        self.counts: Counter[Scalar] = Counter()
         self.known: dict[Scalar, _Part] = {}
         self.shared = 0  # bytes of values that are used again
 
@@ -61,17 +75,20 @@ class _Formula:
 
     def part(self, scalar: Scalar) -> _Part:
         """The array of a scalar; one that is used again has a name, and is held until its last use."""
-        uses = self.counts.get(scalar, 1)
-        if uses == 1 or not isinstance(scalar, (Apply, Reduction)):
+        if not isinstance(scalar, (Apply, Reduction)):
             return self.made(scalar)
-        left = self.counts[scalar] = uses - 1
+        left = self.counts[scalar] = self.counts[scalar] - 1
         if scalar not in self.known:
-            part = self.known[scalar] = self.made(scalar)
+            part = self.made(scalar)
+            if left <= 0:
+                return part
+            self.known[scalar] = part
             self.shared += part.bytes
             return replace(part, bytes=0, line=0, depth=0)
         part = self.known[scalar]
-        if left > 1:
+        if left > 0:
             return replace(part, bytes=0, peak=self.shared, line=0, depth=0)
+        del self.known[scalar]
         self.shared -= part.bytes
         return replace(part, peak=self.shared + part.bytes, line=0, depth=0, is_named=True)
 
@@ -90,11 +107,16 @@ class _Formula:
         return _Part(frozenset(), INT, 0, 0)
 
     def together(self, parts: Sequence[_Part]) -> tuple[int, int]:
-        """What arrays take that are made one after the other, in the end and at most."""
-        held = peak = 0
+        """What arrays take that are made one after the other, in the end and at most.
+
+        What has a name is made on a line before, when those that have none are not there yet.
+        """
+        held = named = peak = 0
         for part in parts:
-            peak = max(peak, held + part.peak)
+            peak = max(peak, (named if part.is_named or part.line else held) + part.peak)
             held += part.bytes + part.line
+            named += part.line + part.bytes * part.is_named
+            peak = max(peak, self.shared + held)
         return held, peak
 
     def apply(self, function: str, parts: Sequence[_Part], is_power: bool) -> _Part:

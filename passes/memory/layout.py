@@ -7,7 +7,8 @@ from collections.abc import Container
 from tpc.ir.affine import affine
 from tpc.ir.formula import Access, Composed
 from tpc.ir.node import Node
-from tpc.ir.ops.structure import ITEM, SUBSCRIPT
+from tpc.ir.ops.structure import ITEM, SUBSCRIPT, At, Range
+from tpc.ir.types import TensorType
 from tpc.passes.count import is_view
 
 PARTS = ("re", "im", "require", "broadcast_to")  # other looks at an operand than those that move its axes
@@ -49,6 +50,26 @@ def is_part(node: Node) -> bool:
     if node.op.name == "re" and node.args[0].tensor.dtype.kind != "c":
         return is_part(node.args[0])  # which is all there is of it
     return node.op.name in PARTS
+
+
+def is_scattered(node: Node) -> bool:
+    """Whether no axis of a matrix lies entry by entry in memory, since it is cut out across one that does."""
+    while is_view(node) and node.args and isinstance(node.args[0].type, TensorType):
+        if node.op is SUBSCRIPT:
+            last = node["items"][-1]
+            if isinstance(last, At) or (isinstance(last, Range) and last.step != 1):
+                return not is_turned(node.args[0])
+        node = node.args[0]
+    return False
+
+
+def copied_by_torch(node: Node, inputs: Container[Node] = ()) -> list[Node]:
+    """The operands of which torch makes copies that it can work on; `inputs` as for `is_turned`."""
+    if node.op.name in ("softmax", "log_softmax"):
+        return [a for a in node.args if is_turned(a, inputs)]
+    if node.op.name in ("matmul", "matvec", "vecmat"):
+        return [a for a in node.args if a.tensor.rank > 1 and is_scattered(a)]
+    return []
 
 
 def is_sliced(access: Access) -> bool:

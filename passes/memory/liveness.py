@@ -20,7 +20,7 @@ from tpc.ir.ops.structure import CALL, CONSTANT, IF, INDEX, INPUT, ITEM, LITERAL
 from tpc.ir.types import STRONG, TensorType
 from tpc.passes.choose.prices import Sizes
 from tpc.passes.count import is_guarded, is_view
-from tpc.passes.memory.layout import PARTS, is_part, is_sliced, is_turned
+from tpc.passes.memory.layout import PARTS, copied_by_torch, is_part, is_sliced, is_turned
 from tpc.passes.memory.workspace import Size, held_bytes, is_closed, types_of, workspace
 
 ELIDED = 2**18  # bytes from which NumPy itself gives the buffer of an operand to a result
@@ -201,7 +201,8 @@ class Liveness:
             return self.natives[node["body"]] + sum(held_bytes(a.tensor, self.size) for a in turned)  # made contiguous
         if not node.programs:
             library = "numpy" if self.library == "llvm" else self.library
-            return workspace(node, library, self.size, self.seen)
+            copied = copied_by_torch(node, self.turned) if library == "torch" else ()
+            return workspace(node, library, self.size, self.seen) + sum(held_bytes(a.tensor, self.size) for a in copied)
         states = node.get("state", 0)
         most = 0
         for body in (node["then"],) if is_guarded(node) else node.programs:
@@ -300,6 +301,11 @@ class Liveness:
         number = self.at.get(node, len(self.steps))
         found = self.steps[number] if number < len(self.steps) else None
         return found if found is not None and found.node is node else None
+
+    def body(self, node: Node) -> Liveness | None:
+        """Of what runs inside of a node, that which holds most; None where nothing does."""
+        found = [self.inner[program] for program in node.programs if program in self.inner]
+        return max(found, key=lambda inner: inner.peak, default=None)
 
     def moves(self, buffer: int) -> bool:
         """Whether a buffer of a loop's body is made anew in each pass."""

@@ -7,20 +7,23 @@ from tpc.ir.rewrite import map_programs, ordered_facts, rebuilt
 from tpc.passes.memory.liveness import Liveness
 from tpc.passes.memory.order import Task, Tasks, best_order
 from tpc.passes.memory.sequence import in_order
-from tpc.passes.memory.workspace import Size, is_closed
+from tpc.passes.memory.workspace import Size, is_closed, large_sizes
 
 CLEARLY = 0.95  # of what was held before: an order that holds more stays away
+CLEARLY_IF_OPEN = 0.75  # the same where sizes are open, and the order may gain nothing at those that come
 LEAST = 2**20  # bytes below which no order matters
 
 
 def schedule(program: Program, library: str = "numpy", size: Size | None = None) -> Program:
-    """The program in an order of steps that holds clearly less; the program itself where there is none, or a size
-    is open.
+    """The program in an order of steps that holds clearly less; the program itself where there is none.
 
-    Nothing is computed twice or otherwise: results are the same to the last bit.
+    Where sizes are open, that is judged at large ones. Nothing is computed twice or otherwise: results are the same to
+    the last bit.
     """
-    if not is_closed(program) or library == "llvm":  # where values are fused, which are none in memory
+    if library == "llvm":  # where values are fused, which are none in memory
         return program
+    clearly = CLEARLY if size is not None or is_closed(program) else CLEARLY_IF_OPEN
+    size = size or large_sizes(program)
     memory = Liveness(program, library, size)
     if memory.peak < LEAST:
         return program
@@ -28,10 +31,10 @@ def schedule(program: Program, library: str = "numpy", size: Size | None = None)
     memory = Liveness(program, library, size)
     tasks = tasks_of(memory)
     order = best_order(tasks)
-    if tasks.peak(order) + memory.held > CLEARLY * memory.peak:
+    if tasks.peak(order) + memory.held > clearly * memory.peak:
         return program
     changed = in_order(program, [step.node for step in memory.steps], order)
-    return changed if Liveness(changed, library, size).peak <= CLEARLY * memory.peak else program
+    return changed if Liveness(changed, library, size).peak <= clearly * memory.peak else program
 
 
 def _with_bodies(program: Program, library: str, size: Size | None) -> Program:

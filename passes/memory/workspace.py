@@ -14,6 +14,8 @@ from tpc.ir.node import Node, Program
 from tpc.ir.ops.indexing import checked_axes
 from tpc.ir.ops.structure import INDEX
 from tpc.ir.types import BOOL, I64, TensorType
+from tpc.passes.choose.prices import Sizes
+from tpc.passes.choose.samples import open_sizes
 from tpc.passes.memory.formulas import temporaries
 
 Multiples = tuple[float, float]
@@ -50,7 +52,8 @@ TORCH: Mapping[str, Multiples] = {
 BY_FORMULA = frozenset(
     ["khatri_rao", "conv", "correlate", "conv2d", "linspace", "take_along", "harmless", "layernorm", "rmsnorm"]
 )
-
+LARGE = (10**7, 10**4, 10**3, 10**2)  # sizes that are open, the first with which no array takes more than `MOST` bytes
+MOST = 2**30
 
 Size = Callable[[DimLike], int]
 
@@ -95,6 +98,20 @@ def is_closed(program: Program) -> bool:
     """Whether all sizes of a program are known."""
     types = [t for node in (*program.inputs, *program.nodes) for t in types_of(node)]
     return all(isinstance(dim, int) for type in types for dim in type.dims)
+
+
+def large_sizes(program: Program) -> Sizes:
+    """Sizes at which memory is judged where a program leaves them open: its largest array counts then.
+
+    Those that appear first are a little larger than others, so that no differences vanish.
+    """
+    names = open_sizes(program)
+    sizes = Sizes({})
+    for extent in LARGE if names else ():
+        sizes = Sizes({name: extent - extent * k // (4 * len(names)) for k, name in enumerate(names)})
+        if max(held_bytes(t, sizes) for node in (*program.inputs, *program.nodes) for t in types_of(node)) <= MOST:
+            break
+    return sizes
 
 
 def types_of(node: Node) -> tuple[TensorType, ...]:
@@ -178,6 +195,7 @@ SPECIAL: Mapping[tuple[str, str], Special] = {
     ("numpy", "tril"): _triangle,
     ("numpy", "triu"): _triangle,
     ("numpy", "scatter_add"): _scatter,
+    ("torch", "abs"): lambda node, types: _bytes(types[0]) if types[0].dtype.kind == "c" else 0,  # it is complex first
     ("torch", "norm"): lambda node, types: 0 if node["ord"] == "fro" else _bytes(types[0]),
     ("torch", "scatter_add"): _scatter,
     ("torch", "linear_scan"): _torch_scan,

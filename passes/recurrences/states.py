@@ -4,6 +4,7 @@ x = a_t * x + b_t  (elementwise)   <=>   linear_scan(a, b, x)
 x = x + b_t                        <=>   cumsum of x, b_0, b_1, ...
 x = a_t * x                        <=>   cumprod of x, a_0, a_1, ...
 x = A @ x + b_t                    <=>   matrix_scan(A, b, x)
+x = circulant(c) @ x + b_t         <=>   the transform back of linear_scan of transforms
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from tpc.ir.node import Node
 from tpc.ir.ops.structure import SUBSCRIPT, At, Range
 from tpc.ir.types import TensorType
 from tpc.passes.recurrences.linear import ONE
+
+TRANSFORMED = 48  # entries from which Fourier transforms are faster than products with a matrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,12 @@ def states(factor: Node, term: Node | None, start: Node) -> States | None:
 
 def states_by_matrix(matrix: Node, term: Node, start: Node) -> States | None:
     """The states from a matrix that is the same in all passes, and the terms of all."""
+    (size,) = start.tensor.dims
+    is_short = isinstance(size, int) and size < TRANSFORMED
+    if matrix.op.name == "circulant" and start.tensor.dtype.kind == "f" and not is_short:
+        factor, terms, first = (make("rfft", (x,), axis=-1) for x in (matrix.args[0], term, start))
+        found = make("linear_scan", (make("broadcast_to", (factor,), dims=terms.tensor.dims), terms, first))
+        return _kept(States(make("irfft", (found,), n=size, axis=-1), matrix, term, start))
     return _kept(States(make("matrix_scan", (matrix, term, start)), matrix, term, start))
 
 

@@ -14,7 +14,8 @@ from tpc.passes.rematerialise.rebase import Base, base_of
 from tpc.passes.rematerialise.search import Search
 from tpc.passes.rematerialise.seeds import checkpoints
 
-MOVES = 1_500  # for each step of a graph: what the search is bounded by, so that it finds the same each time
+MOVES = 6_000  # for each step of a graph: what the search is bounded by, so that it finds the same each time
+MOST_MOVES = 750_000  # in all
 EXACT = 12  # steps of which the cheapest plan is found for certain, in the order of the graph
 PARTS = 3  # the order of first runs is taken from the best plan so often
 TRIES = 4  # at coming to a hard budget
@@ -70,7 +71,7 @@ def solve(
     if plan.peak <= budget:
         return Solution(plan, budget, True, 0.0)
     begun = perf_counter()
-    most = MOVES * len(graph) if moves is None else moves
+    most = min(MOVES * len(graph), MOST_MOVES) if moves is None else moves
     proved = relaxed(graph, budget)
     least = proved.cost + max(enough, 1e-9) * graph.cost
 

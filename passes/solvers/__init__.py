@@ -4,6 +4,10 @@ system      what a system is made of, and its derivatives, which are systems wit
 operator    products with a matrix that is written out of others, without making it
 rounds      methods as loops, each round of which ends with the true residual
 methods.tp  their steps, in the language
+choice      systems that are solved by steps without being asked for, with functions in choice.tp
+ways        their matrices, and what preconditions these
+bounds      bounds of eigenvalues as code
+tall        least squares
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ from tpc.ir.node import Node, Program
 from tpc.ir.rewrite import everywhere
 
 SUMS = ("add", "sub")
-OPEN = (*SUMS, "index", "neg", "mul", "div", "matmul", "transpose", "kron", "diag", "eye", "inv")
+FILLED = ("circulant", "toeplitz", "hankel")  # by a vector, and applied by Fourier transforms
+OPEN = (*SUMS, *FILLED, "index", "neg", "mul", "div", "matmul", "transpose", "kron", "diag", "eye", "inv")
 
 
 def is_open(node: Node) -> bool:
@@ -30,7 +31,7 @@ def is_open(node: Node) -> bool:
         return False
     match node.op.name:
         case "mul" | "div":
-            return _scaled(node) is not None
+            return scaled(node) is not None
         case "diag":
             return node.args[0].tensor.rank == 1
         case op if op in SUMS:
@@ -53,14 +54,15 @@ def leaves(node: Node) -> list[Node]:
     return list(found)
 
 
-def distributed(program: Program) -> Program:
-    """The program with the products of open matrices and vectors (or blocks of these) taken apart, in loops as well."""
+def distributed(program: Program, wide: bool = False) -> Program:
+    """The program with the products of open matrices and vectors taken apart, in loops as well; also those with blocks
+    of a few vectors or, if they may be `wide`, of many."""
 
     def change(node: Node) -> Node:
         if node.op.name == "matvec":
             return product(*node.args)
-        if node.op.name == "matmul" and is_open(node.args[0]) and node.tensor.rank == 2 and _is_thin(node.args[1]):
-            return product(*node.args)
+        if node.op.name == "matmul" and is_open(node.args[0]) and node.tensor.rank == 2:
+            return product(*node.args) if wide or _is_thin(node.args[1]) else node
         return node
 
     return everywhere(program, change)
@@ -77,9 +79,9 @@ def product(A: Node, v: Node) -> Node:
         case "neg":
             return make("neg", (product(args[0], v),))
         case "mul" | "div":
-            scaled = _scaled(A)
-            assert scaled is not None
-            matrix, scalar = scaled
+            parts = scaled(A)
+            assert parts is not None
+            matrix, scalar = parts
             return make(A.op, (product(matrix, v), scalar))
         case "index" if v.tensor.rank == 1:
             return _under_sums(A, v)
@@ -90,18 +92,27 @@ def product(A: Node, v: Node) -> Node:
             return make("mul", (d, v)) if v.tensor.rank == 1 else make("mul", (_column(d), v))
         case "inv":
             return make("solve", (args[0], v))
-        case "kron" if v.tensor.rank == 1:
-            left, right = args
-            (_, n), (_, q) = left.tensor.dims, right.tensor.dims
-            folded = make("reshape", (v,), dims=(n, q))
-            inner = product(left, folded)
-            outer = product(right, make("transpose", (inner,)))
-            return make("reshape", (make("transpose", (outer,)),), dims=(A.tensor.dims[0],))
+        case "kron":
+            return _of_kron(args[0], args[1], v)
         case "transpose" if (turned := _transposed(args[0])) is not None:
             return product(turned, v)
         case "matmul" if _pays(args[0], args[1]):
             return product(args[0], product(args[1], v))
     return _times(A, v)
+
+
+def _of_kron(left: Node, right: Node, v: Node) -> Node:
+    (m, n), (p, q) = left.tensor.dims, right.tensor.dims
+    columns = v.tensor.dims[1:]
+    if not columns:
+        outer = product(right, make("transpose", (product(left, make("reshape", (v,), dims=(n, q))),)))
+        return make("reshape", (make("transpose", (outer,)),), dims=(m * p,))
+    (k,) = columns
+    inner = product(left, make("reshape", (v,), dims=(n, q * k)))
+    turned = make("permute", (make("reshape", (inner,), dims=(m, q, k)),), axes=(1, 0, 2))
+    outer = product(right, make("reshape", (turned,), dims=(q, m * k)))
+    back = make("permute", (make("reshape", (outer,), dims=(p, m, k)),), axes=(1, 0, 2))
+    return make("reshape", (back,), dims=(m * p, k))
 
 
 def _under_sums(W: Node, v: Node) -> Node:
@@ -142,8 +153,8 @@ def _transposed(A: Node) -> Node | None:
             return make(A.op, [_turned(a) for a in args])
         case "neg" | "inv":
             return make(A.op, (_turned(args[0]),))
-        case "mul" | "div" if (scaled := _scaled(A)) is not None:
-            return make(A.op, (_turned(scaled[0]), scaled[1]))
+        case "mul" | "div" if (parts := scaled(A)) is not None:
+            return make(A.op, (_turned(parts[0]), parts[1]))
         case "matmul":
             return make("matmul", (_turned(args[1]), _turned(args[0])))
         case "kron":
@@ -163,7 +174,7 @@ def _turned(A: Node) -> Node:
     return make("transpose", (A,)) if found is None else found
 
 
-def _scaled(node: Node) -> tuple[Node, Node] | None:
+def scaled(node: Node) -> tuple[Node, Node] | None:
     """A matrix and the scalar that it is multiplied with or divided by."""
     first, second = node.args
     if second.tensor.rank == 0 and first.tensor.dims == node.tensor.dims:

@@ -7,9 +7,11 @@ updates it is small; where rounding has parted the two, another round follows. N
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from pathlib import Path
 
-from tpc.ir.build import items, literal, make
+from tpc.ir.build import items, literal, make, size
+from tpc.ir.dims import DimLike, divide
 from tpc.ir.node import Node, Program
 from tpc.ir.ops.structure import REPEAT, SCAN, SUBSCRIPT, At, Range
 from tpc.ir.rewrite import replace
@@ -23,6 +25,7 @@ _METHODS = Library(Path(__file__).with_name("methods.tp"))
 DEFINITE = ("cg", "minres")  # methods that need a positive definite matrix or preconditioner
 STEPS = 1000  # where the program does not say how many
 ROUNDS = 20
+FEW = 2  # where there is another way
 BASIS = 30  # vectors of GMRES before it starts again
 CLOSE = 64  # backward errors are some roundings where no tolerance is given
 State = Sequence[Node]
@@ -39,6 +42,8 @@ class Rounds:
         Products of their transposes with the right side and x, for methods that take them.
     is_zero
         Whether x is zero where it begins.
+    tries
+        Whether a step is made at all, where there is another way; else they always are.
     """
 
     def __init__(
@@ -49,13 +54,14 @@ class Rounds:
         method: str,
         back: Sequence[Node] | None,
         tolerance: float | None,
-        steps: int | None,
+        steps: DimLike | None,
         is_zero: bool = False,
+        tries: Node | None = None,
     ) -> None:
         self.program, self.x, self.right, self.method, self.back = program, x, right, method, back
         self.fresh = Fresh(program)
         self.outside: dict[Node, Node] = {i: i for i in program.inputs}  # what loops capture, and what that is outside
-        self.is_zero = is_zero
+        self.is_zero, self.tries = is_zero, tries
         self.steps, self.tolerance = steps or STEPS, tolerance
         self.unit = 2.2e-16 if x.tensor.dtype is F64 else 1.2e-7
 
@@ -81,9 +87,25 @@ class Rounds:
 
     # ---- loops
 
-    def run(self, restart: int | None) -> list[Node]:
-        """The solution, the norm of its residual, and the number of steps."""
-        self.basis = min(restart or BASIS, self.steps)
+    def run(self, restart: int | None = None) -> list[Node]:
+        """The solution, which is one or stops the program, the norm of its residual, and the number of steps."""
+        x, r, k, far, allowed, reasons = self._found(restart)
+        for reason, holds in [*reasons, ("solved", make("le", (far, allowed)))]:
+            x = make("require", (x, holds), because=reason)
+        return [x, said("size_of", r)[0], k]
+
+    def attempt(self) -> tuple[Node, Node]:
+        """What is found, and how far it is from a solution: the residual as a part of what is allowed."""
+        x, _, _, far, allowed, reasons = self._found()
+        part = make("div", (far, make("maximum", (allowed, literal(1e-300)))))
+        for _, holds in reasons:
+            part = make("select", (holds, part, literal(inf)))
+        return x, part
+
+    def _found(self, restart: int | None = None) -> tuple[Node, Node, Node, Node, Node, list[tuple[str, Node]]]:
+        """What is found, its residual, the number of steps, how far it is from a solution and may be, and what else
+        must hold."""
+        self.basis = min(restart or BASIS, self.steps) if isinstance(self.steps, int) else BASIS
         self._measure()
         inner: dict[str, Callable[..., tuple[Node, Node, Node]]] = {
             "cg": self._cg,
@@ -107,25 +129,24 @@ class Rounds:
         # a preconditioner that is made by a factorization is used before the loops, so that it is made there
         first = self.preconditioned if self.method in DEFINITE else lambda r: r
         r = self.right if self.is_zero else self._left(self.x)
-        begin = (self.x, r, first(r), literal(0), literal(True))
-        rounds = -(-self.steps // self.basis) if self.method == "gmres" else ROUNDS
+        begin = (self.x, r, first(r), literal(0), self.tries or literal(True))
+        rounds = divide(self.steps + self.basis - 1, self.basis) if self.method == "gmres" else ROUNDS
+        rounds = rounds if self.tries is None else FEW
         x, r, _, k, fine = self._loop(begin, round_, until, rounds, is_inner=False)
-        if self.method in DEFINITE:
-            x = make("require", (x, fine), because="definite")
+        reasons = [("definite", fine)] if self.method in DEFINITE else []
         allowed = replace([self._allowed(x, r)], self.outside)[0]
         far = replace([self._far(r)], self.outside)[0]
         least = (1e-150 if self.unit < 1e-10 else 1e-18) / (self.tolerance or self.unit)
         for b in [self.right] if self.method != "lsqr" else [self.right, self.times_back(self.right)]:
-            x = make("require", (x, *said("is_measured", b, *said("size_of", b), literal(least))), because="measured")
-        x = make("require", (x, make("le", (far, allowed))), because="solved")
-        return [x, said("size_of", r)[0], k]
+            reasons += [("measured", said("is_measured", b, *said("size_of", b), literal(least))[0])]
+        return x, r, k, far, allowed, reasons
 
     def _loop(
         self,
         begin: State,
         step: Callable[[State], State],
         until: Callable[[State], Node],
-        count: int,
+        count: DimLike,
         is_inner: bool = True,
     ) -> list[Node]:
         state = [self.fresh("s", b.tensor) for b in begin]
@@ -152,7 +173,7 @@ class Rounds:
             _, stretch = said("stretched", w, self.times(w))
         else:
             w = self.right
-            for _ in range(3):  # power iteration
+            for _ in range(3 if self.tries is None else 1):  # power iteration
                 w, stretch = said("stretched", w, self.times(w))
         (self.stretch,) = self._known("stretch", [stretch])
 
@@ -181,7 +202,7 @@ class Rounds:
         return make("mul", (literal(part), size))
 
     def _ended(self, length: Node, allowed: Node, k: Node, fine: Node) -> Node:
-        return said("ended", length, allowed, k, literal(self.steps), fine)[0]
+        return said("ended", length, allowed, k, size(self.steps), fine)[0]
 
     def _half(self, allowed: Node) -> Node:
         """What the updated residual must fall below, so that the true one is likely to be small, too."""

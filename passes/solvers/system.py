@@ -117,8 +117,11 @@ def tangents(node: Node, moving: Mapping[Node, Node]) -> list[Node | None]:
 # ---- how it is solved
 
 
-def opened(program: Program, at: Node, args: Sequence[Node], known: Facts) -> tuple[Program, list[Node]]:
-    """A system that takes what its matrices are written out of in their place, and multiplies by these alone."""
+def opened(
+    program: Program, at: Node, args: Sequence[Node], known: Facts, wide: bool = False
+) -> tuple[Program, list[Node]]:
+    """A system that takes what its matrices are written out of in their place, and multiplies by these alone; where it
+    may be `wide`, with blocks of many vectors as well."""
     inputs: list[Node] = []
     given: list[Node] = []
     written: dict[Node, Node] = {}
@@ -139,7 +142,7 @@ def opened(program: Program, at: Node, args: Sequence[Node], known: Facts) -> tu
     made = {n for n in topological(list(written.values())) if n.args}
     if any(n.op in (REPEAT, SCAN, IF) for n in whole.nodes):  # which would take what is written out as a matrix
         whole = sunk(whole, made)
-    return distributed(declared(whole)), given
+    return distributed(declared(whole), wide), given
 
 
 def loop(

@@ -14,14 +14,23 @@ from itertools import combinations
 
 from tpc.ir.node import Node, Program
 from tpc.passes.choose.prices import Prices
-from tpc.passes.count import predicted
+from tpc.passes.sparse.constants import declared
 from tpc.passes.sparse.lowering import lowered
+from tpc.passes.sparse.storing import as_given, stored
+from tpc.passes.stages.times import given_uses, seconds_each
 
-MOST = 4  # inputs of which every choice is looked at; of more it is all or none
+MOST = 4  # sparse values of which every choice is looked at; of more it is all or none
 
 
-def sparse(program: Program, given: Mapping[str, float], at: Mapping[str, int], prices: Prices) -> Program:
-    """The program on sparse inputs.
+def sparse(
+    program: Program,
+    given: Mapping[str, float],
+    at: Mapping[str, int],
+    prices: Prices,
+    native: bool = False,
+    calls: int = 1,
+) -> Program:
+    """The program on sparse inputs and constants.
 
     Parameters
     ----------
@@ -29,21 +38,32 @@ def sparse(program: Program, given: Mapping[str, float], at: Mapping[str, int], 
         The inputs that come in sparse, with the share of their entries that are stored, at most.
     at
         Sizes to choose for, where they are open.
+    native
+        Whether there will be native code for products, for which constants may be stored in other formats.
+    calls
+        With the same parameters; what depends on these alone is done once for all of them.
     """
-    inputs = {node: given[node["name"]] for node in program.inputs if node["name"] in given}
-    if not inputs:
-        return program
-    whole, formats = lowered(program, inputs, inputs, at)
-    best, least = whole, predicted(whole, prices, at)
-    for kept in _choices(list(inputs)):
-        other, _ = lowered(program, inputs, {node: inputs[node] for node in kept}, at, formats)
-        seconds = predicted(other, prices, at)
+    dense = {node: density for node, density in declared(program, calls).items() if node.get("name") not in given}
+    sources = [node for node in program.inputs if node["name"] in given]
+    sources += [node for node in program.nodes if node.op.name == "sparse_matrix"]
+    best, formats = program, [False] * len(program.outputs)
+    if sources:
+        best, formats = lowered(program, given, dict.fromkeys(sources, 1.0), at)
+    least = predicted(best, prices, at, calls)
+    for kept in _choices([*sources, *dense], sources):
+        other, _ = lowered(program, given, {node: dense.get(node, 1.0) for node in kept}, at, formats)
+        seconds = predicted(other, prices, at, calls)
         if seconds < least:
             best, least = other, seconds
-    return best
+    return stored(as_given(best), at) if native else best
 
 
-def _choices(inputs: list[Node]) -> list[tuple[Node, ...]]:
-    """Inputs that could be kept sparse, all of them together left out."""
-    sizes = range(len(inputs)) if len(inputs) <= MOST else (0,)
-    return [kept for size in sizes for kept in combinations(inputs, size)]
+def predicted(program: Program, prices: Prices, at: Mapping[str, int], calls: int = 1) -> float:
+    """The seconds of a call; what depends on constants and parameters alone is done once for all of them."""
+    return seconds_each(program, prices, at, given_uses(program, calls))
+
+
+def _choices(values: list[Node], first: list[Node]) -> list[tuple[Node, ...]]:
+    """Values that could be sparse, but for the choice that is looked at first; where there are many, all or none."""
+    sizes = range(len(values) + 1) if len(values) <= MOST else (0, len(values))
+    return [kept for size in sizes for kept in combinations(values, size) if list(kept) != first]

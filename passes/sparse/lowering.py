@@ -2,61 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import ceil, expm1, log1p, log2
 
 from tpc.ir.build import cast, make
+from tpc.ir.dims import product
 from tpc.ir.facts import analyse
 from tpc.ir.node import Node, Program
 from tpc.ir.notes import follow
 from tpc.ir.op import Misfit
-from tpc.ir.ops.structure import IF, REPEAT, SCAN
+from tpc.ir.ops.structure import CONSTANT, IF, INPUT, REPEAT, SCAN
 from tpc.ir.rewrite import ordered_facts, rebuilt
-from tpc.ir.types import DType, as_float, promote_all
+from tpc.ir.types import BF16, F16, DType, as_float, promote_all
 from tpc.passes.choose.prices import Sizes
 
-FRESH = frozenset(["spgemm", "sddmm", "to_csr", "csr_add", "csr_sub", "csr_mul", "csr_kron", "csr_triangle"])
+FRESH = frozenset(
+    ["spgemm", "sddmm", "to_csr", "csr_add", "csr_sub", "csr_mul", "csr_kron", "csr_triangle", "csr_take"]
+)
 LEAST = 1e-12
 FILL = 4  # entries of sparse factors for each of the matrix, as a guess
 
 
 def lowered(
     program: Program,
-    given: Mapping[Node, float],
+    given: Mapping[str, float],
     kept: Mapping[Node, float],
     at: Mapping[str, int],
     formats: Sequence[bool] | None = None,
 ) -> tuple[Program, list[bool]]:
-    """The program on sparse inputs, and which of its results are sparse.
+    """The program on sparse values, and which of its results are sparse.
 
     Parameters
     ----------
-    given, kept
-        Inputs that come in sparse, with their densities, and those of them that are not made dense at once.
+    given
+        The densities of inputs that come in sparse.
+    kept
+        The sparse inputs and matrices of parts that are not made dense at once, and arrays that are made sparse, with
+        the densities of these.
     formats
         Which results are to be sparse, where that is known; else those are that come out so.
     """
-    lowering = Lowering(program, at)
-    for node, density in given.items():
-        stored = lowering.sparse("csr", (node,), density)
-        lowering.made[node] = stored if node in kept else lowering.dense(stored)
+    lowering = Lowering(program, at, kept)
+    for node in program.inputs:
+        if node["name"] in given:
+            stored = lowering.sparse("csr", (node,), given[node["name"]])
+            lowering.made[node] = stored if node in kept else lowering.dense(stored)
+    for node, density in kept.items():
+        if node not in lowering.made and node.op in (CONSTANT, INPUT):
+            lowering.made[node] = lowering.sparse("to_csr", (node,), density)
     results = [lowering.made[node] for node in lowering.run(program)]
     found = [lowering.is_sparse(node) for node in results]
     outputs = [
         lowering.returned(node) if wanted else lowering.dense(node)
         for node, wanted in zip(results, formats or found, strict=True)
     ]
-    facts = [(node, known) for node, known in program.facts if node in program.inputs]
+    facts = [(node, known) for node, known in program.facts if node in program.inputs or node.op is CONSTANT]
     return program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts)), found
 
 
 class Lowering:
     """Values of a program, and what they have become; those that are sparse with their densities."""
 
-    def __init__(self, program: Program, at: Mapping[str, int]) -> None:
+    def __init__(self, program: Program, at: Mapping[str, int], kept: Collection[Node] = ()) -> None:
         from tpc.passes.sparse.products import Products
 
-        self.at, self.size = at, Sizes(at)
+        self.at, self.size, self.kept = at, Sizes(at), kept
         self.facts = analyse(program)
         self.uses: dict[Node, int] = {}
         for node in program.nodes:
@@ -153,6 +163,22 @@ class Lowering:
             return self.diagonal(make("mul", (factor, matrix.args[0])))
         factor = self.as_type(factor, dtype) if factor.tensor.rank else factor
         return self.sparse("csr_scale", (self.as_type(matrix, dtype), factor), self.density[matrix])
+
+    def of_parts(self, node: Node) -> Node | None:
+        """A matrix that is given by its parts; there are no sparse kernels for half precision."""
+        values = node.args[0]
+        if values.tensor.dtype in (F16, BF16):
+            return None
+        whole = max(self.size(product(node.tensor.dims)), 1)
+        density = self.size(values.tensor.dims[0]) / whole
+        stored = self.sparse("csr_parts", [self.made[a] for a in node.args], density, m=node["m"])
+        return stored if node in self.kept else self.dense(stored)
+
+    def taken(self, matrix: Node, places: Node, axis: int) -> Node:
+        """The rows of a sparse matrix at positions, or its columns."""
+        turned = self.transposed(matrix) if axis else matrix
+        taken = self.sparse("csr_take", (turned, places), self.density[matrix])
+        return self.transposed(taken) if axis else taken
 
     def factored(self, matrix: Node) -> Node:
         """Sparse triangular factors, which are denser than the matrix."""

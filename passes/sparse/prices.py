@@ -1,8 +1,8 @@
 """What sparse kernels take, as passes over the entries that are stored.
 
 An entry is a number and its column, which tells where to read on: by measurement (scipy 1.17, one thread) a product
-with a vector takes 0.6 to 0.9 ns for each, and 0.25 ns for each column of a matrix, in native code 0.1 ns; one of two
-sparse matrices takes about 8 ns for each product of two entries.
+with a vector takes 0.6 to 0.9 ns for each, and 0.25 ns for each column of a matrix, in native code 0.4 and 0.1 ns;
+prices are those of native code. A product of two sparse matrices takes about 8 ns for each product of two entries.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def kernels(node: Node) -> Kernels:
             return (_walk(whole, 8),)
         case "spmm":
             right = node.args[1].tensor
-            steps = (entries * (4 + right.dims[1]), 1, 4) if right.rank == 2 else (entries, 3, 2)
+            steps = (entries * (8 + right.dims[1]), 1, 6) if right.rank == 2 else (entries, 3, 2)
             return _walk(*steps), _walk(node.tensor.dims[0])
         case "spgemm":
             met = share(product(node.tensor.dims), min(-log1p(-min(node["density"], 0.99)), 4.0))
@@ -47,6 +47,10 @@ def kernels(node: Node) -> Kernels:
             return (_walk(share(product(node.tensor.dims), node["density"]), 8), _walk(node.tensor.dims[0]))
         case "csr_plus_dense":
             return ("copy", (whole,)), _walk(entries)
+        case "csr_row" if node.args[0].op.name != "csr_transpose":
+            return (_walk(first.dims[1]),)
+        case "csr_take":
+            return (_walk(share(product(node.tensor.dims), node["density"]), 4), _walk(node.tensor.dims[0]))
         case "splu":
             return (_walk(entries, 100), _walk(first.dims[0], 100))
         case "splu_solve" | "csr_solve_triangular":

@@ -8,7 +8,8 @@ from tpc.ir.build import literal, literal_value, make, size
 from tpc.ir.dims import product
 from tpc.ir.node import Node
 from tpc.ir.ops.sparse import KEEP_ZERO, TRUE_OF_NONZERO
-from tpc.ir.types import BOOL, as_float
+from tpc.ir.ops.structure import SUBSCRIPT, At, Range
+from tpc.ir.types import BOOL, I64, as_float
 from tpc.passes.sparse.lowering import Lowering
 from tpc.passes.sparse.notation import spelled
 
@@ -111,14 +112,19 @@ def _quotient(self: Lowering, node: Node, args: list[Node]) -> Node | None:
     return self.sparse("csr_div", (self.as_type(matrix, dtype), other), self.density[matrix])
 
 
-def _reduced(self: Lowering, node: Node, args: list[Node]) -> Node | None:
+def _axis(node: Node) -> object:
+    """The axis of a reduction of a matrix, counted from the first; None for both."""
     axis = node["axis"]
     axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
-    if axis in ((0, 1), (1, 0), (-2, -1)):
-        axis = None
-    if not self.is_sparse(args[0]) or node["keepdims"] or axis not in (None, 0, 1, -1, -2):
+    if isinstance(axis, tuple) and {a % 2 for a in axis} == {0, 1}:
         return None
-    axis = axis if axis is None else axis % 2
+    return axis % 2 if isinstance(axis, int) else axis
+
+
+def _reduced(self: Lowering, node: Node, args: list[Node]) -> Node | None:
+    axis = _axis(node)
+    if not self.is_sparse(args[0]) or node["keepdims"] or axis not in (None, 0, 1):
+        return None
     if args[0].tensor.dtype is BOOL:
         return None
     total = self.of_sparse("csr_sum", args, axis=axis)
@@ -126,6 +132,25 @@ def _reduced(self: Lowering, node: Node, args: list[Node]) -> Node | None:
         return total
     count = args[0].tensor.dims[axis] if axis is not None else product(args[0].tensor.dims)
     return make("div", (total, size(count)))
+
+
+def _extreme(self: Lowering, node: Node, args: list[Node]) -> Node | None:
+    axis = _axis(node)
+    if not self.is_sparse(args[0]) or node["keepdims"] or axis not in (None, 0, 1) or args[0].tensor.dtype is BOOL:
+        return None
+    return self.of_sparse(f"csr_{node.op.name}", args, axis=axis)
+
+
+def _counted(self: Lowering, node: Node, args: list[Node]) -> Node | None:
+    """Whether some entries are true, or all: by how many are."""
+    (mask,) = args
+    axis = _axis(node)
+    if not self.is_sparse(mask) or mask.tensor.dtype is not BOOL or node["keepdims"] or axis not in (None, 0, 1):
+        return None
+    count = self.of_sparse("csr_sum", (self.as_type(mask, I64),), axis=axis)
+    if node.op.name == "any":
+        return make("ne", (count, literal(0)))
+    return make("eq", (count, size(mask.tensor.dims[axis] if axis is not None else product(mask.tensor.dims))))
 
 
 def _norm(self: Lowering, node: Node, args: list[Node]) -> Node | None:
@@ -186,6 +211,38 @@ def _logdet(self: Lowering, node: Node, args: list[Node]) -> Node | None:
     return self.of_sparse("splu_logdet", (self.factored(matrix),))
 
 
+def _part(self: Lowering, node: Node, args: list[Node]) -> Node | None:
+    """Positions and slices: a row or a column by itself is dense, and some of them are sparse."""
+    matrix, *places = args
+    if not self.is_sparse(matrix):
+        return None
+    items = node["items"]
+    for axis, item in enumerate(items):
+        if isinstance(item, At):
+            place = size(item.position) if item.position is not None else self.dense(places.pop(0))
+            line = self.of_sparse("csr_row", (self.transposed(matrix) if axis else matrix, place))
+            return make(SUBSCRIPT, (line, *map(self.dense, places)), items=(items[1 - axis],))
+    for axis, part in enumerate(items):
+        if part != Range(0, node.args[0].tensor.dims[axis], 1):
+            steps = make("mul", (literal(part.step), make("arange", (), n=part.count)))
+            matrix = self.taken(matrix, make("add", (size(part.start), steps)), axis)
+    return matrix
+
+
+def _take(self: Lowering, node: Node, args: list[Node]) -> Node | None:
+    matrix, index = args[0], self.dense(args[1])
+    if not self.is_sparse(matrix) or index.tensor.rank > 1:
+        return None
+    axis = node["axis"] % 2
+    if index.tensor.rank:
+        return self.taken(matrix, index, axis)
+    return self.of_sparse("csr_row", (self.transposed(matrix) if axis else matrix, index))
+
+
+def _of_parts(self: Lowering, node: Node, args: list[Node]) -> Node | None:
+    return self.of_parts(node)
+
+
 def _index(self: Lowering, node: Node, args: list[Node]) -> Node | None:
     """Index notation, where it is a product or a sum of whole matrices."""
     steps = spelled(node) if any(map(self.is_sparse, args)) else None
@@ -199,6 +256,7 @@ def _index(self: Lowering, node: Node, args: list[Node]) -> Node | None:
 
 RULES: dict[str, Rule] = {
     "index": _index,
+    "sparse_matrix": _of_parts,
     **dict.fromkeys(("transpose", "adjoint"), _transpose),
     **dict.fromkeys(KEEP_ZERO, _map),
     "neg": _neg,
@@ -212,7 +270,11 @@ RULES: dict[str, Rule] = {
     "select": _selected,
     "sum": _reduced,
     "mean": _reduced,
+    **dict.fromkeys(("max", "min"), _extreme),
+    **dict.fromkeys(("any", "all"), _counted),
     "norm": _norm,
+    "subscript": _part,
+    "take": _take,
     **dict.fromkeys(("matmul", "matvec", "vecmat"), _product),
     "trace": _trace,
     "diag": _diag,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tpc.ir.build import input_node
+from tpc.ir.build import input_node, make
 from tpc.ir.dims import DimLike, is_nonnegative, names_of
 from tpc.ir.node import Fact, Node, Program
 from tpc.ir.notes import follow
+from tpc.ir.ops.sparse import RESULTS, sparse_inputs
 from tpc.ir.ops.structure import INPUT
 from tpc.ir.rewrite import ordered_facts, replace
 from tpc.ir.types import TensorType
@@ -61,10 +62,12 @@ def split(program: Program, names: Mapping[Node, str] | None = None, given: Sequ
     """
     given = parameters(program) if given is None else given
     rest = [node for node in program.inputs if node not in given]
-    results = list(_kept(program, _early(program, given)))
+    results = list(_kept(program, _early(program, given), bool(given)))
     taken = {node["name"] for node in program.inputs}
     called = [node["name"] if node.op is INPUT else _fresh((names or {}).get(node), taken) for node in results]
-    ahead = Program(f"{program.name}_ahead", given, results, called)
+    sparse = sparse_inputs(program)
+    made = [make("to_csr", (sparse[n],), density=sparse[n]["density"]) if n in sparse else n for n in results]
+    ahead = Program(f"{program.name}_ahead", given, made, called)
     ahead = ahead.replace(facts=[(node, facts) for node, facts in program.facts if node in {*given, *ahead.nodes}])
     stand_ins = {
         node: node if node.op is INPUT else input_node(name, node.tensor) for node, name in zip(results, called)
@@ -72,7 +75,8 @@ def split(program: Program, names: Mapping[Node, str] | None = None, given: Sequ
     for node, stand_in in stand_ins.items():
         follow(node, stand_in)
     inputs = [*stand_ins.values(), *rest]
-    outputs = replace(program.outputs, stand_ins)
+    begun = {n: make("csr", (i,), density=n["density"]) if n.op.name == "to_csr" else i for n, i in stand_ins.items()}
+    outputs = replace(program.outputs, begun)
     each = program.replace(
         name=f"{program.name}_each",
         inputs=inputs,
@@ -105,8 +109,8 @@ def _early(program: Program, given: Sequence[Node]) -> set[Node]:
     return early
 
 
-def _kept(program: Program, early: set[Node]) -> Iterator[Node]:
-    """What later values and results need of the early ones."""
+def _kept(program: Program, early: set[Node], is_called: bool) -> Iterator[Node]:
+    """What later values and results need of the early ones; sparse matrices are held only by who `is_called`."""
     waiting = [a for node in program.nodes if node not in early for a in node.args if a in early]
     waiting += [node for node in program.outputs if node in early]
     seen: set[Node] = set()
@@ -115,9 +119,11 @@ def _kept(program: Program, early: set[Node]) -> Iterator[Node]:
         if node in seen:
             continue
         seen.add(node)
-        if node.op is INPUT or node.args and not (is_view(node) and _is_whole(node)):
+        is_made = node.op.name == "to_csr" and node.args[0].op is INPUT and is_called
+        is_again = is_view(node) and _is_whole(node) or node.op.name in RESULTS and not is_made
+        if node.op is INPUT or node.args and not is_again:
             yield node
-        else:  # numbers, and views of what is held, are made at each call
+        else:  # numbers, views of what is held and sparse matrices, which are no arrays, are made at each call
             waiting += node.args
 
 

@@ -33,6 +33,10 @@ def in_kind(value: Any, kind: str) -> Any:
             return value
         import torch
 
+        if hasattr(value, "tocsr"):
+            rows = value.tocsr()
+            starts, columns, values = map(torch.from_numpy, (rows.indptr, rows.indices, rows.data))
+            return torch.sparse_csr_tensor(starts, columns, values, rows.shape)
         return torch.from_numpy(np.ascontiguousarray(value).reshape(np.shape(value)))
     if is_torch(value):
         value = value.detach().cpu()

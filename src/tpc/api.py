@@ -53,7 +53,7 @@ def compile(
         What may change in rounding: `bitwise` computes what is written as it is written; `stable` takes equal forms
         that keep the error bound; `fast` takes all that are equal in exact arithmetic.
     tolerance
-        The relative error (Frobenius norm) that each result may have, from 0 to 1: it is spent over the constants that
+        The relative error (Frobenius norm) that each result may have, below 1: it is spent over the constants that
         a result is computed with. The error is bounded at each call, which takes the exact result where the bound is
         larger. See `.certificates`, and `~=` in the language for errors of single values.
     memory

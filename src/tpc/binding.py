@@ -14,19 +14,23 @@ from tpc.function import Function, Parameter
 from tpc.ir.elaborate.scope import suggestion
 from tpc.ir.node import Fact, Program
 from tpc.ir.types import TensorType
-from tpc.operands import Operand, adopt, common_kind, dense
+from tpc.operands import Operand, adopt, common_kind, dense, in_numpy
 from tpc.parts import spread
 from tpc.sizes import Shaped, Solution, check_constraints, solve
 
 
 @dataclass(frozen=True)
 class Bound:
-    """The arguments of a call: operands in the order of the inputs, the program for their types, and the sizes."""
+    """The arguments of a call: operands in the order of the inputs, the program for their types, and the sizes.
+
+    `kind` is that of the arrays that are computed with, and `returned` that of the results.
+    """
 
     program: Program
     operands: tuple[Operand, ...]
     solution: Solution
     kind: str
+    returned: str
 
     @property
     def sparse(self) -> dict[str, float]:
@@ -136,13 +140,17 @@ def bind(
             faults += [_placed(d, parameter) for d in error.diagnostics]
     if faults:
         raise TpcError(faults)
-    kind = common_kind(operands)
+    kind = returned = common_kind(operands)
+    if kind == "torch" and backend != "torch" and keep_sparse and any(o.is_sparse for o in operands):
+        tensors = [o.array for o in operands if o.kind == "torch"]
+        if not any(t.requires_grad or str(t.device) != "cpu" or str(t.dtype) == "torch.bfloat16" for t in tensors):
+            operands, kind = [in_numpy(o) for o in operands], "numpy"  # where there are sparse kernels
     if kind == "torch" or backend not in ("auto", "numpy", "llvm") or not keep_sparse:
         operands = [dense(o, p.name) for o, p in zip(operands, function.parameters, strict=True)]
     operands = _one_kind(operands, function.parameters, backend if backend != "auto" else kind)
     program = function.instance([TensorType(o.dtype, o.shape) for o in operands])
     known = sizes(function, program, [o.shape for o in operands], dims, manner)
-    return Bound(program, tuple(operands), known, kind)
+    return Bound(program, tuple(operands), known, kind, returned)
 
 
 def sizes(

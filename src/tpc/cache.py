@@ -30,7 +30,7 @@ def find(identity: str, program: Program, options: Options) -> Code | None:
     """The code of a program that a function calls by this identity, if there is an entry for it."""
     if store.folder() is None:
         return None
-    found = _read(_key(identity, options))
+    found = read(_key(identity, options))
     try:
         return None if found is None else entry.code(found, program, options.backend)
     except (ValueError, RecursionError):
@@ -41,14 +41,14 @@ def keep(code: Code, identity: str, program: Program, options: Options) -> None:
     """Write an entry. What cannot be written is not kept, and nothing is said of it."""
     body = entry.as_json(code, program) if store.folder() is not None else None
     if body is not None:
-        _write(_key(identity, options), body)
+        write(_key(identity, options), body)
 
 
 def recall(source: Source, name: str | None, elaborate: Callable[[], Function]) -> Function | None:
     """A function of a program that was compiled before, by the text of the program and the name that was asked for."""
     if store.folder() is None or names_files(source.text):
         return None
-    found = _read(_head_key(source, name))
+    found = read(_head_key(source, name))
     try:
         return None if found is None else Recalled(found, source, elaborate)
     except (ValueError, RecursionError):
@@ -63,7 +63,7 @@ def remember(function: Function, source: Source, name: str | None, programs: Ite
     instances = {**known, **{p: function.identity(p) for p in programs}}
     if set(instances.values()) != set(known.values()):
         with suppress(ValueError):
-            _write(_head_key(source, name), as_json(function, instances))
+            write(_head_key(source, name), as_json(function, instances))
 
 
 # ---- what an entry is for
@@ -73,8 +73,13 @@ def _key(identity: str, options: Options) -> str:
     from tpc.passes.pipeline import optimises
 
     named = [sorted(options.sizes.items()), sorted(options.at.items()), sorted(options.sparse.items())]
-    asked = [*named, options.mode, options.backend, options.threads, options.memory, options.tolerance]
+    asked = [*named, options.mode, options.backend, options.threads, options.memory, options.tolerance, options.native]
     return _digest([identity, asked, optimises(options), _surroundings(options.backend)])
+
+
+def surrounded(content: Any, backend: str) -> str:
+    """A key of what belongs to this machine, and to these versions."""
+    return _digest([content, _surroundings(backend)])
 
 
 def _head_key(source: Source, name: str | None) -> str:
@@ -110,7 +115,7 @@ def _digest(content: Any) -> str:
 # ---- files
 
 
-def _read(key: str) -> Any:
+def read(key: str) -> Any:
     """What the entry of a key holds, or None."""
     try:
         return _body(store.read(f"{key}{store.PROGRAM}"), key)
@@ -118,7 +123,7 @@ def _read(key: str) -> Any:
         return None
 
 
-def _write(key: str, body: Any) -> None:
+def write(key: str, body: Any) -> None:
     """Write an entry. Raises ValueError for numbers that JSON does not have."""
     text = json.dumps({"key": key, "digest": _digest(body), "body": body}, allow_nan=False)
     store.write(f"{key}{store.PROGRAM}", text.encode())

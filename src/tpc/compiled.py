@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tpc.binding import Bound, Manner
     from tpc.cost import Cost
+    from tpc.explanation.roofline import Roofline
     from tpc.ir.node import Program
     from tpc.passes.approximation.certificate import Certificate
     from tpc.passes.pipeline import Plan
@@ -93,14 +94,14 @@ class Compiled:
         values = match(self._function, args, kwargs)
         special, bound, returned = self._run(values, PYTHON)
         settings = self._settings
-        if bound.kind == "numpy" and not (settings.check_facts or settings.verify):
+        if bound.returned == "numpy" and not (settings.check_facts or settings.verify):
             if self._repeats is None:
                 self._repeats = Repeats([p.name for p in self._function.parameters])
             if self._is_settled(special, bound):
                 self._repeats.add(args, kwargs, bound.arrays, (special, bound.solution.sizes))
         if out is not None:
-            return write_out(self._by_name(special, returned, bound.kind), out)
-        return answer(returned, special, bound.kind)
+            return write_out(self._by_name(special, returned, bound.returned), out)
+        return answer(returned, special, bound.returned)
 
     def _is_settled(self, special: Specialised, bound: Bound) -> bool:
         """Whether calls like this one need no look at their parameters; else it is remembered for the next."""
@@ -122,7 +123,7 @@ class Compiled:
         from tpc.binding import PYTHON
 
         special, bound, returned = self._run(values, manner or PYTHON)
-        return self._by_name(special, returned, bound.kind)
+        return self._by_name(special, returned, bound.returned)
 
     def _run(self, values: Mapping[str, object], manner: Manner) -> tuple[Specialised, Bound, Any]:
         """What served a call, its arguments, and what the code gave."""
@@ -137,7 +138,7 @@ class Compiled:
         if settings.memory is None and special.peak(bound.solution.sizes) > limit():
             special = self._alone(bound)
         self._last = special, bound.solution.sizes
-        special.guard(self.__name__, bound.solution.sizes)
+        special.guard(self.__name__, bound.solution.sizes, lambda: self._specialiser.found(special))
         returned = self._execute(special, bound)
         if settings.verify:
             self._verify(special, bound, returned)
@@ -148,8 +149,12 @@ class Compiled:
         from tpc.binding import bind
 
         settings = self._settings
-        keep_sparse = settings.memory is None and settings.mode != "bitwise"
-        return bind(self._function, values, settings.dims, settings.backend, manner, keep_sparse)
+        return bind(self._function, values, settings.dims, settings.backend, manner, settings.keeps_sparse)
+
+    def _bound_by_name(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Bound:
+        from tpc.binding import PYTHON, match
+
+        return self._bound(match(self._function, args, kwargs), PYTHON)
 
     def _serving(self, bound: Bound) -> Specialised:
         """What serves a call."""
@@ -161,15 +166,22 @@ class Compiled:
     ) -> Specialised:
         if self._settings.memory is not None:
             self._specialiser.sizes = dict(sizes)
-        special = self._specialiser.specialised(program, kind, sparse)
+        try:
+            special = self._specialiser.specialised(program, kind, sparse)
+        except ValueError as error:
+            if type(error).__name__ != "LinAlgError":  # of constants that are factored when code is loaded
+                raise
+            raise self._failed(error) from error
         if special.backend == "llvm":
             special.run.when_ready = lambda: self._hurry(special)  # type: ignore[attr-defined]
-        elif special.upgrade is None and not sparse.densities and self._may_upgrade(kind):
+        elif special.upgrade is None and not special.is_sparse and self._may_upgrade(kind):
+            from tpc.decisions import Decisions
             from tpc.upgrade import Upgrade
 
             run: Any = special.run
             make = partial(self._specialiser.native, special)
-            special.upgrade = Upgrade(run, make, partial(self._changed, special))
+            decisions = partial(Decisions, special.code, self._settings.threads)
+            special.upgrade = Upgrade(run, make, partial(self._changed, special), decisions)
         return special
 
     def _alone(self, bound: Bound) -> Specialised:
@@ -236,7 +248,11 @@ class Compiled:
         return dict(zip(special.program.output_names, [in_kind(r, kind) for r in results], strict=True))
 
     def _failed(self, error: Exception) -> TpcError:
-        return fail("E0815", f"`{self.__name__}` failed: {error}")
+        from tpc.failures import labels
+        from tpc.ir.ops.promises import REASONS
+
+        where = labels(self.plan, str(error)) if str(error) in REASONS.values() else []
+        return fail("E0815", f"`{self.__name__}` failed: {error}", *where)
 
     def _verify(self, special: Specialised, bound: Bound, returned: Any) -> None:
         from tpc.answers import in_kind
@@ -289,9 +305,7 @@ class Compiled:
         if kwargs and not args and self._preparer.takes(kwargs):
             return self._preparer.prepared(kwargs)
         if args or kwargs:
-            from tpc.binding import PYTHON, match
-
-            bound = self._bound(match(self._function, args, kwargs), PYTHON)
+            bound = self._bound_by_name(args, kwargs)
             sizes = dict(bound.solution.sizes)
             self._specialiser.at = {n: s for n, s in sizes.items() if n not in self._settings.dims}
             self._last = self._serving(bound), sizes
@@ -397,6 +411,20 @@ class Compiled:
 
         found = account(self.program, self.plan, self.sizes, self._found(), self._latest().backend)
         return text(replace(found, runs=self.runs, ahead=self.ahead))
+
+    def roofline(self, *args: Any, **kwargs: Any) -> Roofline:
+        """Each kernel of the plan against the limits of this machine: measured on arguments, or else predicted.
+
+        It prints as a table, and `write` draws it.
+        """
+        from tpc.explanation.measuring import roofline_of
+
+        if args or kwargs:
+            self.prepare(*args, **kwargs)
+        special = self._latest()
+        is_native = special.backend == "llvm" or special.upgrade is not None and special.upgrade.native is not None
+        arrays = self._bound_by_name(args, kwargs).arrays if args or kwargs else None
+        return roofline_of(self, arrays, is_native)
 
     @property
     def backend(self) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import stat
+import zipfile
+import zlib
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -88,6 +90,31 @@ def read(path: Path, name: str, member: str | None = None, wanted: str | None = 
         except (ArithmeticError, LookupError, OSError, TypeError, ValueError) as error:
             raise damaged(name, f"it cannot be read as {path.suffix} ({type(error).__name__})") from None
     return Datum(plain(datum.array, name), datum.weak, datum.table)
+
+
+def read_sparse(path: Path, name: str, *, follow: bool = True) -> Any:
+    """A matrix from a file that stores it by its entries, as a `csr_array` of SciPy; None from any other file.
+
+    Raises
+    ------
+    TpcError
+        E0705 to E0711, E0910.
+    """
+    reader = module(path.suffix, name)
+    if not hasattr(reader, "read_sparse"):
+        return None
+    with open_regular(path, name, follow=follow) as file:
+        try:
+            matrix = reader.read_sparse(file, name)
+        except (ArithmeticError, LookupError, OSError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+            raise damaged(name, f"it cannot be read as {path.suffix} ({type(error).__name__})") from None
+    if matrix is None:
+        return None
+    matrix.sum_duplicates()
+    matrix.data = plain(matrix.data, name)
+    if max(*matrix.shape, matrix.nnz) < 2**31:
+        matrix.indices, matrix.indptr = matrix.indices.astype("int32"), matrix.indptr.astype("int32")
+    return matrix
 
 
 def plain(array: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:

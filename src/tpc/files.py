@@ -10,9 +10,9 @@ import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tpc.data import open_regular, split_member
+from tpc.data import open_regular, read_sparse, split_member
 from tpc.dsl.diagnostics import Label, TpcError, fail
 from tpc.dsl.source import Source, Span
 from tpc.dsl.tokens import MAX_CHARACTERS
@@ -20,6 +20,8 @@ from tpc.dsl.tokens import MAX_CHARACTERS
 if TYPE_CHECKING:
     from tpc.ir.ops.structure import ConstantData
     from tpc.ir.types import DType
+
+PARTS = ("values", "columns", "starts")  # of a matrix that is stored by its entries, row after row
 
 
 def read_program(path: Path, name: str, *, follow: bool = True) -> Source:
@@ -61,6 +63,7 @@ class FolderFiles:
         self._names: dict[Path, str] = {}
         self._shown = str(folder)
         self._arrays: dict[tuple[Path, str | None, DType | None], ConstantData] = {}
+        self._matrices: dict[Path, Any] = {}
         if main is not None:
             name, path = main
             resolved = Path(os.path.realpath(path))
@@ -85,14 +88,19 @@ class FolderFiles:
         Text such as .csv has no dtypes: its numbers are read in the format that is wanted, or else as f64.
         """
         from tpc.data import read, shaped
+        from tpc.formats import Datum
         from tpc.ir.ops.structure import ConstantData
 
         plain, member = split_member(path)
         resolved = self._resolve(plain, origin, span)
         key = resolved, member, wanted
         if key not in self._arrays:
+            sparse = self._sparse(resolved, plain, span) if member in PARTS else None
             try:
-                datum = read(resolved, plain, member, follow=False)
+                if sparse is None:
+                    datum = read(resolved, plain, member, follow=False)
+                else:
+                    datum = Datum((sparse.data, sparse.indices, sparse.indptr)[PARTS.index(str(member))])
             except TpcError as error:
                 raise _at(error, span) from None
             array = shaped(datum, None)
@@ -104,6 +112,23 @@ class FolderFiles:
             digest.update(array.data if array.size else b"")
             self._arrays[key] = ConstantData(path, digest.hexdigest(), array)
         return self._arrays[key]
+
+    def sparse(self, path: str, origin: Source, span: Span) -> tuple[int, int] | None:
+        """The rows and columns of a matrix that a file stores by its entries; None for any other file.
+
+        Its parts are arrays, as in `A.mtx:values`.
+        """
+        plain, member = split_member(path)
+        found = self._sparse(self._resolve(plain, origin, span), plain, span) if member is None else None
+        return None if found is None else (int(found.shape[0]), int(found.shape[1]))
+
+    def _sparse(self, resolved: Path, name: str, span: Span) -> Any:
+        if resolved not in self._matrices:
+            try:
+                self._matrices[resolved] = read_sparse(resolved, name, follow=False)
+            except TpcError as error:
+                raise _at(error, span) from None
+        return self._matrices[resolved]
 
     def _resolve(self, path: str, origin: Source, span: Span) -> Path:
         if not path or "\0" in path:

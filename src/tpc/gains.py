@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tpc.backends.llvm.routines import FACTORS
 from tpc.ir.dims import DimLike, product
 from tpc.ir.node import Node, Program
 from tpc.ir.ops.structure import CALL, INPUT, LITERAL, SIZE
 from tpc.ir.types import TensorType
-from tpc.passes.count import is_view, kernels_of
+from tpc.passes.count import Kernel, is_view, kernels_of
 
 if TYPE_CHECKING:
     from tpc.passes.choose.short import Polynomial, Shortener
@@ -46,7 +48,7 @@ def _add(
         if node.op is CALL and node["body"] in bodies:
             made = [n for n in node["body"].nodes if n.op not in (INPUT, LITERAL, SIZE) and not is_view(n)]
             if len(made) > 1 or any(map(_is_reduced, made)):
-                kernels = Counter(k for n in made for k in kernels_of(n) if k.name not in LIBRARY)
+                kernels = Counter(_spared(n, k) for n in made for k in kernels_of(n))
                 for size, seconds in prices.polynomial(kernels, 0.0).items():
                     whole = product([size, times])
                     total[whole] = total.get(whole, 0.0) + SPARED * seconds
@@ -56,6 +58,13 @@ def _add(
             count = node["count"] if node.op.name == "repeat" else node["extent"]
         for inner in node.programs:
             _add(inner, bodies, product([times, 1 if count is None else count]), prices, total)
+
+
+def _spared(node: Node, kernel: Kernel) -> Kernel:
+    """The kernel of a node, or what Python takes of it where it is a call of a library in native code too."""
+    if kernel.name not in LIBRARY and node.op.name not in FACTORS:
+        return kernel
+    return replace(kernel, sizes=(1,) * len(kernel.sizes), batch=1)
 
 
 def _is_reduced(node: Node) -> bool:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from tpc.binding import Manner, facts_with_sizes, sizes
-from tpc.data import read, split_member
+from tpc.data import read, read_sparse, split_member
 from tpc.dsl.diagnostics import Diagnostic, TpcError, fail
+from tpc.formats import Datum
 from tpc.function import Function, Parameter
 from tpc.ir.dims import evaluate, named
 from tpc.ir.types import F64, TensorType
@@ -56,7 +57,8 @@ def parse(text: str, name: str, seed: int) -> object:
         except (ValueError, RecursionError):
             raise fail("E0804", f"`{name}={text[:40]}` is no list of numbers", help="write it as `[1, 2.5]`") from None
     path, member = split_member(text)
-    datum = read(Path(path), path, member, name)
+    matrix = read_sparse(Path(path), path) if member is None else None
+    datum = read(Path(path), path, member, name) if matrix is None else Datum(matrix, table=True)
     operand = adopt(datum.array, name)
     return Operand(operand.kind, operand.array, operand.dtype, datum.weak, narrow=True, table=datum.table, origin=path)
 

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tpc.dsl.diagnostics import fail
 from tpc.formats import damaged
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ def save(prepared: Prepared, path: str | os.PathLike[str]) -> None:
 
     pair, target = prepared.pair, Path(path)
     _check_suffix(target)
+    for name, value in prepared.held.items():
+        if hasattr(value, "indptr"):
+            help = "keep the matrix itself, for example with `scipy.sparse.save_npz`, and prepare the function again"
+            raise fail("E0712", f"`{path}` cannot be written: `{name}` is held as a sparse matrix", help=help)
     about = {"plan": _digest(prepared.function, pair), "kind": pair.kind, "sizes": dict(pair.sizes)}
     about["dtypes"] = [node.tensor.dtype.name for node in pair.written.inputs]
     arrays = {name: np.asarray(in_kind(value, "numpy")) for name, value in prepared.held.items()}

@@ -42,8 +42,10 @@ class Operand:
 
     @property
     def is_sparse(self) -> bool:
-        """Whether it is a matrix of scipy.sparse."""
-        return self.kind == "numpy" and not isinstance(self.array, np.ndarray)
+        """Whether it is a matrix of scipy.sparse, or a sparse tensor."""
+        if self.kind == "torch":
+            return str(self.array.layout) != "torch.strided"
+        return not isinstance(self.array, np.ndarray)
 
     @property
     def density(self) -> float:
@@ -164,26 +166,40 @@ def dense(operand: Operand, name: str) -> Operand:
     if not operand.is_sparse:
         return operand
     value = operand.array
-    size = int(np.prod(value.shape, dtype=object)) * value.dtype.itemsize
+    size = int(np.prod(tuple(value.shape), dtype=object)) * value.dtype.itemsize
     if size > limit():
         raise fail(
             "E0910",
             f"`{name}` is sparse, and would take {amount(size)} with all entries stored",
             help="give a smaller matrix",
         )
+    if operand.kind == "torch":
+        return replace(operand, array=value.to_dense())
     return replace(_numpy(np.asarray(value.toarray()), name), narrow=operand.narrow, origin=operand.origin)
+
+
+def in_numpy(operand: Operand) -> Operand:
+    """A tensor as an array, and a sparse one as a matrix of SciPy, in the same memory where that can be."""
+    if operand.kind != "torch":
+        return operand
+    tensor = operand.array
+    if not operand.is_sparse:
+        return replace(operand, kind="numpy", array=tensor.resolve_conj().resolve_neg().numpy())
+    import scipy.sparse
+
+    rows = tensor if str(tensor.layout) == "torch.sparse_csr" else tensor.to_sparse_csr()
+    parts = tuple(part.numpy() for part in (rows.values(), rows.col_indices(), rows.crow_indices()))
+    return replace(operand, kind="numpy", array=scipy.sparse.csr_array(parts, shape=(tensor.shape[0], tensor.shape[1])))
 
 
 def _torch(value: Any, name: str) -> Operand:
     dtype = _TORCH.get(str(value.dtype).removeprefix("torch."))
     if dtype is None:
         raise _unfit(name, f"a tensor of {value.dtype}", "convert it, as in `x.to(torch.float32)`")
-    if str(value.layout) != "torch.strided":
-        size = value.numel() * value.element_size()
-        if size > limit():
-            raise fail("E0910", f"`{name}` is sparse, and would take {amount(size)} with all entries stored")
-        value = value.to_dense()
-    return Operand("torch", value, dtype)
+    operand = Operand("torch", value, dtype)
+    if operand.is_sparse and (value.ndim != 2 or dtype in (F16, BF16) or value.requires_grad or value.is_cuda):
+        return dense(operand, name)
+    return operand
 
 
 def common_kind(operands: Sequence[Operand]) -> str:

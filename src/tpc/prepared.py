@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from tpc.passes.stages.split import Stages
 
 
+NONE: Mapping[str, float] = {}
+
+
 @dataclass(frozen=True)
 class Pair:
     """Both stages of a function for parameters of certain sizes, compiled.
@@ -97,8 +100,8 @@ class Preparer:
         early = Program(program.name, given, given, [f"{node['name']}_out" for node in given])
         first = Stage(whole, early, whole.notes)
         dims = {name: size for name, size in settings.dims.items() if name in first.size_names}
-        bound = bind(first, values, dims, settings.backend)
-        pair = self.pair(program, bound.kind, bound.solution.sizes)
+        bound = bind(first, values, dims, settings.backend, keep_sparse=settings.keeps_sparse)
+        pair = self.pair(program, bound.kind, bound.solution.sizes, bound.sparse)
         held = pair.ahead.run({p.name: values[p.name] for p in pair.ahead.function.parameters})
         return Prepared(self.function, pair, {name: _fixed(value) for name, value in held.items()})
 
@@ -122,14 +125,15 @@ class Preparer:
             types.append(TensorType(p.dtype or own, node.tensor.dims))
         return whole.instance(types)
 
-    def pair(self, program: Program, kind: str, sizes: Mapping[str, int]) -> Pair:
-        """Both stages for arguments of a kind, where the parameters have these sizes."""
-        key = (program, kind, tuple(sorted(sizes.items())))
+    def pair(self, program: Program, kind: str, sizes: Mapping[str, int], sparse: Mapping[str, float] = NONE) -> Pair:
+        """Both stages for arguments of a kind, where the parameters have these sizes, and some are sparse."""
+        key = (program, kind, tuple(sorted(sizes.items())), tuple(sorted(sparse.items())))
         if key not in self.pairs:
-            self.pairs[key] = self._pair(program, kind, {**self.settings.dims, **sizes})
+            self.pairs[key] = self._pair(program, kind, {**self.settings.dims, **sizes}, sparse)
         return self.pairs[key]
 
-    def _pair(self, program: Program, kind: str, sizes: Mapping[str, int]) -> Pair:
+    def _pair(self, program: Program, kind: str, sizes: Mapping[str, int], sparse: Mapping[str, float]) -> Pair:
+        from tpc.backends import store
         from tpc.ir.notes import keeping
         from tpc.passes.pipeline import PIPELINE, Options, run
         from tpc.passes.stages.split import split
@@ -137,8 +141,11 @@ class Preparer:
         whole, settings = self.function.elaborated(), self.settings
         backend = settings.backend if settings.backend != "auto" else kind
         options = Options(
-            *(sizes, {}, settings.mode, backend, settings.threads, settings.memory, settings.calls),
+            *(sizes, {}, settings.mode, backend, settings.threads, settings.memory),
+            calls=settings.calls,
+            sparse=sparse,
             tolerance=settings.tolerance,
+            store=store,
         )
         names = [step.name for step in PIPELINE]
         plan = run(program, options, names[names.index(BEGIN) - 1], whole.notes)
@@ -209,7 +216,7 @@ class Prepared:
     @property
     def bytes(self) -> int:
         """Bytes that are held."""
-        return sum(value.nbytes for value in self.held.values())
+        return sum(array.nbytes for value in self.held.values() for array in _arrays(value))
 
     @property
     def ahead(self) -> Compiled:
@@ -249,12 +256,18 @@ class Prepared:
         return f"<tpc {self.function.signature}, prepared for {given}: {amount(self.bytes)}>"
 
 
+def _arrays(value: Any) -> list[Any]:
+    """The arrays that a value is made of."""
+    return [value.data, value.indices, value.indptr] if hasattr(value, "indptr") else [value]
+
+
 def _fixed(value: Any) -> Any:
     """A value that stays as it is: nobody else has it, and nothing can be written to it."""
     if hasattr(value, "detach"):
         return value.detach()
     import numpy as np
 
-    array = np.asarray(value)
-    array.flags.writeable = False
-    return array
+    held = value if hasattr(value, "indptr") else np.asarray(value)
+    for array in _arrays(held):
+        array.flags.writeable = False
+    return held

@@ -86,12 +86,11 @@ class Repeats:
         return (*args, *[named[name] for name in names])
 
 
-def stored_share(matrix: Any) -> float:
-    """The share of entries that a sparse matrix stores, as plans tell it apart."""
-    from tpc.passes.sparse.lowering import round_up
-
-    rows, columns = matrix.shape
-    return round_up(matrix.nnz / max(rows * columns, 1))
+def stored_entries(matrix: Any) -> int:
+    """How many entries a sparse matrix stores, in three bits: about as finely as plans tell it apart."""
+    count = int(matrix.indptr[-1]) if hasattr(matrix, "indptr") else matrix.nnz
+    unit = max(count.bit_length() - 3, 0)
+    return count >> unit << unit
 
 
 def alike(arguments: tuple[Any, ...]) -> tuple[object, ...] | None:
@@ -103,7 +102,7 @@ def alike(arguments: tuple[Any, ...]) -> tuple[object, ...] | None:
             found.append(value.dtype)
             found.append(value.shape)
         elif kind.__module__.startswith("scipy.sparse"):
-            found += (value.dtype, value.shape, stored_share(value))
+            found += (value.dtype, value.shape, stored_entries(value))
         elif kind in NUMBERS and (kind is not int or -WHOLE <= value < WHOLE):
             found.append(kind)
         else:

@@ -29,6 +29,11 @@ class Settings:
     check_facts: bool = False
     calls: int = 100
 
+    @property
+    def keeps_sparse(self) -> bool:
+        """Whether sparse arguments may stay so: that may exceed a budget, and rounds otherwise."""
+        return self.memory is None and self.mode != "bitwise"
+
     def __post_init__(self) -> None:
         _one_of("backend", self.backend, get_args(BackendName))
         _one_of("mode", self.mode, get_args(Mode))
@@ -38,7 +43,11 @@ class Settings:
         is_number = isinstance(self.tolerance, (int, float)) and not isinstance(self.tolerance, bool)
         if not is_number or not 0 <= self.tolerance < 1:
             help = "it is the relative error that each result may have, such as `tolerance=1e-2`"
-            raise fail("E1004", f"`tolerance` must be a number from 0 to 1, not {self.tolerance!r}", help=help)
+            raise fail(
+                "E1004",
+                f"`tolerance` must be a number that is at least 0 and below 1, not {self.tolerance!r}",
+                help=help,
+            )
         if self.threads is not None and (not isinstance(self.threads, int) or self.threads < 1):
             raise fail("E1004", f"`threads` must be an integer from 1 on, not {self.threads!r}")
         if self.memory is not None and (not isinstance(self.memory, int) or self.memory < 1):

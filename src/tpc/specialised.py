@@ -65,6 +65,11 @@ class Specialised:
     upgrade: Upgrade | None = None  # to native code, where that is left to tpc
 
     @cached_property
+    def is_sparse(self) -> bool:
+        """Whether it has sparse inputs or constants, for which there are kernels of NumPy code alone."""
+        return bool(self.sparse.densities) or any(w in self.code.emitted.source for w in ("_csr_parts(", "_to_csr("))
+
+    @cached_property
     def together(self) -> type[tuple[Any, ...]]:
         """The class of several results together; to make one takes longer than most calls."""
         from collections import namedtuple
@@ -95,8 +100,8 @@ class Specialised:
             self.calls[key] = max((step for step in held if isinstance(step, int)), default=0)
         return self.calls[key]
 
-    def guard(self, name: str, sizes: Mapping[str, int]) -> None:
-        """Refuse a call that needs more memory than there is.
+    def guard(self, name: str, sizes: Mapping[str, int], plans: Callable[[], Variants]) -> None:
+        """Refuse a call that needs more memory than there is; the plans are for the message.
 
         Raises
         ------
@@ -105,11 +110,19 @@ class Specialised:
         """
         peak = self.peak(sizes)
         if peak > limit():
+            notes = [", ".join(f"{n} = {s}" for n, s in sizes.items())]
+            help = "give smaller arrays, or a program that makes smaller values; `.explain()` shows which are large"
+            if self.sparse.densities:
+                from tpc.passes.sparse.spread import spread, way_out
+
+                found = spread(plans().plans[self.variant(sizes) or 0].plan.program)
+                notes += [f"`{value}` is sparse, and is made dense for `{op}`" for value, op in found]
+                help = way_out(found) if found else help
             raise fail(
                 "E0901",
                 f"`{name}` needs {amount(peak)} at these sizes, and the limit is {amount(limit())}",
-                notes=(", ".join(f"{n} = {s}" for n, s in sizes.items()),),
-                help="give smaller arrays, or a program that makes smaller values; `.explain()` shows which are large",
+                notes=tuple(notes),
+                help=help,
             )
 
 
@@ -141,7 +154,7 @@ class Specialiser:
         if special is None:
             special = self.kept(program, backend, sparse) or self.compiled(self.whole(program), backend, sparse=sparse)
             self.made[key] = special
-            if sparse.densities and self.settings.backend != "numpy" and find_spec("llvmlite") is not None:
+            if special.is_sparse and self.settings.backend != "numpy" and find_spec("llvmlite") is not None:
                 from tpc.backends.llvm.sparse import replace
 
                 run: Any = special.run
@@ -162,6 +175,7 @@ class Specialiser:
         return "numpy" if chosen == "llvm" and is_bitwise else chosen
 
     def _options(self, backend: str, sparse: Sparse = DENSE) -> Options:
+        from tpc.backends import store
         from tpc.passes.pipeline import Options
 
         settings = self.settings
@@ -179,7 +193,9 @@ class Specialiser:
             settings.threads,
             settings.memory,
             sparse=dict(sparse.densities),
+            native=backend == "numpy" and settings.backend != "numpy" and find_spec("llvmlite") is not None,
             tolerance=settings.tolerance,
+            store=store,
             live=live,
         )
 

@@ -2,7 +2,8 @@
 
 Calls run in NumPy. What native code would spare at each is predicted (`gains`), and once it adds up to about what it
 costs to make, a thread makes it: so a program that is called a few times never waits for it, nor for the import of
-LLVM. Then, for each of the sizes that come, calls go to one and to the other in turn, and the faster one stays.
+LLVM. Then, for each of the sizes that come, calls go to one and to the other in turn, and the faster one stays. What
+was decided is kept on disk, and the next process takes it from there.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tpc.backends.running import Running
+    from tpc.decisions import Decisions
     from tpc.specialised import Specialised
 
 LOOK = 0.05  # seconds of calls after which it is looked at whether native code would pay
@@ -42,6 +44,8 @@ class Upgrade:
         Gives the native function, without waiting for its code.
     changed
         Called when calls are to be served by something else than before: the functions that `on` gave are outdated.
+    decisions
+        Those of other processes, where they are kept.
 
     Attributes
     ----------
@@ -50,13 +54,18 @@ class Upgrade:
     declined
         Why there is none, where that is known.
     times
-        By sizes, the seconds of a call in NumPy and in native code, where both were measured.
+        By sizes, the seconds of a call in NumPy and in native code, where both were measured, now or in another
+        process.
     """
 
     def __init__(
-        self, plain: Running, make: Callable[[], Specialised], changed: Callable[[Specialised | None], None]
+        self,
+        plain: Running,
+        make: Callable[[], Specialised],
+        changed: Callable[[Specialised | None], None],
+        decisions: Callable[[], Decisions] | None = None,
     ) -> None:
-        self.plain, self.make, self.changed = plain, make, changed
+        self.plain, self.make, self.changed, self._decisions = plain, make, changed, decisions
         self.candidate: Specialised | None = None
         self.native: Specialised | None = None
         self.declined: str | None = None
@@ -78,7 +87,9 @@ class Upgrade:
     def _function(self, key: tuple[int, ...], sizes: Mapping[str, int], variant: int | None) -> Run:
         plain = self.plain.checked(sizes, variant)
         if self.native is not None:
-            native = self.native.run.checked(sizes, self.native.variant(sizes))  # type: ignore[attr-defined]
+            native: Run = self.native.run.checked(sizes, self.native.variant(sizes))  # type: ignore[attr-defined]
+            if key in self.times:
+                return native if self.is_faster(self.times[key]) else plain
             return self._contest(key, plain, native)
         return plain if self.declined is not None else self._counted(plain, sizes)
 
@@ -121,7 +132,7 @@ class Upgrade:
         self.consider()
         if self.native is not None or self.candidate is None:
             return
-        spared = self.candidate.code.gain(sizes)
+        spared = self._spared(self.candidate, sizes)
         if spared <= 0 or calls is not None and calls * spared < self.cost(self.candidate):
             return
         run: Any = self.candidate.run
@@ -131,7 +142,14 @@ class Upgrade:
             return
         self.native = self.candidate
         self._functions.clear()
-        self.changed(None)
+        self.changed(self.native if self.times and all(map(self.is_faster, self.times.values())) else None)
+
+    def _spared(self, candidate: Specialised, sizes: Mapping[str, int]) -> float:
+        """The seconds that native code spares at a call: measured, or else predicted."""
+        times = self.times.get(tuple(sizes.values()))
+        if times is not None:
+            return times[0] - times[1] if self.is_faster(times) else 0.0
+        return candidate.code.gain(sizes)
 
     def consider(self) -> None:
         """Find out what there would be in native code; nothing is compiled yet."""
@@ -147,6 +165,8 @@ class Upgrade:
             return
         if any(candidate.code.gains):
             self.candidate = candidate
+            if self._decisions is not None:
+                self.times = {**self._decisions().find(), **self.times}
         else:
             self._decline("it would spare nothing")
 
@@ -179,6 +199,8 @@ class Upgrade:
 
     def _settle(self, key: tuple[int, ...], functions: tuple[Run, Run], times: tuple[float, float]) -> None:
         self.times[key] = times
+        if self._decisions is not None:
+            self._decisions().keep({key: times})
         is_native = self.is_faster(times)
         self._functions[key] = functions[is_native]
         always = is_native and all(map(self.is_faster, self.times.values()))
@@ -195,7 +217,7 @@ class Upgrade:
 
         self.consider()
         times = self.times.get(tuple(sizes.values()))
-        if times is not None:
+        if times is not None and (self.native is not None or not self.is_faster(times)):
             slower, faster = (times[0], times[1]) if self.is_faster(times) else (times[1], times[0])
             one, other = ("native code", "NumPy") if self.is_faster(times) else ("NumPy", "native code")
             return f"runs in {one}: measured, {seconds_text(faster)} against {seconds_text(slower)} in {other}"
@@ -205,7 +227,7 @@ class Upgrade:
             return f"runs in NumPy; there is no native code: {self.declined}"
         if not self.candidate.code.gain_sizes <= set(sizes):
             return "runs in NumPy; native code is made when calls have shown that it pays"
-        spared = self.candidate.code.gain(sizes)
+        spared = self._spared(self.candidate, sizes)
         if spared <= 0:
             return "runs in NumPy; native code would spare nothing at these sizes"
         calls = ceil(self.cost(self.candidate) / spared)

@@ -142,6 +142,58 @@ def test_calls_go_on_without_native_code(monkeypatch: pytest.MonkeyPatch, where:
     assert expected[where] in (found.declined or "") and expected[where] in found.words({"n": 3})
 
 
+# ---- what is kept
+
+
+class Kept:
+    """Decisions without a disk."""
+
+    def __init__(self) -> None:
+        self.times: dict[tuple[int, ...], tuple[float, float]] = {}
+
+    def find(self) -> dict[tuple[int, ...], tuple[float, float]]:
+        return dict(self.times)
+
+    def keep(self, times: dict[tuple[int, ...], tuple[float, float]]) -> None:
+        self.times |= times
+
+
+@pytest.mark.parametrize("seconds", [1e-4, 5e-3])
+def test_what_was_decided_holds_for_the_next(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    clock, kept = Clock(monkeypatch), Kept()
+    first = made(clock, plain=2e-3, native=seconds, gain=5e-4)
+    first._decisions = lambda: kept  # type: ignore[assignment, return-value]
+    first.finish({"n": 3})
+    calls(first, upgrade.TURNS)
+    assert set(kept.times) == {(3,)}
+    again = made(clock, plain=2e-3, native=1.0, gain=5e-4)
+    again._decisions = lambda: kept  # type: ignore[assignment, return-value]
+    again.finish({"n": 3})
+    assert set(calls(again, 20)) == {"native" if seconds < 1e-3 else "numpy"}  # without another contest
+    assert (again.native is not None) == (seconds < 1e-3)
+    assert "measured" in again.words({"n": 3})
+
+
+def test_decisions_are_kept_on_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    pytest.importorskip("llvmlite")
+    monkeypatch.setenv("TPC_CACHE", str(tmp_path))
+    first = tpc.compile(KERNEL)
+    decided = native(first).times
+    before = {path.name for path in tmp_path.iterdir()}
+    again = tpc.compile(KERNEL)
+    again.prepare(X, Y, v)
+    found = again._latest().upgrade
+    assert found is not None and found.times == decided and len(found.times) == 1
+    assert again.runs == first.runs
+    (entry,) = (p for p in tmp_path.glob("*.json") if "[[[7, 5, 3]" in p.read_text() or "[[[7, 3, 5]" in p.read_text())
+    for damage in ("", "{}", entry.read_text().replace("[[[7", "[[[8")):
+        entry.write_text(damage)
+        afresh = tpc.compile(KERNEL)
+        afresh.prepare(X, Y, v)
+        assert afresh._latest().upgrade.times == {}  # type: ignore[union-attr]
+    assert {path.name for path in tmp_path.iterdir()} == before
+
+
 # ---- on programs
 
 

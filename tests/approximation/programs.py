@@ -32,6 +32,14 @@ def planted(name: str, draw: np.random.Generator) -> Array:
             whole = np.zeros((p, 5, p, 4))
             whole[np.arange(p), :, np.arange(p)] = normal((p, 5, 4))
             return whole.reshape(5 * p, 4 * p)
+        case "banded":
+            return np.triu(np.tril(normal((30, 34)), 1), -2)
+        case "fast transform":
+            parts = normal((4, 4, 4, 4)), normal((4, 4, 4, 4)), normal((4, 4, 4, 4))
+            return np.einsum("bcaA,AcbB,ABcC->abcABC", *parts).reshape(64, 64)
+        case "block low rank":
+            t = np.sort(draw.random(96))
+            return 1 / (0.05 + np.abs(t[:, None] - t)) * (1 + 0.1 * (np.arange(96)[:, None] < np.arange(96)))
         case "kronecker product":
             return np.kron(normal((p, q)), normal((q, p)))
         case "sum of kronecker products":
@@ -51,6 +59,7 @@ def planted(name: str, draw: np.random.Generator) -> Array:
 
 STRUCTURES = (
     *("low rank", "nystrom", "low rank plus diagonal", "diagonal", "block diagonal", "kronecker product"),
+    *("banded", "block low rank", "fast transform"),
     *("sum of kronecker products", "monarch", "block tensor train", "tensor train", "tucker"),
 )
 

@@ -231,12 +231,6 @@ LONGER = {
     **{"score_matching": {"n": 300}, "shampoo": {"n": 50}, "sinkhorn": {"h": 3, "w": 3}, "tensor_train": {"n": 100}},
     **{"total_variation": {"n": 1000}},
 }
-# Of torch: lines of several calls, whose results on the way are not foreseen.
-NOT_TOLD: dict[str, tuple[str, ...]] = {
-    "numpy": (),
-    "torch": ("autocorrelation", "gaussian_process", "score_matching", "shampoo"),
-    "llvm": (),
-}
 
 
 def longer(name: str, value: Any, dims: Sequence[Any], times: dict[str, int]) -> Any:
@@ -253,8 +247,6 @@ def longer(name: str, value: Any, dims: Sequence[Any], times: dict[str, int]) ->
 @pytest.mark.parametrize("library", ["numpy", "torch", "llvm"])
 @pytest.mark.parametrize("name", LONGER)
 def test_predicted_peak_of_examples(name: str, library: str) -> None:
-    if name in NOT_TOLD[library]:
-        pytest.skip("known to be told wrong by more than 5 %: see `NOT_TOLD`")
     example = Example(FOLDER / name)
     values, sizes = {}, {}
     for node in example.program.inputs:

@@ -28,8 +28,9 @@ def invoke(*arguments: str) -> Result:
 
 def test_it_shows_what_there_is(place: Path) -> None:
     lines = invoke().stdout.splitlines()
-    assert lines[0] == f"folder    {place}" and lines[1] == "programs  1 file, 1 KB"
-    assert lines[2] == "objects   1 file, 500 bytes" and lines[4] == "together  3 files, 1.51 KB of 200 MB"
+    assert lines[0] == f"folder      {place}" and lines[1] == "programs    1 file, 1 KB"
+    assert lines[2] == "objects     1 file, 500 bytes" and lines[3] == "structures  0 files, 0 bytes"
+    assert lines[5] == "together    3 files, 1.51 KB of 200 MB"
 
 
 def test_as_json(place: Path) -> None:
@@ -50,7 +51,7 @@ def test_it_is_emptied(place: Path) -> None:
 
 def test_where_it_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TPC_CACHE", "off")
-    assert invoke().stdout.startswith("folder    off\n") and invoke("--path").stdout == "off\n"
+    assert invoke().stdout.startswith("folder      off\n") and invoke("--path").stdout == "off\n"
     assert json.loads(invoke("--json").stdout)["folder"] is None
 
 

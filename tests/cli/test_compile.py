@@ -82,12 +82,13 @@ def test_a_shared_library_comes_with_its_module(wave: Path) -> None:
         (["wave.tp", "--emit", "python", "--target", "x86-64-v3"], 2, "--target is for native code"),
         (["wave.tp", "-o", "wave.so"], 2, "libwave.so"),
         (["wave.tp", "-o", "no/wave.o"], 1, "help"),
-        (["ridge.tp", "--backend", "llvm"], 1, "`ridge` has no native code as a whole"),
+        (["grown.tp", "--backend", "llvm"], 1, "`grown` has no native code as a whole"),
         (["int.tp", "--emit", "header"], 1, "E1004"),
     ],
 )
 def test_wrong_requests_for_native_code(wave: Path, arguments: list[str], code: int, said: str) -> None:
     (wave / "int.tp").write_text(NATIVE.replace("wave", "int"))
+    (wave / "grown.tp").write_text("def grown(A: f64[n, n], x: f64[n]) -> f64[n] = expm(A) @ x\n")
     result = tpc("compile", *arguments)
     assert result.exit_code == code and said in result.stderr
     assert sorted(wave.glob("wave.*")) == [wave / "wave.tp"]

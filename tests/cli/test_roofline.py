@@ -7,12 +7,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import tpc
 from tpc.cli import cli
 from tpc.dsl.source import Source
-from tpc.explanation.roofline import Roofline, drawing, roofline, table
+from tpc.explanation.roofline import Roofline, roofline, table
+from tpc.explanation.roofline_drawing import drawing
 from tpc.ir.elaborate.module import check
 from tpc.ir.types import F32, F64, DType
 from tpc.passes.cost.families import FAMILIES
@@ -85,6 +88,32 @@ def test_the_drawing(text: str) -> None:
     assert len([e for e in picture.iter() if e.tag.endswith("path")]) == max(1, len(held.dtypes))
 
 
+def test_what_is_measured_is_held_against_measured_limits(tmp_path: Path) -> None:
+    made = tpc.compile(
+        "def f(A: f64[n, n], x: f64[n]):\n    return exp(A @ x), cholesky(A' @ A + eye(n))", backend="numpy"
+    )
+    A = np.random.default_rng(0).standard_normal((60, 60))
+    held = made.roofline(A, A[0])
+    assert held.is_measured and str(held).splitlines()[0].endswith("times are measured")
+    assert {"gemv", "elementwise", "potrf"} <= {point.kernel for point in held.points}
+    assert all(0 < point.seconds < 1 for point in held.points) and not made.roofline().is_measured
+    for name in ("f.svg", "f.html"):
+        held.write(tmp_path / name)
+        assert "<svg" in (tmp_path / name).read_text()
+    if find_spec("matplotlib") is not None:
+        held.write(tmp_path / "f.png")
+        assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(tpc.TpcError, match="E1004"):
+        held.write(tmp_path / "f.bmp")
+
+
+def test_native_functions_are_measured_as_they_run() -> None:
+    pytest.importorskip("llvmlite")
+    made = tpc.compile("def f(x: f64[n], S: f64[n, n]):\n    return svdvals(exp(S)) * 2, exp(x) * x", backend="llvm")
+    held = made.roofline(np.arange(5.0), np.eye(5))
+    assert [point.kernel for point in held.points] == ["native", "gesdd_values", "native"]
+
+
 def test_names_are_escaped() -> None:
     (program,) = check(Source(TEXT, "f.tp")).programs.values()
     held = roofline(program, {program.outputs[0]: "<script>"}, Fixed(), {"n": 10, "m": 10})
@@ -104,5 +133,8 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [k["kernel"] for k in held["kernels"]] == ["gemv", "elementwise"] and held["memory"] > 0
     assert json.loads(run(cli, ["explain", "f.tp", "--backend", "numpy", "--json"]).stdout)["roofline"] is None
     assert run(cli, ["explain", "f.tp", "--roofline", "--plot", "-"]).exit_code == 2
+    assert run(cli, ["explain", "f.tp", "--plot", "-"]).stdout.startswith("<svg")
+    shown = run(cli, ["explain", "f.tp", "--measure", "--backend", "numpy", "--dim", "n=50"])
+    assert shown.stdout.splitlines()[0].endswith("times are measured")
     if find_spec("llvmlite") is not None:
         assert "native" in run(cli, ["explain", "f.tp", "--roofline", "--backend", "llvm"]).stdout

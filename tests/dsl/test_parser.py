@@ -109,8 +109,9 @@ def test_expressions(text: str, tree: str) -> None:
             "Assign([Target(q, None, TypeExpr(f64, [n, k]), []), "
             "Target(r, None, TypeExpr(None, [k]), [Fact(upper, []), Fact(banded, [1, 2])])], e)",
         ),
-        ("W ~= V within 1e-2", "Approx(Target(W, None, None, []), V, 0.01, None)"),
-        ("W ≈ V within e on X", "Approx(Target(W, None, None, []), V, e, X)"),
+        ("W ~= V within 1e-2", "Approx(Target(W, None, None, []), V, 0.01, None, None)"),
+        ("W ≈ V within e on X", "Approx(Target(W, None, None, []), V, e, None, X)"),
+        ("W ~= V within e in max", "Approx(Target(W, None, None, []), V, e, max, None)"),
         ("return a, b", "Return(Tuple([a, b]))"),
         ("repeat 3:\n    until c", "Repeat(3, None, [Until(c)])"),
         ("repeat n until c:\n    until d", "Repeat(n, c, [Until(d)])"),

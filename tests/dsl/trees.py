@@ -177,8 +177,8 @@ class RandomTrees:
         return Assign(NOWHERE, self.some(self.target, 1, 3), self.tuple_or_expression(4))
 
     def approx(self) -> Approx:
-        on = self.maybe(lambda: self.expression(1))
-        return Approx(NOWHERE, self.target(), self.expression(2), self.expression(1), on)
+        norm, on = self.pick(lambda: (None, None), lambda: (self.name(), None), lambda: (None, self.expression(1)))
+        return Approx(NOWHERE, self.target(), self.expression(2), self.expression(1), norm, on)
 
     def result_line(self) -> Return:
         return Return(NOWHERE, self.tuple_or_expression(5))

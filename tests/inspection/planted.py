@@ -7,6 +7,8 @@ import numpy as np
 import scipy.fft
 import scipy.linalg
 
+from tpc.passes.approximation.projections.transforms import Transform
+
 Random = np.random.Generator
 Array = np.ndarray[Any, Any]
 NOISE = 1e-10
@@ -182,6 +184,15 @@ def _monarch(r: Random, rank: int = 1) -> Array:
     return np.einsum("jiks,kjls->ijkl", L, R).reshape(p * m, q * n)
 
 
+def _butterflies(r: Random) -> Array:
+    levels = _between(r, 7, 8)
+    columns = [levels - 1]
+    for t in reversed(range(levels - 1)):
+        columns = [*columns, t] if r.random() < 0.5 else [t, *columns]
+    found = Transform(tuple(r.standard_normal((2,) * (levels + 1)) for _ in range(levels)), tuple(columns))
+    return found.term.dense(found.parts)
+
+
 def _fourier(r: Random) -> Array:
     n = _between(r, 5, 60)
     return _shuffled(scipy.fft.fft(np.eye(n)), r) * r.uniform(1, 2, n) * r.uniform(1, 2, (n, 1))
@@ -226,6 +237,7 @@ PLANTED: dict[str, tuple[str, Callable[[Random], Array]]] = {
             ("block sparse", _block_sparse), ("toeplitz", _toeplitz), ("hankel", _hankel), ("circulant", _circulant),
             ("xor-circulant", _xor), ("kronecker product", _kronecker), ("kronecker sum", _kronecker_sum),
             ("sum of kronecker products", _kronecker_terms), ("monarch", _monarch), ("fourier transform", _fourier),
+            ("fast transform", _butterflies),
             ("walsh-hadamard transform", _walsh), ("cosine (type 2) transform", _cosine),
             ("sine (type 1) transform", _sine), ("repeated rows", _repeated), ("row stochastic", _stochastic),
             ("positive definite", _definite), ("positive semidefinite", _semidefinite), ("projection", _projection),

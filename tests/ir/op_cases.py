@@ -363,6 +363,8 @@ CASES += [
     ("harmless", (np.array(2.0), np.array(3.0)), {}, np.array(True)),
     ("harmless", (np.array(4.0), np.array(3.0)), {}, np.array(False)),
     ("harmless", (np.array(np.nan), np.array(3.0)), {}, np.array(False)),
+    ("solved", (np.array(2.0), np.array(3.0)), {}, np.array(True)),
+    ("solved", (np.array(np.inf), np.array(3.0)), {}, np.array(False)),
     *[
         (n, (matrix, right), {"lower": lower}, None)
         for n in ("trmm", "solve_triangular")
@@ -449,6 +451,7 @@ CASES += [
     ("spd_band_solve", (spd + 5 * eye + 1j * np.tril(S - S.T), S), {"width": 2}, None),
     *[(name, (A,), {}, A) for name in ("csr", "to_csr", "from_csr")],
     *[(name, (A[:0],), {}, A[:0]) for name in ("csr", "to_csr", "from_csr")],
+    ("store", (A,), {}, A),
     ("csr_transpose", (A,), {}, A.T),
     *[("csr_map", (A,), {"function": name}, getattr(np, name)(A)) for name in ("tanh", "abs", "square", "conj")],
     ("csr_map", (np.round(A),), {"function": "ne"}, np.round(A) != 0),
@@ -465,6 +468,20 @@ CASES += [
     ("spgemm", (A, B), {}, A @ B),
     ("sddmm", (S, A, A.T), {}, S * (A @ A.T)),
     *[("csr_sum", (A,), {"axis": axis}, A.sum(axis)) for axis in (None, 0, 1)],
+    *[("csr_max", (A,), {"axis": axis}, A.max(axis)) for axis in (None, 0, 1)],
+    *[("csr_min", (A,), {"axis": axis}, A.min(axis)) for axis in (None, 0, 1)],
+    ("csr_row", (A, np.int64(1)), {}, A[1]),
+    ("csr_take", (A, np.array([2, 0, 2])), {}, A[[2, 0, 2]]),
+    ("csr_take", (A, np.array([], int)), {}, A[:0]),
+    *[
+        (name, (np.array(values), np.array(columns, int), np.array(starts)), {"m": m}, np.array(dense).reshape(-1, m))
+        for name in ("sparse_matrix", "csr_parts")
+        for values, columns, starts, m, dense in (
+            ([1.5, -2.0, 4.0], [2, 0, 1], [0, 1, 1, 3], 3, [[0, 0, 1.5], [0, 0, 0], [-2.0, 4.0, 0]]),
+            ([1.0, 2.0, 3.0], [1, 1, 0], [0, 3], 2, [[3.0, 3.0]]),
+            (np.zeros(0), [], [0, 0, 0], 4, np.zeros((2, 4))),
+        )
+    ],
     ("csr_diag", (S,), {}, np.diag(S)),
     ("csr_diagonal", (x,), {}, np.diag(x)),
     ("csr_triangle", (A,), {}, np.tril(A)),

@@ -61,6 +61,11 @@ TWINS = [
     ("def f(A: f64[n, n] is psd, a: f64 is positive) -> f64[n, n] = A + a * eye(n)", "spd"),
     ("def f(A: f64[n, n] is nonsingular, a: f64 is negative) -> f64[n, n] = a * A", "nonsingular"),
     ("def f(A: f64[n, n] is psd, B: f64[n, n] is psd) -> f64[n, n] = A * B", "psd"),
+    ("def f(A: f64[n, n] is psd, B: f64[n, n] is psd) -> f64[n, n] = eye(n) + A @ B", "nonsingular"),
+    (
+        "def f(A: f64[n, n] is psd, U: f64[m, n], a: f64 is positive) -> f64[n, n] = A @ U' @ U + a * eye(n)",
+        "nonsingular",
+    ),
     ("def f(A: f64[n, n] is spd) -> f64[n, n] = A^2", "psd"),
     ("def f(x: f64[n]) -> f64[n, n] = outer(x, x)", "psd"),
     ("def f(A: f64[n, n] is spd, B: f64[m, m] is spd) -> f64[n*m, n*m] = kron(A, B)", "spd"),

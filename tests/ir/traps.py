@@ -10,6 +10,7 @@ TALL = [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]
 I2 = [[1.0, 0.0], [0.0, 1.0]]
 N2 = [[-1.0, 0.0], [0.0, -1.0]]
 TURN = [[0.0, -1.0], [1.0, 0.0]]
+THREE = [[[4.0, 4.0], [4.0, 4.0]], [[4.0, 0.0], [0.0, 0.0]], [[0.0625, -0.125], [-0.125, 0.25]]]
 RANK1 = [[1.0, 2.0], [2.0, 4.0]]
 CYCLE = [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
 BAND3 = [[2.0, 1.0, 0.0], [1.0, 2.0, 1.0], [0.0, 1.0, 2.0]]
@@ -387,6 +388,18 @@ TRAPS = [
         "def f(x: f64[n] is at_least(-2), y: f64[n] is at_least(-2)) -> f64[n] = x * y",
         "at_least(4)",
         [[1.0], [1.0]],
+    ),
+    (
+        "a product of a semidefinite matrix and a symmetric one has negative eigenvalues",
+        "def f(A: f64[n, n] is psd, B: f64[n, n] is symmetric) -> f64[n, n] = eye(n) + A @ B",
+        "nonsingular",
+        [I2, N2],
+    ),
+    (
+        "a product of three semidefinite matrices has other eigenvalues",
+        "def f(A: f64[n, n] is psd, B: f64[n, n] is psd, C: f64[n, n] is psd) -> f64[n, n] = eye(n) + A @ B @ C",
+        "nonsingular",
+        THREE,
     ),
     (
         "a quotient is not bounded by that of the bounds",

@@ -21,6 +21,7 @@ TWICE = TURN @ np.diag([1.0, 1.0, 2.0, 3.0]) @ TURN.T
 TWICE = (TWICE + TWICE.T) / 2
 WEIGHTS = rng.standard_normal((4, 4))
 WEIGHTS = WEIGHTS + WEIGHTS.T
+ROUND = np.eye(4)
 TALL = np.eye(5)[:, :3]
 LOW = np.outer(rng.standard_normal(5), rng.standard_normal(3))
 OTHER = rng.standard_normal((5, 3))
@@ -48,6 +49,10 @@ SYMMETRIC = {
     "eigenvalues": ("return sum(w^3 + 0 * B[0])", lambda A: np.sum(np.linalg.eigvalsh(A) ** 3)),
     "the plane of both": (
         "return sum((Q[:, :2] @ Q[:, :2]') * B)",
+        lambda A: (lambda Q: np.sum(Q @ Q.T * WEIGHTS))(np.linalg.eigh(A)[1][:, :2]),
+    ),
+    "the plane of both, one by one": (
+        "return sum((outer(Q[:, 0], Q[:, 0]) + outer(Q'[1], Q'[1])) * B)",
         lambda A: (lambda Q: np.sum(Q @ Q.T * WEIGHTS))(np.linalg.eigh(A)[1][:, :2]),
     ),
     "a vector beside them": (
@@ -89,6 +94,11 @@ def test_the_first_singular_vectors_of_a_matrix_of_rank_one() -> None:
 
 REFUSED = {
     "one vector of two": ("w, Q = eigh(A)\n    return sum(outer(Q[:, 0], Q[:, 0]) * B)", TWICE, WEIGHTS, "distinct"),
+    # at rest at the bases that LAPACK finds of these
+    "one vector of all": ("w, Q = eigh(A)\n    return sum(Q[:, 0]^3) + 0 * B[0, 0]", ROUND, WEIGHTS, "distinct"),
+    "a plane of all": ("w, Q = eigh(A)\n    return sum(Q[:, n - 2:]^3) + 0 * B[0, 0]", ROUND, WEIGHTS, "distinct"),
+    "one left vector of all": ("U, s, W = svd(A)\n    return sum(U[:, 0]^3) + 0 * B[0, 0]", TALL, OTHER, "distinct"),
+    "one right vector of all": ("U, s, W = svd(A)\n    return sum(W'[:, 0]^3 * B[0])", TALL, OTHER, "distinct"),
     "an unknown function": ("w, Q = eigh(A)\n    return sum((Q @ diag(sin(w)) @ Q') * B)", TWICE, WEIGHTS, "distinct"),
     "a polar factor of low rank": ("U, s, W = svd(A)\n    return sum((U @ W) * B)", LOW, OTHER, "full rank"),
     "a pseudo-inverse": ("return sum(pinv(A) * B')", LOW, OTHER, "full rank"),
@@ -99,7 +109,7 @@ REFUSED = {
 def test_what_has_no_derivative_is_told(name: str) -> None:
     body, A, B, why = REFUSED[name]
     with pytest.raises(TpcError) as caught:
-        gradient(body, A, B, " is symmetric" if A is TWICE else "")
+        gradient(body, A, B, " is symmetric" if A is TWICE or A is ROUND else "")
     assert caught.value.diagnostics[0].code == "E0815" and why in caught.value.diagnostics[0].title
 
 

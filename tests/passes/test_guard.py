@@ -29,6 +29,9 @@ WEIGHTED = (
     "def f(d: f64[n] is positive, U: f64[n, k], C: f64[k, k] is spd, b: f64[n]) -> f64[n]"
     " = inv(diag(d) + U @ C @ U') @ b\n"
 )
+SEMIDEFINITE = WEIGHTED.replace("spd", "psd")  # its inverse may not be there
+SCALED = WEIGHTED.replace("U @ C", "s * U @ C").replace("b: f64[n]", "b: f64[n], s: f64 is positive")
+SHARED = DIAGONAL.replace("U @ U'", "U @ U' / 29")
 DOWNDATE = "def f(d: f64[n] is positive, U: f64[n, k], V: f64[k, n], b: f64[n]) -> f64[n] = inv(diag(d) - U @ V) @ b\n"
 DENSE = "def f(D: f64[n, n] is spd, U: f64[n, k], b: f64[n]) -> (f64[n], f64[n]) = inv(D) @ b, inv(D + U @ U') @ b\n"
 SIZES = {"n": 500, "k": 3}
@@ -78,7 +81,7 @@ def test_digits_are_kept_where_the_shift_is_tiny(text: str, backend: str) -> Non
         assert (backward_error(S, lost, b) < 1e-8) == holds  # so there was something to guard
 
 
-@pytest.mark.parametrize("text", [DIAGONAL, SHIFT, WEIGHTED, DOWNDATE])
+@pytest.mark.parametrize("text", [DIAGONAL, SHIFT, WEIGHTED, DOWNDATE, SEMIDEFINITE, SCALED, SHARED])
 def test_both_branches_mean_what_was_written(text: str) -> None:
     written, result = program(text), found(text)
     assert len(guards(result.program)) == 1 and result.guard is not None
@@ -111,6 +114,19 @@ def test_the_direct_form_is_taken_where_the_bound_is_no_number() -> None:
     assert not taken(plan, np.array([1.0, 1.0, np.nan, 1.0, 1.0]), U, np.ones(5))
     assert not taken(plan, np.array([1.0, 1.0, 0.0, 1.0, 1.0]), U, np.ones(5))
     assert taken(plan, np.ones(0), np.ones((0, 2)), np.ones(0))
+
+
+@pytest.mark.parametrize("text", [SEMIDEFINITE, SCALED, SHARED])
+def test_the_bound_takes_little_time(text: str) -> None:
+    """It is found from the small matrix that is there already, where that is semidefinite or such a one is in it."""
+    result, plain = found(text), found(text, "fast")
+    assert result.selection.seconds < 2 * plain.selection.seconds
+
+
+def test_no_diagonal_matrix_is_held_where_a_bound_was_met() -> None:
+    result = found(WEIGHTED, "fast", Bounds(classes=250))
+    assert result.outcome.stopped_by == "classes"
+    assert not any(str(node.type) == "f64[n, n]" for node in result.program.nodes)
 
 
 def test_mode_fast_does_not_ask() -> None:

@@ -81,6 +81,13 @@ CASES = {
     "cholesky sample": case(f"{SPD}, z: f64[n*m]", "cholesky(kron(A, B)) @ z"),
     "shampoo": case(f"{SPD}, G: f64[n, m]", "unvec(matpow(kron(A, B), -1/4) @ vec(G), n, m)"),
     "norms": case(PAIR, "norm(kron(A, B)) + norm(kron(A, B), ord=spectral) + max(abs(kron(A, B)))"),
+    "root of semidefinite factors": case(
+        "A: f64[n, n] is psd, B: f64[m, m] is psd, x: f64[n*m]", "matpow(kron(A, B), 0.5) @ x"
+    ),
+    "exponential of a product": case(f"{SYMMETRIC}, x: f64[n*m]", "expm(kron(A, B)) @ x"),
+    "logarithm of a shift": case(f"{SPD}, s: f64 is positive, x: f64[n*m]", "logm(kron(A, B) + s * eye(n*m)) @ x"),
+    "root of a sum": case(f"{SPD}, x: f64[n*m]", "sqrtm(kron(A, eye(m)) + kron(eye(n), B)) @ x"),
+    "power of a sum": case(f"{SPD}, x: f64[n*m]", "matpow(kron(A, eye(m)) + kron(eye(n), B), -0.25) @ x"),
     "exponential": case(f"{SQUARE}, x: f64[n*m]", "expm(kron(A, eye(m)) + kron(eye(n), B)) @ x"),
     # shifts and sums
     "shift": case(f"{SPD}, s: f64 is positive, X: f64[n, m]", "inv(kron(A, B) + s * eye(n*m)) @ vec(X)"),
@@ -291,7 +298,7 @@ def test_soap_is_shampoo_in_the_eigenbases() -> None:
         "inv(kron(A, B) + kron(C, D) + s * eye(n*m)) @ x\n",
         f"def f({SQUARE}, s: f64, x: f64[n*m]) = inv(kron(A, B) + s * eye(n*m)) @ x\n",  # not symmetric
         f"def f({SYMMETRIC}, s: f64) = logdet(kron(A, B) + s * eye(n*m))\n",  # perhaps not definite
-        f"def f({SYMMETRIC}) = expm(kron(A, B))\n",
+        f"def f({SQUARE}) = expm(kron(A, B))\n",  # only symmetric ones have eigenvectors at right angles
         f"def f({PAIR}) = exp(kron(A, B))\n",
         f"def f({PAIR}) = kron(A, B)\n",  # asked for
         f"def f({SQUARE}) = lu(kron(A, B))\n",  # pivots do not factor

@@ -19,6 +19,7 @@ from tpc.passes.memory.order import Task, Tasks, best_order
 from tpc.passes.memory.peaks import peaks
 from tpc.passes.memory.placement import Span, lower_bound, place
 from tpc.passes.memory.schedule import schedule
+from tpc.passes.memory.workspace import large_sizes
 from tpc.passes.respell import respell
 
 # ---- the order of steps
@@ -159,8 +160,21 @@ def test_schedule_lowers_the_peak_and_nothing_undoes_it() -> None:
 
 
 def test_schedule_leaves_programs_alone() -> None:
-    for program in (program_of(WIDE), program_of(WIDE, n=6), program_of("def f(x: f64[n]) = exp(x)", n=10**6)):
+    for program in (program_of(WIDE, n=6), program_of("def f(x: f64[n]) = exp(x)", n=10**6)):
         assert schedule(program) is program
+
+
+def test_open_sizes_are_scheduled_at_large_ones() -> None:
+    program = program_of(WIDE)
+    found = schedule(program)
+    assert found is not program and schedule(found) is found
+    assert large_sizes(program).at == {"n": 10**4}
+    assert large_sizes(program_of("def f(x: f64[n]) = exp(x)")).at == {"n": 10**7}
+    assert str(with_sizes(found, {"n": 600})) == str(schedule(program_of(WIDE, n=600)))
+    assert "    del " in backend("numpy").emit(found).source
+    x = np.random.default_rng(0).standard_normal((60, 60))
+    first, second = (backend("numpy").load(backend("numpy").emit(p))(x) for p in (found, program))
+    assert first == second
 
 
 def test_after_is_the_value_with_its_facts() -> None:

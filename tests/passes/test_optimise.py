@@ -93,6 +93,19 @@ def test_integers_are_untouched() -> None:
     assert ops(plan(text)).count("matmul") == 1  # overflow would come at another place
 
 
+def test_products_of_differences_stay_centred() -> None:
+    """`(y - mean(y)) @ X` spares an array of the size of X, and multiplies the error of the mean by the sums of X."""
+    text = "def f(X: f64[n, k], y: f64[n]) = ((X - mean(X, axis=0)) / std(X, axis=0))' @ (y - mean(y))"
+    found = plan(text, n=5000, k=50)
+    rng = np.random.default_rng(0)
+    X, y = 1e6 + rng.standard_normal((5000, 50)), 1e6 + rng.standard_normal(5000)
+    result = backend("numpy").load(backend("numpy").emit(found))(X, y)
+    wide = X.astype(np.longdouble)
+    meant = ((wide - wide.mean(axis=0)) / wide.std(axis=0)).T @ (y - y.astype(np.longdouble).mean())
+    # Means are off by about eps * 1e6, differences then, too; the numbers beside them are about 1
+    assert np.abs(result - meant).max() <= 5000 * 1e6 * np.finfo(float).eps
+
+
 def test_stable_mode_does_not_use_unstable_rules() -> None:
     text = "def f(X: f64[n, m] is full_rank, y: f64[n]) -> f64[m] where n >= m = pinv(X) @ y\n"
     assert "pinv" in ops(plan(text)) or "lstsq" in ops(plan(text))
@@ -169,6 +182,23 @@ def test_sums_are_factored_and_distributed() -> None:
 def test_parts_of_products_are_products_of_parts() -> None:
     found = plan("def f(A: f64[n, n], B: f64[n, n]) = (A @ B)[3, 5], (A + B)[0], (A @ B)[2]\n")
     assert counts(found) <= 2 * 200 + 200 + 2 * 200 * 200
+
+
+def test_a_small_power_is_applied_factor_by_factor() -> None:
+    found = plan(
+        "def f(A: f64[n, n], B: f64[m, m], x: f64[n], y: f64[n*m]) = matpow(A, 3) @ x, matpow(kron(A, B), 3) @ y\n"
+    )
+    assert counts(found) <= 3 * 2 * 200 * 200 + 3 * 2 * 200 * 100 * 300
+
+
+def test_rows_of_products_are_products_of_rows() -> None:
+    text = "def f(A: f64[n, k], B: f64[k, m], p: i64[7]) = (A @ B)[p], take(A @ B, p, axis=1)\n"
+    found = plan(text)
+    assert counts(found) <= 2 * 7 * 30 * (100 + 200)
+    rng = np.random.default_rng(0)
+    given = [rng.normal(size=(200, 30)), rng.normal(size=(30, 100)), np.array([0, 99, 5, 5, 1, 2, 98])]
+    for value, expected in zip(evaluate(found, given), evaluate(program(text, SIZES), given), strict=True):
+        np.testing.assert_allclose(value, expected, rtol=1e-12)
 
 
 def test_facts_are_known_of_all_forms() -> None:

@@ -131,6 +131,20 @@ def test_plans_fit_and_less_memory_never_costs_less(seed: int) -> None:
         known.append(found.plan)
 
 
+@pytest.mark.parametrize("seed", range(0, 40, 4))
+def test_less_memory_never_needs_more_by_itself(seed: int) -> None:
+    """What is feasible stays so with more memory, and costs no more, without being told the plans for less."""
+    graph = random_graph(seed, 40)
+    peak = once(graph).peak
+    least = np.inf
+    for budget in range(graph.floor, peak + 1, max(1, (peak - graph.floor) // 8)):
+        found = solve(graph, budget, moves=300 * len(graph))
+        assert found.fits or least == np.inf
+        if found.fits:
+            assert found.plan.added <= least
+            least = found.plan.added
+
+
 def test_equal_graphs_have_equal_plans() -> None:
     orders = {solve(train_chain(20), 14, moves=5000).plan.order for _ in range(2)}
     assert len(orders) == 1
@@ -246,6 +260,15 @@ def test_programs_within_a_budget_are_text() -> None:
     assert check(Source(str(small))).programs["main"] is small
 
 
+def test_no_pass_takes_together_what_is_computed_again() -> None:
+    whole = program(TEXT, "main")
+    plain = run(whole, Options()).program
+    budget = Liveness(plain).peak * 7 // 10
+    small = run(whole, Options(memory=budget)).program
+    again = run(small, Options()).program
+    assert len(again.nodes) == len(small.nodes) > len(plain.nodes) and Liveness(again).peak <= budget
+
+
 def test_what_fits_is_left_alone() -> None:
     whole = program(TEXT, "main")
     plain = run(whole, Options())
@@ -302,3 +325,20 @@ def test_what_cannot_fit_says_the_least() -> None:
     (said,) = caught.value.diagnostics
     assert said.code == "E0908" and "2,400 bytes" in said.title
     assert run(program(text, "f"), Options(memory=2400)).program
+
+
+def test_what_a_loop_takes_is_told() -> None:
+    text = """
+def f(A: f64[100, 100], x: f64[100, 100]) -> f64[100, 100]:
+    y = x
+    repeat 5:
+        P[i, j, k] = A[i, k] * y[j, k]
+        y = tanh(median(P, axis=2))
+    return y
+"""
+    with pytest.raises(TpcError) as caught:
+        run(program(text, "f"), Options(memory=1_000_000))
+    (said,) = caught.value.diagnostics
+    assert said.code == "E0908"
+    assert any("f64[100, 100, 100] of `mul`" in note for note in said.notes), said.notes
+    assert "`median` takes 8,080,000 of them for itself while it runs" in said.notes

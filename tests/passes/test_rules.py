@@ -125,6 +125,7 @@ WRONG = {
     "rule a: pinv(A @ B) <=> pinv(B) @ pinv(A) where full_rank(A), rows(A) >= cols(A)": "differ",
     "rule a: logdet(kron(A, B)) => rows(B) * logdet(A) + rows(A) * logdet(B) where det(A) > 0, square(B)": "differ",
     "rule a: log(x * y) <=> log(x) + log(y)": "differ",
+    "rule a: cholesky(D @ S @ D) <=> D @ cholesky(S) where diagonal(D), square(D)": "differ",
     "rule a: sqrt(x * x) => x": "differ",
     "rule a: max(a * x, axis=i) => a * max(x, axis=i)": "differ",
     "rule a: sqrtm(S @ S) => S where symmetric(S)": "differ",
@@ -144,6 +145,7 @@ WRONG = {
     "fact a: spd(A' @ A)": "eigenvalue",
     "fact a: orthogonal(A + A')": "length",
     "fact a: nonsingular(A + B) where nonsingular(A), nonsingular(B)": "rank",
+    "fact a: nonsingular(S @ T + a * eye(n)) where psd(S), symmetric(T), a > 0": "rank",  # at hardly any point
     "fact a: lower(A @ B) where lower(A), upper(B)": "should be 0",
     "fact a: full_rank(kron(A, B)) where full_rank(A), full_rank(B)": "rank",
     "fact a: nonnegative(x @ S @ x) where symmetric(S)": "is -",

@@ -43,6 +43,13 @@ def test_logdet_of_few_eigenvalues_is_exact_although_lanczos_ends_early() -> Non
     assert value == pytest.approx(15 * np.log(6), rel=1e-12) and error <= 1e-10
 
 
+@pytest.mark.parametrize("least", [-1e-3, 0.0, -5.0])
+def test_logdet_of_what_is_not_definite_is_an_error(least: float) -> None:
+    program = tpc.compile("def main(A: f64[n, n]) = logdet_estimate(A, rademacher(n, 8, seed=1))")
+    with pytest.raises(tpc.TpcError, match="not positive definite"):
+        program(np.diag([least, *np.linspace(1, 3, 29)]))
+
+
 def test_diagonal_estimate() -> None:
     A = definite(30)
     value, error = tpc.compile("def main(A: f64[n, n]) = diag_estimate(A, rademacher(n, 50, seed=3))")(A)

@@ -215,6 +215,18 @@ def test_an_answer_below_tolerance_is_never_given_as_solved(method: str, kind: s
             program(np.diag([*np.ones(39), 0.0]), b)
 
 
+def test_what_was_not_solved_is_told_with_its_place() -> None:
+    A, b = system("definite", 30)
+    text = (
+        "def main(A: f64[n, n], b: f64[n]) -> f64[n]:\n    x = solve(A, b, method=cg, tol=1e-9, {})\n    return 2 * x"
+    )
+    for how, matrix in (("steps=3", A), ("steps=30", -A)):
+        with pytest.raises(TpcError) as caught:
+            tpc.compile(text.format(how))(matrix, b)
+        (label,) = caught.value.diagnostics[0].labels
+        assert label.span.text.startswith("solve(A, b") and label.span.source.position(label.span.start)[0] == 2
+
+
 @pytest.mark.parametrize("method, kind", METHODS)
 def test_a_right_side_whose_squares_vanish_is_not_taken_for_zero(method: str, kind: str) -> None:
     A, b = system(kind, 8)

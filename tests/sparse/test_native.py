@@ -9,36 +9,88 @@ from .zoo import entries
 native = pytest.importorskip("tpc.backends.llvm.sparse")
 
 
+def stored(dense, places):
+    """A matrix in each format that has native code, with places of a dtype."""
+    found = [sp.csr_array(dense), sp.csc_array(dense), sp.dia_array(dense)]
+    found += [sp.bsr_array(dense, blocksize=(high, wide)) for high, wide in ((3, 2), (1, 4), (4, 1))]
+    for matrix in found:
+        for name in ("indices", "indptr", "offsets"):
+            if hasattr(matrix, name):
+                setattr(matrix, name, getattr(matrix, name).astype(places))
+    return found
+
+
+@pytest.mark.parametrize("places", [np.int32, np.int64])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("columns", [0, 1, 2, 7, 16, 33, 71, 130])
-def test_products(dtype, columns):
-    dense, X, U = entries(9, 11, dtype), entries(11, columns, dtype, 1.0), entries(9, columns, dtype, 1.0)
-    dense[3] = 0
-    A = sp.csr_array(dense)
+def test_products(dtype, places):
+    dense = entries(12, 20, dtype, 0.4)
+    dense[3], dense[5] = 0, 1  # a row without entries, and one that has them all
     tolerance = 1e-5 if dtype == np.float32 else 1e-13
-    for right in (X, np.asfortranarray(X)):
-        assert np.allclose(native.spmm(A, right), dense @ right, atol=tolerance)
-    assert np.allclose(native.sddmm(A, U, X.T).toarray(), dense * (U @ X.T), atol=tolerance)
+    for A in stored(dense, places):
+        for columns in (0, 1, 2, 7, 16, 33, 71, 130):
+            X = entries(20, columns, dtype, 1.0)
+            for right in (X, np.asfortranarray(X)):
+                assert np.allclose(native.spmm(A, right), dense @ right, atol=tolerance), (A.format, columns)
+        x = entries(1, 20, dtype, 1.0)[0]
+        assert np.allclose(native.spmm(A, x), dense @ x, atol=tolerance), A.format
+        assert not np.allclose(native.spmm(A, x), dense @ x + 1, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_products_of_which_few_entries_are_needed(dtype):
+    dense, tolerance = entries(9, 11, dtype, 0.4), 1e-5 if dtype == np.float32 else 1e-13
+    for inner in (0, 1, 7, 8, 33):
+        U, V = entries(9, inner, dtype, 1.0), entries(inner, 11, dtype, 1.0)
+        for A in (sp.csr_array(dense), sp.csc_array(dense)):
+            found = native.sddmm(A, U, V)
+            assert found.format == A.format
+            assert np.allclose(found.toarray(), dense * (U @ V), atol=tolerance)
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 4), (4, 0), (1, 1)])
+def test_no_entries(shape):
+    for A in (sp.csr_array(shape), sp.csc_array(shape)):
+        assert np.array_equal(native.spmm(A, np.ones(shape[1])), np.zeros(shape[0]))
+        assert np.array_equal(native.spmm(A, np.ones((shape[1], 3))), np.zeros((shape[0], 3)))
+
+
+def test_rows_are_shared_out_to_threads():
+    from tpc.backends.llvm import engine
+
+    A, X = sp.random_array((5000, 300), density=0.1, rng=np.random.default_rng(0), format="csr"), np.ones((300, 20))
+    engine.set_threads(1)
+    alone = native.spmm(A, X)
+    engine.set_threads(None)
+    assert np.array_equal(native.spmm(A, X), alone)
+
+
+def test_zeros_that_are_not_stored_make_no_nan():
+    x = np.array([1.0, np.inf, np.nan, 2.0])
+    dense = np.array([[1.0, 0, 0, 2], [0, 0, 0, 0]])
+    for A in (sp.csr_array(dense), sp.csc_array(dense)):
+        assert np.array_equal(native.spmm(A, x), [5.0, 0.0])
 
 
 def test_what_it_does_not_take_is_left_to_scipy():
     A, X = sp.csr_array(entries(5, 5)), entries(5, 3, density=1.0)
-    wide = A.copy()
-    wide.indices, wide.indptr = wide.indices.astype(np.int64), wide.indptr.astype(np.int64)
-    for matrix in (A.tocsc(), A.astype(np.complex128), wide, A.astype(np.float32)):
+    for matrix in (A.tolil(), A.tocoo(), A.astype(np.complex128), A.astype(np.float32), A.astype(np.int64)):
         assert native.spmm(matrix, X) is None
 
 
 def test_it_takes_the_place_of_a_helper_after_a_while():
     A, X = sp.csr_array(entries(5, 5)), entries(5, 3, density=1.0)
-    called = []
+    called, space = [], {}
 
     def plain(A, X):
         called.append(1)
         return A @ X
 
-    helper = native.Replacing(plain, native.spmm)
-    assert np.allclose(helper(A, X), A @ X)
+    space["_spmm"] = plain
+    helper = space["_spmm"] = native.Replacing(space, "_spmm", native.spmm)
+    assert np.allclose(helper(A, X), A @ X) and space["_spmm"] is helper
     helper.seconds = 1.0
     assert np.allclose(helper(A, X), A @ X) and len(called) == 1
-    assert np.allclose(helper(A.tocsc(), X), A @ X) and len(called) == 2
+    fast = space["_spmm"]
+    assert np.allclose(fast(A, X), A @ X) and len(called) == 1
+    assert np.allclose(fast(A.tocoo(), X), A @ X) and len(called) == 2
+    assert np.allclose(fast(A.toarray(), X), A @ X) and len(called) == 3

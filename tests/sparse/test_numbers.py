@@ -34,6 +34,13 @@ SPARSE_RESULTS = """
     kron(A, eye(2))
     A * (X @ (X' @ X) @ X')
     A * X[:, 0]
+    A - tanh(A)
+    A' + 2 * A'
+    A[2:7]
+    A[1:8:3, 2:n]
+    A[:, 4:5] + B[:, 3:4]
+    take(A, i64([3, 0, 3]))
+    take(A, i64([3, 0]), axis=1)
 """
 DENSE_RESULTS = """
     A @ X
@@ -72,6 +79,20 @@ DENSE_RESULTS = """
     logdet(4 * eye(n) + A' @ A)
     select(A > 0, A, 0)
     max(A)
+    max(A, axis=0)
+    min(A', axis=1)
+    min(-A)
+    any(A > 0, axis=0)
+    any(A != 0, axis=0)
+    all(A != 0)
+    A[5]
+    A[:, n - 1]
+    A[2, 3]
+    A[2, 1:6]
+    A[argmax(y)]
+    A[argmax(y), 2:5]
+    A[argmax(y), argmax(-y)]
+    take(A, argmax(y), axis=1)
     A @ B @ X + (A @ B)' @ X
 """
 PROGRAMS = [
@@ -155,7 +176,7 @@ def test_no_entries(n, k, several):
 
 
 def test_results_share_no_memory(always_sparse):
-    f = compiled(["A", "A'", "2 * A", "tanh(A)"])
+    f = compiled(["A", "A'", "2 * A", "tanh(A)", "A - tanh(A)"])
     A, B, X, y = operands()
     given = sp.csr_array(A)
     for result in f(given, sp.csr_array(B), X, y):
@@ -193,6 +214,12 @@ def test_index_notation(statement, always_sparse):
     found = f(sp.csr_array(dense[0]), sp.csr_array(dense[1]), *dense[2:])
     assert NOTATION[statement] in f.source and "_dense" not in f.source
     assert close(found, f(*dense))
+
+
+def test_rows_outside_of_a_matrix_are_an_error(always_sparse):
+    f = tpc.compile("def f(A: f64[n, n], places: i64[k]) = take(A, places)\n")
+    with pytest.raises(tpc.TpcError, match="outside"):
+        f(sp.csr_array(entries(9, 9)), np.array([1, 9]))
 
 
 def test_a_triangle_is_solved_by_substitution(always_sparse):

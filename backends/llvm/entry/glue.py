@@ -12,6 +12,7 @@ for all native functions of like operands and results, so that it is compiled on
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -190,10 +191,13 @@ def _run(w: Writer, data: Sequence[Any], targets: Sequence[Any]) -> Any:
 
 
 def _points(w: Writer) -> Any:
-    """The points of the loops, at most: one for each choice of an index on every different axis."""
-    arrays = (*w.signature.operands, *w.signature.results)
+    """The points of the loops, about: one for each choice of an index on every different axis, where equal axes of one
+    array are different."""
+    counts: Counter[DimLike] = Counter()
+    for array in (*w.signature.operands, *w.signature.results):
+        counts |= Counter(array.dims)
     points = w.double(1.0)
-    for dim in dict.fromkeys(dim for array in arrays for dim in array.dims):
+    for dim in counts.elements():
         points = w.b.fmul(points, w.b.sitofp(w.size(dim), w.double))
     return points
 

@@ -7,7 +7,8 @@ weighs the rows of another matrix, is never there as a whole. Memory does not gr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from tpc.backends.llvm.fusion import places
 from tpc.backends.llvm.fusion.contraction import contraction
@@ -17,15 +18,20 @@ from tpc.backends.llvm.fusion.stream import Stream
 from tpc.backends.llvm.fusion.terms import INSIDE, Term, parts
 from tpc.ir.dims import DimLike, is_nonnegative, multiply, product
 
+if TYPE_CHECKING:
+    from tpc.backends.llvm.fusion.loop import Routine
+
 WORTH = 1 << 20  # bytes of what may as well be stored as a whole
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Statements over ranges of their first letters, and the distance of rows in the buffers of one block."""
+    """Statements over ranges of their first letters, and the distance of rows in the buffers of one block; at the end
+    there may be a routine on these rows."""
 
     statements: tuple[Statement, ...]
     rows: dict[Buffer, DimLike]
+    routine: Routine | None = None
 
     @property
     def extent(self) -> DimLike:
@@ -58,7 +64,7 @@ def _block(
     run = [s for s in steps if isinstance(s, Statement)]
     if len(run) < len(steps) or any(not s.letters or s.letters[0][1] != run[0].letters[0][1] for s in run):
         return None
-    if not any(_is_worth(s) for s in run[:-1]):
+    if not any(_is_worth(s, run[-1].target) for s in run[:-1]):
         return None
     made = {s.target: s for s in run}
     rows: dict[Buffer, DimLike] = {}
@@ -78,12 +84,25 @@ def _block(
     return Block(tuple(run), rows)
 
 
-def _is_worth(statement: Statement) -> bool:
-    """Whether a value is a large product, which is not computed where it is used."""
+def ended(statement: Statement, routine: Routine) -> Block | None:
+    """A large product and a routine on each of its rows as a block; None where it is nothing of the kind."""
+    (operand,), distance = routine.operands, _distance(statement)
+    if operand.tensor.rank != 2 or distance != operand.tensor.dims[-1] or not _is_worth(statement, operand):
+        return None
+    return Block((statement,), {statement.target: distance}, replace(routine, operands=(statement.target,)))
+
+
+def _is_worth(statement: Statement, last: Buffer) -> bool:
+    """Whether a value is a large product, which is not computed where it is used.
+
+    A matrix times its own transpose is half the work as a whole; so it is, where another of its size is stored anyway.
+    """
     found = contraction(statement)
     size = product(e for _, e in statement.letters)
     small = isinstance(size, int) and size * statement.body.dtype.size < WORTH
-    return found is not None and found.is_large and not small
+    if found is None or not found.is_large or small:
+        return False
+    return not (found.is_gram and last.tensor.size == size)
 
 
 def _distance(statement: Statement) -> DimLike | None:

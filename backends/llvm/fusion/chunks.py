@@ -6,9 +6,9 @@ from tpc.backends.llvm.fusion import places
 from tpc.backends.llvm.fusion.flat import moved
 from tpc.backends.llvm.fusion.places import Sum
 from tpc.backends.llvm.fusion.statement import Loop, Statement, Temporary
-from tpc.backends.llvm.fusion.terms import Term, call, changed, fold, letter, load, parts, size
+from tpc.backends.llvm.fusion.terms import HALVES, Term, call, changed, fold, letter, load, parts, size
 from tpc.ir.dims import DimLike, divide, product
-from tpc.ir.types import BOOL, F16, TensorType
+from tpc.ir.types import BOOL, TensorType
 
 LENGTH = 32000  # entries of a chunk; no power of two, so that chunks side by side lie in different banks of memory
 FEW = 64  # values of a statement that are too few to be shared among threads
@@ -31,7 +31,7 @@ def chunked(statement: Statement) -> list[Statement]:
 def _is_long(term: Term) -> bool:
     _, extent = term.data[1][0]
     entries = product(e for _, e in term.data[1])
-    if term.dtype is F16 or term.data[0].startswith("arg") or (isinstance(entries, int) and entries <= 2 * LENGTH):
+    if term.dtype in HALVES or term.data[0].startswith("arg") or (isinstance(entries, int) and entries <= 2 * LENGTH):
         return False
     return not isinstance(extent, int) or extent > 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tpc.backends.llvm.fusion.statement import Loop, Statement
-from tpc.backends.llvm.fusion.terms import INSIDE, Term
+from tpc.backends.llvm.fusion.terms import INSIDE, Term, renamed
 from tpc.ir.types import F32, F64
 
 SMALL = 24  # products whose letters all have at most as many values are written out by hand
@@ -28,6 +28,13 @@ class Contraction:
         if not self.rows or not self.columns:
             return False
         return any(not isinstance(e, int) or e > SMALL for _, e in (*self.rows, *self.columns, *self.summed))
+
+    @property
+    def is_gram(self) -> bool:
+        """Whether it is a matrix times its own transpose."""
+        if not len(self.rows) == len(self.columns) == 1:
+            return False
+        return renamed(self.left, {self.rows[0][0]: self.columns[0][0]}) is self.right
 
 
 def contraction(statement: Statement) -> Contraction | None:

@@ -1,4 +1,4 @@
-"""Loops, branches and what is scattered as steps. A pass of a loop reads one set of buffers and writes another.
+"""Loops, branches and routines as steps. A pass of a loop reads one set of buffers and writes another.
 
 What such blocks read is stored before them; `Sequence` puts programs in order, with blocks between stretches of
 statements. Inputs stand for what is stored already, under names of their own, so that equal nodes of a body and of what
@@ -7,12 +7,15 @@ is around it are not taken for each other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from itertools import count
 
-from tpc.backends.llvm.fusion.statement import Buffer, Temporary
+from tpc.backends.llvm.fusion.blocks import Block as Rows
+from tpc.backends.llvm.fusion.blocks import ended
+from tpc.backends.llvm.fusion.statement import Buffer, Statement, Temporary
 from tpc.backends.llvm.fusion.together import Step
+from tpc.backends.llvm.routines import ORDERING, is_routine, operands
 from tpc.ir.build import input_node, items
 from tpc.ir.dims import DimLike
 from tpc.ir.node import Node, Program, topological
@@ -21,7 +24,6 @@ from tpc.ir.rewrite import replace
 
 BLOCKS = (REPEAT, SCAN, IF)
 COSTLY = ("products", "reductions", "linalg")
-SCATTERING = ("scatter_add", "segment_sum")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,52 +77,70 @@ class Branch:
 
 
 @dataclass(frozen=True, eq=False)
-class Scatter:
-    """Rows of `updates` added to those of `start` (or to 0) whose numbers `index` has, where there are such."""
+class Routine:
+    """A node that is no loop nest (see `routines`), of what is stored; its results are `given`."""
 
-    start: Node | None
-    index: Node
-    updates: Node
-    given: tuple[Node]
+    node: Node
+    operands: tuple[Buffer, ...]
+    given: tuple[Node, ...]
 
 
-Block = Loop | Branch | Scatter
+Block = Loop | Branch | Routine
 
 
 @dataclass
 class Sequence:
-    """A program and those of its loops as steps; `plan` gives the steps and results of one without loops.
+    """A program and those of its loops as steps; `plan` gives the steps and results of one without loops, some of whose
+    inputs may be left where they are to be results.
 
     `same` says for inputs that stand for a stored value which one it is.
     """
 
-    plan: Callable[[Program], Run]
-    same: dict[Node, Buffer] = field(default_factory=dict)
+    plan: Callable[[Program, Collection[Node]], Run]
+    same: dict[Buffer, Buffer] = field(default_factory=dict)
     _numbers: Iterable[int] = field(default_factory=count)
 
     def of(self, program: Program) -> Run:
         """A program in order."""
         steps: list[Step | Block] = []
         known: dict[Node, Node] = {}
+        written: list[Node] = []
         for node in program.nodes:
-            if node.op in BLOCKS or node.op.name in SCATTERING:
+            if node.op in BLOCKS or is_routine(node):
                 steps += self._before(node, program, known)
                 block = self._block(node, known)
-                steps.append(block)
+                rows = self._rows(steps, block, program)
+                steps[-1 if rows else len(steps) :] = [rows or block]
                 known.update(zip(items(node), block.given, strict=True))
+                written += block.given if isinstance(block, Routine) else ()
         if not known:
-            return self.plan(program)
-        last = self.plan(_part(program, replace(program.outputs, known)))
+            return self.plan(program, ())
+        last = self.plan(_part(program, replace(program.outputs, known)), written)
         return Run((*steps, *last.steps), last.results)
 
+    def _rows(self, steps: list[Step | Block], block: Block, program: Program) -> Rows | None:
+        """The last step and an order of its rows, where nobody else reads it: then rows live for a while alone."""
+        if not (steps and isinstance(block, Routine) and block.node.op.name in ORDERING):
+            return None
+        last, (operand,), (value,) = steps[-1], block.operands, block.node.args
+        is_read = value in program.outputs or sum(value in node.args for node in program.nodes) > 1
+        if is_read or not isinstance(last, Statement) or last.beside or self.same.get(operand) is not last.target:
+            return None
+        found = ended(last, block)
+        if found is not None:
+            del self.same[operand]
+        return found
+
     def _block(self, node: Node, known: dict[Node, Node]) -> Block:
-        if node.op.name in SCATTERING:
-            return self._scatter(node, known)
+        if is_routine(node):
+            given = tuple(self._input(n) for n in items(node))
+            return Routine(node, tuple(known.get(a, a) for a in operands(node)[0]), given)
         return self._branch(node, known) if node.op is IF else self._loop(node, known)
 
     def _before(self, loop: Node, program: Program, known: dict[Node, Node]) -> tuple[Step | Block, ...]:
         """Store what a loop reads, and what else is computed for it and needed again."""
-        args = [a for a in loop.args if a.op is not INPUT and a not in known]
+        given = operands(loop)[0] if is_routine(loop) else loop.args
+        args = [a for a in given if a.op is not INPUT and a not in known]
         below = {n for n in topological(args) if n.op is not INPUT and n not in known and not isinstance(n.type, tuple)}
         reached = {n for n in topological(replace(args, known)) if n.op is not INPUT}
         others = [n for n in program.nodes if n not in below and n is not loop]
@@ -129,7 +149,7 @@ class Sequence:
         wanted = list(dict.fromkeys([*args, *sorted(again, key=program.nodes.index)]))
         if not wanted:
             return ()
-        run = self.plan(_part(program, replace(wanted, known)))
+        run = self.plan(_part(program, replace(wanted, known)), ())
         for node, buffer in zip(wanted, run.results, strict=True):
             known[node] = self._input(node)
             self.same[known[node]] = buffer
@@ -172,14 +192,6 @@ class Sequence:
             return self.of(_part(program, replace(program.outputs, dict(zip(program.inputs, args, strict=True)))))
 
         return Branch(condition, run(node["then"]), run(node["other"]), tuple(self._input(n) for n in items(node)))
-
-    def _scatter(self, node: Node, known: dict[Node, Node]) -> Scatter:
-        args = [known.get(a, a) for a in node.args]
-        if node.op.name == "segment_sum":
-            updates, index = args
-            return Scatter(None, index, updates, (self._input(node),))
-        start, index, updates = args
-        return Scatter(start, index, updates, (self._input(node),))
 
     def _input(self, node: Node) -> Node:
         return input_node(f"value.{next(iter(self._numbers))}", node.tensor)

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from tpc.backends.llvm.fusion import places
 from tpc.backends.llvm.fusion.statement import Statement, flops
-from tpc.backends.llvm.fusion.terms import Term, changed, load, parts, renamed
-from tpc.ir.types import F16
+from tpc.backends.llvm.fusion.terms import HALVES, Term, changed, load, parts, renamed
 
 WORTH = 8  # flops of what is rather kept than computed again
 
 
 def kept_row(statement: Statement) -> tuple[Statement, dict[Term, Term]]:
     """The statement that reads a row from its target, and where folds must store the entries of that row."""
-    if statement.body.dtype is F16:
+    if statement.body.dtype in HALVES:
         return statement, {}  # it would be rounded in between
     if not statement.letters or places.slope(statement.place, statement.letters[-1][0]) != 1:
         return statement, {}

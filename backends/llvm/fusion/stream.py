@@ -16,10 +16,22 @@ from tpc.backends.llvm.fusion import places
 from tpc.backends.llvm.fusion.flat import finished, moved
 from tpc.backends.llvm.fusion.places import Sum
 from tpc.backends.llvm.fusion.statement import Buffer, Loop, Statement, Temporary
-from tpc.backends.llvm.fusion.terms import Term, call, changed, fold, letter, load, number, parts, renamed, size
+from tpc.backends.llvm.fusion.terms import (
+    HALVES,
+    Term,
+    call,
+    changed,
+    fold,
+    letter,
+    load,
+    number,
+    parts,
+    renamed,
+    size,
+)
 from tpc.backends.llvm.fusion.translation import COMBINE, identity
 from tpc.ir.dims import DimLike, divide, named, product
-from tpc.ir.types import BOOL, F16, DType, TensorType
+from tpc.ir.types import BOOL, DType, TensorType
 
 ROWS = 256  # values of the letter of rows in a block
 COLUMNS = 256  # values of the reduced letter in a tile
@@ -128,7 +140,7 @@ class _Streaming:
         self.body = renamed(whole.body, dict.fromkeys(names.difference(own), ALL))
         found = {t.data[1] for t in parts(self.body) if _is_reduction(t)}
         rows = tuple(loop for loop in whole.letters if loop[0] in names)
-        if any(t.dtype is F16 for t in parts(self.body)):
+        if any(t.dtype in HALVES for t in parts(self.body)):
             raise NotStreamed  # states would be rounded from tile to tile
         if not rows or len(found) != 1 or len(next(iter(found))) != 1 or ALL in self.body.free:
             raise NotStreamed

@@ -17,10 +17,12 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from tpc.ir.dims import DimLike
-from tpc.ir.types import BOOL, INT, STRONG, DType
+from tpc.ir.types import BF16, BOOL, F16, INT, STRONG, DType
 
 # How a load may leave its buffer: never; then it reads 0; then it is an IndexError (where its guard holds).
 INSIDE, MASKED, CHECKED = "inside", "masked", "checked"
+
+HALVES = (F16, BF16)  # stored in 16 bits, computed in f32
 
 
 class Term:

@@ -148,7 +148,7 @@ TINY = mpf("1e-9")
 
 @dataclass(frozen=True)
 class Target:
-    """A function on an interval, the weight of its error, and how many coefficients it gets in f64 and f32."""
+    """A function on an interval, the weight of its error, and how many coefficients it gets in f64 and f32, if any."""
 
     function: Function
     low: Any
@@ -168,12 +168,14 @@ QUARTER = (mpmath.pi / 4) ** 2 * mpf("1.001")
 LN2_HALF = mpmath.log(2) / 2 * mpf("1.001")
 TANGENT = (mpmath.sqrt(2) - 1) ** 2 * mpf("1.001")  # of pi/8, squared
 THIRD = mpf(1) / 3
+EXP = _removable(lambda r: (mpmath.expm1(r) - r) / r**2, 0.5)
 
 TARGETS: dict[str, Target] = {
     # exp(r) = 1 + r + r^2 p(r)
-    "exp": Target(
-        _removable(lambda r: (mpmath.expm1(r) - r) / r**2, 0.5), -LN2_HALF, LN2_HALF, 10, 5, lambda r: r**2 + TINY
-    ),
+    "exp": Target(EXP, -LN2_HALF, LN2_HALF, 10, 5, lambda r: r**2 + TINY),
+    # the same for abs(r) <= ln(2)/16, and ln(2)/32
+    "exp_8": Target(EXP, -LN2_HALF / 8, LN2_HALF / 8, 6, 0, lambda r: r**2 + TINY),
+    "exp_16": Target(EXP, -LN2_HALF / 16, LN2_HALF / 16, 0, 2, lambda r: r**2 + TINY),
     "sinh": odd(mpmath.sinh, THIRD / 2, LN2_HALF**2, 5, 3),
     # cosh(r) = 1 + z p(z), z = r^2
     "cosh": Target(_of_root(lambda r: (mpmath.cosh(r) - 1) / r**2, 0.5), 0, LN2_HALF**2, 5, 3, lambda z: z + TINY),
@@ -236,6 +238,8 @@ def main() -> None:
     print(HEAD)
     for name, target in TARGETS.items():
         for bits, count in ((64, target.f64), (32, target.f32)):
+            if not count:
+                continue
             coefficients, error = remez(target.function, mpf(target.low), mpf(target.high), target.weight, count)
             digits = [rounded(coefficient, bits).hex().replace("0000000p", "p") for coefficient in coefficients]
             print(f"    # {name}, f{bits}: error 2^{float(mpmath.log(error, 2)):.1f}")

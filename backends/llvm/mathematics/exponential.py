@@ -1,12 +1,17 @@
 """Functions made of exp: x = n ln 2 + r with an integer n and abs(r) <= ln(2)/2, then a polynomial in r.
 
-The pair (1 + r, rest) is kept until the last addition, so that only that one rounds visibly.
+The pair (1 + r, rest) is kept until the last addition, so that only that one rounds visibly. Where a register holds a
+table of 2^(i/8) (2^(i/16) in f32), exp itself takes n in such steps, and a shorter polynomial (Tang, Table-driven
+implementation of the exponential function in IEEE floating-point arithmetic, 1989).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
 
 from llvmlite import ir
 
@@ -16,6 +21,7 @@ from tpc.backends.llvm.mathematics.vector import (
     Format,
     Vec,
     call,
+    element,
     fills,
     fma,
     in_registers,
@@ -89,7 +95,65 @@ def _unscaled(shifted: Vec, r: Vec, low: Vec) -> Exponential:
 
 
 def exp(x: Vec) -> Vec:
-    return exponential(clamped(x)).scaled()
+    if not _has_tables(x):
+        return exponential(clamped(x)).scaled()
+    return in_registers(512, _exp_by_table, x)
+
+
+def _exp_by_table(values: list[Vec]) -> Vec:
+    (x,) = values
+    high, low, n = _by_table(x)
+    return _scaled([high + low, n])
+
+
+def _has_tables(x: Vec) -> bool:
+    """Whether the processor can look up what is in another register; then all do it, so that results are the same."""
+    return "avx512dq" in x.builder.features
+
+
+def _by_table(x: Vec) -> tuple[Vec, Vec, Vec]:
+    """exp of one register as 2^n (high + low), where high is looked up in another register; nothing is clamped but r.
+
+    Where x is infinite or NaN, or far too large, n is so too, and scaling by it gives what is right for any r.
+    """
+    count = x.type.count
+    (log2_e,), (ln2, ln2_rest) = parts(1 / LN2, x.format, 1), parts(LN2, x.format, 2)
+    shifter = x.format.shifter / count  # leaves multiples of 1/count: the lowest bits say which
+    shifted = fma(x, log2_e, shifter)
+    n = shifted - shifter
+    r = _nearest_zero(fma(n, -ln2_rest, fma(n, -ln2, x)), 0.5 / count)
+    high, low = (_looked_up(shifted, column) for column in zip(*_roots_of_two(x.format, count), strict=True))
+    p = fma(r * r, polynomial(r, x.table(f"exp_{count}")), r)
+    return high, fma(high, p, low), n
+
+
+@cache
+def _roots_of_two(format_: Format, count: int) -> list[tuple[float, ...]]:
+    """2^(i/count) for all i below the count, a power of two, each as two numbers."""
+    found = []
+    for i in range(count):
+        root, index = 1 << (i + 128 * count), count
+        while index > 1:
+            root, index = math.isqrt(root), index // 2
+        found.append(parts(Fraction(root, 1 << 128), format_, 2))
+    return found
+
+
+def _looked_up(index: Vec, table: Sequence[float]) -> Vec:
+    """For each lane the entry at its lowest bits."""
+    name = "df" if index.format is DOUBLE else "sf"
+    lane = element(index.type)
+    entries = ir.Constant(index.type, [ir.Constant(lane, entry) for entry in table])
+    arguments = [entries, index.bits().value]
+    return Vec(index.builder, call(index.builder, f"llvm.x86.avx512.permvar.{name}.512", index.type, arguments))
+
+
+def _nearest_zero(x: Vec, bound: float) -> Vec:
+    """What is nearer to zero, x or the bound with its sign (2); the bound, where x is NaN."""
+    name = "pd" if x.format is DOUBLE else "ps"
+    every, rounding = ir.Constant(ir.IntType(x.type.count), -1), ir.Constant(ir.IntType(32), 4)
+    arguments = [x.value, x.of(bound), ir.Constant(ir.IntType(32), 2), x.value, every, rounding]
+    return Vec(x.builder, call(x.builder, f"llvm.x86.avx512.mask.range.{name}.512", x.type, arguments))
 
 
 def exp2(x: Vec) -> Vec:
@@ -155,7 +219,21 @@ def tanh(x: Vec) -> Vec:
 
 def sigmoid(x: Vec) -> Vec:
     """1 / (1 + e) or e / (1 + e) with e = exp(-abs(x))."""
+    if _has_tables(x):
+        return in_registers(512, _sigmoid_by_table, x)
     return _sigmoid(x).scaled()
+
+
+def _sigmoid_by_table(values: list[Vec]) -> Vec:
+    """The power of two of a numerator e comes last, for the value may be subnormal."""
+    (x,) = values
+    high, low, n = _by_table(-abs(x))
+    high, low = fast_two_sum(high, low)
+    below, rest = fast_two_sum(x.constant(1.0), _scaled([high, n]))
+    negative = x < 0
+    above = negative.where(high, 1.0), negative.where(low, 0.0)
+    result, error = quotient(above, (below, rest + _scaled([low, n])))
+    return _scaled([result + error, negative.where(n, 0.0)])
 
 
 def _sigmoid(x: Vec) -> Exponential:

@@ -280,24 +280,33 @@ class Vec:
 
 
 def in_registers(bits: int, function: Callable[[list[Vec]], Vec], *values: Vec) -> Vec:
-    """A function of registers of so many bits on vectors of several: part by part, which costs nothing."""
+    """A function of registers of so many bits, on vectors of several of them part by part, and on what is less."""
     first = values[0]
     lanes = bits // first.format.bits
-    if first.type.count == lanes:
+    if not isinstance(first.type, ir.VectorType):
+        zero = ir.Constant(ir.IntType(32), 0)
+        wide = ir.Constant(ir.VectorType(first.type, lanes), ir.Undefined)
+        made = function([Vec(v.builder, v.builder.insert_element(wide, v.value, zero)) for v in values])
+        return Vec(first.builder, first.builder.extract_element(made.value, zero))
+    count = first.type.count
+    if count == lanes:
         return function(list(values))
-    builder, mask = first.builder, ir.VectorType(ir.IntType(32), lanes)
-    found = []
-    for start in range(0, first.type.count, lanes):
-        places = ir.Constant(mask, [*range(start, start + lanes)])
-        parts = [builder.shuffle_vector(v.value, ir.Constant(v.type, ir.Undefined), places) for v in values]
-        found.append(function([Vec(builder, part) for part in parts]).value)
+    if count < lanes:
+        made = function([_picked(v, v, range(lanes)) for v in values])
+        return _picked(made, made, range(count))
+    found = [function([_picked(v, v, range(start, start + lanes)) for v in values]) for start in range(0, count, lanes)]
     while len(found) > 1:
-        count = 2 * found[0].type.count
-        every = ir.Constant(
-            ir.VectorType(ir.IntType(32), count), [ir.Constant(ir.IntType(32), n) for n in range(count)]
-        )
-        found = [builder.shuffle_vector(*pair, every) for pair in zip(found[::2], found[1::2], strict=True)]
-    return Vec(builder, found[0])
+        every = range(2 * found[0].type.count)
+        found = [_picked(*pair, every) for pair in zip(found[::2], found[1::2], strict=True)]
+    return found[0]
+
+
+def _picked(left: Vec, right: Vec, lanes: range) -> Vec:
+    """Lanes of two vectors, or of one; those beyond are anything."""
+    limit = left.type.count * (1 if left is right else 2)
+    mask = ir.VectorType(ir.IntType(32), len(lanes))
+    places = ir.Constant(mask, [ir.Constant(ir.IntType(32), n if n < limit else 0) for n in lanes])
+    return Vec(left.builder, left.builder.shuffle_vector(left.value, right.value, places))
 
 
 def fills(value: Vec, bits: int) -> bool:

@@ -20,14 +20,15 @@ class Errors:
 
     def empty(self, operator: str) -> int:
         """The number of the error that a reduction that has no neutral value is one of no entries."""
-        return self._number(Failure("ValueError", f"`{operator}` of no entries has no value"))
+        return self.number(Failure("ValueError", f"`{operator}` of no entries has no value"))
 
     def outside(self, node: Node) -> int:
         """The number of the error that a position lies outside of an array."""
         dims = ", ".join(dim_text(d) for d in node.tensor.dims)
-        return self._number(Failure("IndexError", f"a position lies outside of an array of shape [{dims}]"))
+        return self.number(Failure("IndexError", f"a position lies outside of an array of shape [{dims}]"))
 
-    def _number(self, failure: Failure) -> int:
+    def number(self, failure: Failure) -> int:
+        """The number of an error, which is noted."""
         if failure not in self.failures:
             self.failures.append(failure)
         return self.failures.index(failure) + 1

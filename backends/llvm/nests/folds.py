@@ -56,7 +56,7 @@ class Fold:
         order = list(self.letters)
         lane = None
         if outer is None:
-            lane = fold_lane(self.term)
+            lane = fold_lane(self.term, values.vectors)
             if lane is not None:
                 order.sort(key=lambda loop: loop[0] == lane[0])  # the lanes go innermost
         count = lane[1] if lane is not None else outer.count if outer is not None else 0
@@ -128,35 +128,35 @@ class Fold:
             self._by_ranges(name, begin, end, ranges, lines)
         return lambda: self._result(self._state(places()))
 
-    def side_by_side(self, name: str, first: ir.Value, count: int) -> list[ir.Value]:
-        """The values at `count` values of a letter around the fold, whose loop is run once for all of them.
+    def side_by_side(self, name: str, rows: list[ir.Value]) -> ir.Value:
+        """The values at several values of a letter around the fold, whose loop is run once for all, as one vector.
 
         So many streams of memory are read at once, and what does not depend on that letter is read once for all.
         """
         values, writer = self.values, self.writer
         lane = fold_lane(self.term)
-        if lane is not None and lane[1] % (2 * count) == 0:
+        if lane is not None and lane[1] % (2 * len(rows)) == 0:
             lane = lane[0], lane[1] // 2  # the values side by side keep vectors busy that else wait for each other
         self.width = lane[1] if lane is not None else 0
         start = self._start(self.width)
-        states = [[writer.variable(v.type, f"{self.operator}.{name}") for v in start] for _ in range(count)]
+        states = [[writer.variable(v.type, f"{self.operator}.{name}") for v in start] for _ in rows]
         for variables in states:
             for variable, value in zip(variables, start, strict=True):
                 writer.builder.store(value, variable)
 
         def step(guards: list[Term]) -> None:
             values.prepare([self.body, *guards], frozenset([name]))
-            for offset, variables in enumerate(states):
+            for row, variables in zip(rows, states, strict=True):
                 with writer.scope():
-                    values.letters[name] = writer.builder.add(first, writer.integer(offset), flags=("nsw",))
+                    values.letters[name] = row
                     self._step(guards, variables)
-            values.letters[name] = first
+            values.letters[name] = rows[0]
 
-        values.letters[name] = first
+        values.letters[name] = rows[0]
         self.rows = frozenset([name])
         self._loops(list(self.letters), self.guards, lane, step)
-        final = [self._state(variables) for variables in states]
-        return [self._result(self._merged(state) if lane is not None else state) for state in final]
+        found = [self._state(variables)[0] for variables in states]
+        return packing.merged(writer, found, self._combined, self._start(0)[0])
 
     # ---- loops
 
@@ -391,6 +391,9 @@ class Fold:
         if self.operator in COMBINE:
             return (self.values.apply(COMBINE[self.operator], [left[0], right[0]]),)
         return self._log_step(left, right) if self.operator == "logsumexp" else self._better(left, right)
+
+    def _combined(self, left: ir.Value, right: ir.Value) -> ir.Value:
+        return self.values.apply(COMBINE[self.operator], [left, right])
 
     def _half(self, value: ir.Value, lanes: range) -> ir.Value:
         mask = ir.Constant(vector(ir.IntType(32), len(lanes)), [ir.Constant(ir.IntType(32), n) for n in lanes])

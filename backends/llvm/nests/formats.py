@@ -4,18 +4,37 @@ from __future__ import annotations
 
 from llvmlite import ir
 
+from tpc.backends.llvm.fusion.terms import HALVES
 from tpc.backends.llvm.mathematics.storage import narrow, widen
-from tpc.backends.llvm.nests.types import constant, lanes_of, register, vector
+from tpc.backends.llvm.nests.types import BYTE, constant, lanes_of, register, vector
 from tpc.backends.llvm.nests.writer import Writer
-from tpc.ir.types import BOOL, F16, F32, DType
+from tpc.ir.types import BOOL, F32, DType
+
+
+def opened(writer: Writer, value: ir.Value, dtype: DType) -> ir.Value:
+    """What was loaded, as it is computed with."""
+    if dtype in HALVES:
+        return widen(writer.builder, dtype, value)
+    return writer.builder.icmp_unsigned("!=", value, constant(value.type, 0)) if dtype is BOOL else value
+
+
+def closed(writer: Writer, value: ir.Value, dtype: DType) -> ir.Value:
+    """A value as it is stored."""
+    if dtype in HALVES:
+        return narrow(writer.builder, dtype, value)
+    if dtype is not BOOL:
+        return value
+    lanes = lanes_of(value)
+    return writer.builder.zext(value, vector(BYTE, lanes) if lanes else BYTE)
 
 
 def convert(writer: Writer, value: ir.Value, source: DType, target: DType) -> ir.Value:
-    """A value in another format: floats to integers towards zero, truth values as 0 and 1, f16 rounded in f32."""
-    if target is F16 and source is not F16:
+    """A value in another format: floats to integers towards zero, truth values as 0 and 1, what is shorter than f32
+    rounded in it."""
+    if target in HALVES and source is not target:
         single = convert(writer, value, source, F32)
-        return widen(writer.builder, F16, narrow(writer.builder, F16, single))
-    source = F32 if source is F16 else source
+        return widen(writer.builder, target, narrow(writer.builder, target, single))
+    source = F32 if source in HALVES else source
     b, lanes = writer.builder, lanes_of(value)
     wanted = register(target)
     type_ = vector(wanted, lanes) if lanes else wanted

@@ -17,24 +17,36 @@ from tpc.backends.llvm.nests.errors import Errors
 from tpc.backends.llvm.nests.folds import PANEL, Fold
 from tpc.backends.llvm.nests.function import Kernel, buffers_of, opened
 from tpc.backends.llvm.nests.lanes import fold_lane, statement_lane
-from tpc.backends.llvm.nests.values import Values
+from tpc.backends.llvm.nests.packing import LINE
+from tpc.backends.llvm.nests.types import INTEGER, memory
+from tpc.backends.llvm.nests.values import Lanes, Values
 from tpc.backends.llvm.nests.vectors import for_lanes
 from tpc.ir.dims import DimLike
 from tpc.ir.scalar import SCALARS
 
-SIDE = 4  # rows that folds reduce side by side
+SIDE = 8  # rows that folds reduce side by side
 LITTLE = 8  # flops of what a fold does to an entry that memory is slower than
 NARROW = 256  # entries of a panel of which guards let pass a part
+FEW = 8  # values of a letter that are better gone through one by one, with lanes in folds
 UNIT = 256  # entries that a thread takes at least where a letter makes lanes
 FLOP, LOAD = 6, 12  # hundredths of a nanosecond, for an entry, as vectors
 
 
 def write(
-    module: ir.Module, name: str, statement: Statement, sizes: Sequence[str], errors: Errors, is_shared: bool = False
+    module: ir.Module,
+    name: str,
+    statement: Statement,
+    sizes: Sequence[str],
+    errors: Errors,
+    is_shared: bool = False,
+    is_small: bool = False,
 ) -> Kernel:
-    """Write the kernel of a statement into a module; in a block, which is shared, its first letter stays outermost."""
+    """Write the kernel of a statement into a module.
+
+    In a block, which is shared, its first letter stays outermost. One that is small has lanes in its folds alone.
+    """
     made = opened(module, name, buffers_of(statement), sizes, errors)
-    nest = _Nest(made.values, statement, is_shared)
+    nest = _Nest(made.values, statement, is_shared, is_small)
     nest.write(made.begin, made.end)
     return made.closed(nest.extent, nest.unit, cost(statement))
 
@@ -42,11 +54,12 @@ def write(
 class _Nest:
     """The loops of one statement."""
 
-    def __init__(self, values: Values, statement: Statement, is_shared: bool) -> None:
+    def __init__(self, values: Values, statement: Statement, is_shared: bool, is_small: bool) -> None:
         self.values = values
         self.running = None if is_shared or statement.beside else running.running_letter(statement)
         if self.running is None:
-            self.lane = statement_lane(statement)
+            self.lane = None if is_small else statement_lane(statement)
+            values.vectors = 1 if is_small else values.vectors  # which is less to compile
             statement = statement if is_shared else _ordered(statement, self.lane)
         else:
             statement, self.lane = running.ordered(statement, self.running)
@@ -91,9 +104,26 @@ class _Nest:
             self._side_by_side(name, begin, end)
             return
         if self.lane is not None and self.lane[0] == name:
-            for_lanes(values, name, begin, end, extent, self.lane[1], lambda: self._loops(depth + 1))
+            head = self._before_line if depth == len(letters) - 1 and self._is_aligned() else None
+            for_lanes(values, name, begin, end, extent, self.lane[1], lambda: self._loops(depth + 1), head)
             return
         packing.loop(values, name, begin, end, self.statement.bodies, lambda: self._loops(depth + 1))
+
+    def _is_aligned(self) -> bool:
+        """Whether lanes are stored side by side and have no folds of their own: then lines of the cache matter."""
+        assert self.lane is not None
+        lane, count = self.lane
+        is_line = places.slope(self.statement.place, lane) == 1 and count * self.statement.body.dtype.size >= LINE
+        return is_line and not _outermost_folds(self.statement.bodies, lane)
+
+    def _before_line(self) -> ir.Value:
+        """How many entries lie between the one of the open letters and the next line of the cache."""
+        values, b, statement = self.values, self.values.builder, self.statement
+        dtype = statement.body.dtype
+        place = values.first_place(statement.place)
+        address = values.writer.address(values.pointers[statement.target], memory(dtype), place)
+        bytes_ = b.and_(b.neg(b.ptrtoint(address, INTEGER)), values.writer.integer(LINE - 1))
+        return b.sdiv(bytes_, values.writer.integer(dtype.size))
 
     def _run(self, name: str, begin: ir.Value, end: ir.Value) -> None:
         """The innermost loop of a statement with running folds."""
@@ -109,16 +139,17 @@ class _Nest:
         packing.loop(values, name, begin, end, [body, *steps.values()], advance)
 
     def _side_by_side(self, name: str, begin: ir.Value, end: ir.Value) -> None:
-        """A loop over rows that folds reduce: several at a time, and then the rest one by one."""
+        """A loop over rows that folds reduce: several at a time, whose values make lanes, and the rest one by one."""
         values, writer, b = self.values, self.values.writer, self.values.builder
         whole = b.add(begin, b.and_(b.sub(end, begin), writer.integer(-SIDE)))
         with writer.loop(f"{name}.side", begin, whole, SIDE) as first:
-            found = {term: Fold(values, term).side_by_side(name, first, SIDE) for term in self.rows}
-            for offset in range(SIDE):
-                with writer.scope():
-                    values.letters[name] = b.add(first, writer.integer(offset), flags=("nsw",))
-                    writer.known[-1].update((term, results[offset]) for term, results in found.items())
-                    self._store()
+            rows = [b.add(first, writer.integer(n), flags=("nsw",)) for n in range(SIDE)]
+            found = {term: Fold(values, term).side_by_side(name, rows) for term in self.rows}
+            values.letters[name], values.lanes = first, Lanes(name, SIDE, None, None)
+            with writer.scope():
+                writer.known[-1].update(found)
+                self._store()
+            values.lanes = None
         with writer.loop(name, writer.greater(whole, begin), end) as counter:
             values.letters[name] = counter
             self._store()
@@ -128,8 +159,11 @@ class _Nest:
         """The folds of the statement, if they read lines of memory: then those are gone through one after the other."""
         if self.lane is None:
             return []
-        folds = _outermost_folds(self.statement.bodies, self.lane[0])
-        return folds if any(_reads_lines(t, self.lane[0]) for t in folds) else []
+        lane = self.lane[0]
+        folds = _outermost_folds(self.statement.bodies, lane)
+        if any(packing.is_strided(t, lane, n) for f in folds for n, _ in f.data[1] for t in parts(f)):
+            return []  # what lies across the lanes is transposed for a few lanes at a time
+        return folds if any(_reads_lines(t, lane) for t in folds) else []
 
     def _panels(self, name: str, begin: ir.Value, end: ir.Value, count: int, folds: list[Term]) -> None:
         values, writer = self.values, self.values.writer
@@ -157,6 +191,21 @@ class _Nest:
                 before = values.loaded(values.pointers[statement.target], statement.body.dtype, statement.place, None)
                 value = values.apply("add", [before, value])
             values.store(values.pointers[statement.target], statement.body.dtype, statement.place, value)
+
+
+def few(statement: Statement) -> tuple[DimLike, int] | None:
+    """A size of which nobody knows whether it fills the lanes that it makes, and up to what it does not.
+
+    Its folds must do enough to each entry, and find lanes of their own.
+    """
+    lane = statement_lane(statement)
+    if lane is None or statement.beside or statement.kept or running.running_letter(statement) is not None:
+        return None
+    extent, folds = dict(statement.letters)[lane[0]], _outermost_folds(statement.bodies, lane[0])
+    if isinstance(extent, int) or not folds:
+        return None
+    fit = all(len(t.data[1]) == len(t.arguments) == 1 and flops(t) > LITTLE and fold_lane(t) is not None for t in folds)
+    return (extent, min(FEW, lane[1] // 2)) if fit else None
 
 
 def _ordered(statement: Statement, lane: tuple[str, int] | None) -> Statement:

@@ -22,23 +22,23 @@ GATHER, SCATTER = 1.5, 6.0  # what a lane costs that is loaded or stored by itse
 NEAR = 4  # entries that may lie from lane to lane, where loading what is between is better than gathering
 
 
-def lane_count(body: Term, extent: DimLike) -> int:
+def lane_count(body: Term, extent: DimLike, vectors: int = VECTORS) -> int:
     """How many lanes: several vectors of the machine of the widest format, and no more than a power of two can use."""
     formats = [t.dtype for t in parts(body) if t.kind in ("load", "call", "fold") and not t.dtype.is_weak]
     widest = max(map(register_bytes, formats), default=8)
     work = sum(_flops(t) for t in parts(body))
-    lanes = host().vector_bits // (8 * widest) * (VECTORS if work <= MANY else VECTORS // 2)
+    lanes = host().vector_bits // (8 * widest) * (vectors if work <= MANY else (vectors + 1) // 2)
     if isinstance(extent, int):
         lanes = min(lanes, 1 << max(extent - 1, 0).bit_length())
     return lanes
 
 
-def fold_lane(term: Term) -> tuple[str, int] | None:
+def fold_lane(term: Term, vectors: int = VECTORS) -> tuple[str, int] | None:
     """The letter of a fold that makes its lanes; None where it is better off without."""
     body = term.arguments[0]
     extents = dict(term.data[1])
     best = min(extents, key=lambda name: expense(body, term.data[1], name))
-    lanes = lane_count(body, extents[best])
+    lanes = lane_count(body, extents[best], vectors)
     return (best, lanes) if lanes > 1 else None
 
 

@@ -1,24 +1,26 @@
 """Loads that step through lines of memory from lane to lane, turned into loads along vectors.
 
-Where a letter inside of the lanes runs along those lines, eight of its values are loaded at once for every lane and
+Where a letter inside of the lanes runs along those lines, some of its values are loaded at once for every lane and
 transposed in registers into a small buffer, from which the loop reads vectors. No column of a row-major array is ever
 walked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from llvmlite import ir
 
 from tpc.backends.llvm.fusion import places
 from tpc.backends.llvm.fusion.terms import INSIDE, Term, parts
-from tpc.backends.llvm.nests.types import POINTER, constant, memory, vector
+from tpc.backends.llvm.nests.types import POINTER, constant, lanes_of, memory, vector
 from tpc.backends.llvm.nests.values import Values
+from tpc.backends.llvm.nests.writer import Writer
 from tpc.ir.types import BOOL
 
 TILE = 8
 LINE = 64  # bytes
+MOST = 16  # rows of a square that is transposed at once
 AHEAD = 3  # lines from where a row is read to what is asked for meanwhile: of so many rows no processor foresees it
 
 
@@ -43,12 +45,14 @@ def loop(
             body()
         del values.letters[name]
         return
-    tiles = {t: writer.variable(vector(memory(t.dtype), TILE * lanes.count), "tile") for t in strided}
-    with writer.loop(f"{name}.tile", begin, end, TILE) as first:
+    # a line of the cache at a time, where it has not more entries than there are lanes
+    side = min(LINE // max(t.dtype.size for t in strided), lanes.count, MOST)
+    tiles = {t: writer.variable(vector(memory(t.dtype), side * lanes.count), "tile") for t in strided}
+    with writer.loop(f"{name}.tile", begin, end, side) as first:
         values.letters[name] = first
-        count = writer.lesser(writer.builder.sub(end, first), writer.integer(TILE))
+        count = writer.lesser(writer.builder.sub(end, first), writer.integer(side))
         for term, tile in tiles.items():
-            _pack(values, term, tile, count)
+            _pack(values, term, tile, side, count)
         with writer.loop(name, writer.integer(0), count) as step:
             for term, tile in tiles.items():
                 type_ = memory(term.dtype)
@@ -60,7 +64,7 @@ def loop(
     del values.letters[name]
 
 
-def _pack(values: Values, term: Term, tile: ir.Value, count: ir.Value) -> None:
+def _pack(values: Values, term: Term, tile: ir.Value, side: int, count: ir.Value) -> None:
     """Load `count` entries of every lane and store them so that those of all lanes lie side by side."""
     writer, lanes = values.writer, values.lanes
     assert lanes is not None
@@ -70,22 +74,22 @@ def _pack(values: Values, term: Term, tile: ir.Value, count: ir.Value) -> None:
     assert step is not None
     distance = writer.dim(step)
     first = values.first_place(index)
-    row = vector(type_, TILE)
-    there = b.icmp_unsigned("<", writer.count_up(TILE), writer.spread(count, TILE))
-    rows = []
-    for lane in range(lanes.count):
-        mask = there
-        if lanes.mask is not None:
-            own = b.extract_element(lanes.mask, ir.Constant(ir.IntType(32), lane))
-            mask = b.and_(there, writer.spread(own, TILE))
-        place = b.add(first, b.mul(distance, writer.integer(lane))) if lane else first
-        address = writer.address(values.pointers[term.data[0]], type_, place)
-        align = ir.Constant(ir.IntType(32), term.dtype.size)
-        if term.dtype.size * TILE == LINE:
-            writer.fetch(b.gep(address, [writer.integer(AHEAD * TILE)], source_etype=type_))
-        rows.append(writer.intrinsic("llvm.masked.load", [row, POINTER], row, [address, align, mask, constant(row, 0)]))
-    for group in range(0, lanes.count, TILE):
-        for position, piece in enumerate(transposed(b, rows[group : group + TILE])):
+    row = vector(type_, side)
+    there = b.icmp_unsigned("<", writer.count_up(side), writer.spread(count, side))
+    align = ir.Constant(ir.IntType(32), term.dtype.size)
+    for group in range(0, lanes.count, side):
+        rows = []
+        for lane in range(group, group + side):
+            mask = there
+            if lanes.mask is not None:
+                own = b.extract_element(lanes.mask, ir.Constant(ir.IntType(32), lane))
+                mask = b.and_(there, writer.spread(own, side))
+            place = b.add(first, b.mul(distance, writer.integer(lane))) if lane else first
+            address = writer.address(values.pointers[term.data[0]], type_, place)
+            writer.fetch(b.gep(address, [writer.integer(AHEAD * LINE // term.dtype.size)], source_etype=type_))
+            arguments = [address, align, mask, constant(row, 0)]
+            rows.append(writer.intrinsic("llvm.masked.load", [row, POINTER], row, arguments))
+        for position, piece in enumerate(transposed(b, rows)):
             place = writer.integer(position * lanes.count + group)
             b.store(piece, writer.address(tile, type_, place))
 
@@ -93,19 +97,43 @@ def _pack(values: Values, term: Term, tile: ir.Value, count: ir.Value) -> None:
 def transposed(b: ir.IRBuilder, rows: list[ir.Value]) -> list[ir.Value]:
     """The columns of a square of vectors: blocks are exchanged across the diagonal, ever larger ones."""
     rows = list(rows)
+    side = len(rows)
     distance = 1
-    while distance < len(rows):
-        low = [p if not p & distance else p - distance + TILE for p in range(TILE)]
-        high = [p + distance if not p & distance else p + TILE for p in range(TILE)]
-        for n in range(TILE):
+    while distance < side:
+        for n in range(side):
             if not n & distance:
-                upper, lower = rows[n], rows[n + distance]
-                rows[n] = _shuffled(b, upper, lower, low)
-                rows[n + distance] = _shuffled(b, upper, lower, high)
+                rows[n], rows[n + distance] = _exchanged(b, rows[n], rows[n + distance], distance)
         distance *= 2
     return rows
 
 
-def _shuffled(b: ir.IRBuilder, left: ir.Value, right: ir.Value, lanes: list[int]) -> ir.Value:
+def merged(
+    writer: Writer, rows: list[ir.Value], combine: Callable[[ir.Value, ir.Value], ir.Value], neutral: ir.Constant
+) -> ir.Value:
+    """A vector of what the lanes of each row come to, together: blocks are combined where they would be exchanged."""
+    b, side = writer.builder, len(rows)
+    rows = [r if lanes_of(r) else writer.spread(r, 1) for r in rows]
+    while (lanes := lanes_of(rows[0])) > side:
+        halves = range(lanes // 2), range(lanes // 2, lanes)
+        rows = [combine(*(_shuffled(b, row, row, half) for half in halves)) for row in rows]
+    if lanes < side:
+        beyond = writer.spread(neutral, lanes)
+        rows = [_shuffled(b, row, beyond, [min(p, lanes) for p in range(side)]) for row in rows]
+    distance = 1
+    while distance < side:
+        rows = [combine(*_exchanged(b, *pair, distance)) for pair in zip(rows[::2], rows[1::2], strict=True)]
+        distance *= 2
+    return rows[0]
+
+
+def _exchanged(b: ir.IRBuilder, upper: ir.Value, lower: ir.Value, distance: int) -> tuple[ir.Value, ir.Value]:
+    """Two vectors with blocks of the first in the places of blocks of the second that lie before them."""
+    side = lanes_of(upper)
+    low = [p if not p & distance else p - distance + side for p in range(side)]
+    high = [p + distance if not p & distance else p + side for p in range(side)]
+    return _shuffled(b, upper, lower, low), _shuffled(b, upper, lower, high)
+
+
+def _shuffled(b: ir.IRBuilder, left: ir.Value, right: ir.Value, lanes: Sequence[int]) -> ir.Value:
     mask = ir.Constant(vector(ir.IntType(32), len(lanes)), [ir.Constant(ir.IntType(32), n) for n in lanes])
     return b.shuffle_vector(left, right, mask)

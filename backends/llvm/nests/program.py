@@ -9,12 +9,12 @@ from typing import Any
 
 from llvmlite import ir
 
-from tpc.backends.llvm.fusion.loop import Branch, Loop, Run, Scatter
+from tpc.backends.llvm.fusion.loop import Branch, Loop, Routine, Run
 from tpc.backends.llvm.fusion.statement import Buffer, Statement, computed, times
 from tpc.backends.llvm.fusion.stream import Stream
 from tpc.backends.llvm.fusion.together import Step, whole
 from tpc.backends.llvm.lines import Lines, Remarks
-from tpc.backends.llvm.nests import kernel, scatter
+from tpc.backends.llvm.nests import kernel, routines
 from tpc.backends.llvm.nests import loop as passes
 from tpc.backends.llvm.nests import product as products
 from tpc.backends.llvm.nests import stream as streams
@@ -51,7 +51,7 @@ def write(
     operands: Sequence[Node],
     whole: Run,
     offsets: Mapping[Any, DimLike],
-    same: Mapping[Node, Buffer],
+    same: Mapping[Buffer, Buffer],
     lines: Lines | None = None,
 ) -> Written:
     """Write the module of a function whose stored values that are no results lie at offsets of the workspace.
@@ -97,15 +97,15 @@ class _Main:
 
     def sequence(self, name: str, run: Run) -> None:
         """Run steps one after the other."""
-        self.refuse_nothing([step for step in run.steps if not isinstance(step, Loop | Branch | Scatter)])
+        self.refuse_nothing([step for step in run.steps if not isinstance(step, Loop | Branch | Routine)])
         for number, step in enumerate(run.steps):
             inner = partial(self._part, f"{name}.{number}")
             if isinstance(step, Loop):
                 passes.write(self.writer, self.pointers, step, inner)
             elif isinstance(step, Branch):
                 passes.write_branch(self.writer, self.pointers, step, inner)
-            elif isinstance(step, Scatter):
-                scatter.write(self.writer, self.pointers, step)
+            elif isinstance(step, Routine):
+                routines.write(self.writer, self.pointers, self.errors, self.status, step)
             else:
                 self.step(f"{name}.{number}", step)
 
@@ -156,6 +156,8 @@ class _Main:
                 )
             for number, statement in enumerate(step.statements):
                 self.statement(f"{name}.{number}", statement, (begin, end))
+            if step.routine is not None:
+                routines.write(writer, self.pointers, self.errors, self.status, step.routine, (begin, end))
 
     def stream(self, name: str, step: Stream) -> None:
         """Run a stream, as many blocks at a time as there is memory for."""
@@ -197,13 +199,24 @@ class _Main:
         threaded = writer.builder.icmp_signed(">", writer.dim(made.size), writer.integer(products.THREADED))
         with writer.when(threaded, "begin"):
             writer.call("tpc_blas_begin", ir.VoidType(), [])
-        self.run(products.write(writer.module, name, made, self.names, self.errors), within)
+        self.run(products.write(writer.module, name, made, self.names, self.errors, halved=within is None), within)
         with writer.when(threaded, "end"):
             writer.call("tpc_blas_end", ir.VoidType(), [])
 
     def kernel(self, name: str, statement: Statement, within: Range | None) -> None:
-        made = kernel.write(self.writer.module, name, statement, self.names, self.errors, within is not None)
-        self.run(made, within)
+        """Run a nest; one whose lanes might be few is there twice."""
+        writer = self.writer
+        write = partial(kernel.write, writer.module, statement=statement, sizes=self.names, errors=self.errors)
+        found = kernel.few(statement) if within is None else None
+        if found is None:
+            self.run(write(name, is_shared=within is not None), within)
+            return
+        extent, least = found
+        is_small = writer.builder.icmp_signed("<=", writer.dim(extent), writer.integer(least))
+        with writer.when(is_small, "few"):
+            self.run(write(f"{name}.few", is_small=True), None)
+        with writer.when(writer.builder.not_(is_small), "many"):
+            self.run(write(name), None)
 
     def run(self, made: Kernel, within: Range | None) -> None:
         """Run a kernel: by threads where there is work enough for them."""
@@ -214,11 +227,16 @@ class _Main:
         if isinstance(made.extent, int) and made.extent <= 1 or isinstance(made.cost, int) and made.cost < WORTH:
             b.call(made.function, arguments)
             return
-        one = writer.integer(1)
-        each = b.sdiv(writer.dim(made.cost), writer.greater(writer.dim(made.extent), one))
-        each = writer.greater(b.mul(each, writer.integer(made.unit)), one)
-        units = b.sdiv(b.add(b.sub(end, begin), writer.integer(made.unit - 1)), writer.integer(made.unit))
-        much = b.icmp_signed(">", b.mul(each, units), writer.integer(WORTH))
+        one, unit = writer.integer(1), writer.integer(made.unit)
+        units = b.sdiv(b.add(b.sub(end, begin), writer.integer(made.unit - 1)), unit)
+
+        def each() -> ir.Value:
+            """What a unit costs; a division takes as long as a small kernel."""
+            value = b.sdiv(writer.dim(made.cost), writer.greater(writer.dim(made.extent), one))
+            return writer.greater(b.mul(value, unit), one)
+
+        total = writer.dim(made.cost) if within is None else b.mul(each(), units)
+        much = b.icmp_signed(">", total, writer.integer(WORTH))
         much = b.and_(much, b.icmp_signed(">", units, one))
         alone, shared = writer.function.append_basic_block("alone"), writer.function.append_basic_block("shared")
         after = writer.function.append_basic_block("after")
@@ -231,7 +249,7 @@ class _Main:
         context = writer.variable(ir.ArrayType(INTEGER, len(arguments)), "context")
         for position, argument in enumerate(arguments):
             b.store(argument, writer.address(context, INTEGER, writer.integer(position)))
-        grain = writer.greater(b.sdiv(writer.integer(CHUNK), each), one)
+        grain = writer.greater(b.sdiv(writer.integer(CHUNK), each()), one)
         writer.call(PARALLEL, ir.VoidType(), [body, context, units, grain])
         b.branch(after)
         b.position_at_end(after)

@@ -1,12 +1,12 @@
-"""Formats of tpc as types of LLVM: in registers a truth value is one bit, in memory one byte, and f16 is f32."""
+"""Formats of tpc as types of LLVM: in registers a truth value is one bit, in memory one byte; f16 and bf16 are f32."""
 
 from __future__ import annotations
 
 from llvmlite import ir
 
-from tpc.backends.llvm.fusion.terms import held
+from tpc.backends.llvm.fusion.terms import HALVES, held
 from tpc.backends.llvm.mathematics.vector import constant as constant
-from tpc.ir.types import BOOL, F16, F32, F64, I8, I32, I64, DType
+from tpc.ir.types import BF16, BOOL, F16, F32, F64, I8, I32, I64, DType
 
 I1, BYTE, INTEGER, POINTER = ir.IntType(1), ir.IntType(8), ir.IntType(64), ir.PointerType()
 SHORT = ir.IntType(16)
@@ -14,6 +14,7 @@ _TYPES = {
     F64: ir.DoubleType(),
     F32: ir.FloatType(),
     F16: ir.FloatType(),
+    BF16: ir.FloatType(),
     I64: INTEGER,
     I32: ir.IntType(32),
     I8: BYTE,
@@ -27,7 +28,7 @@ def register(dtype: DType) -> ir.Type:
 
 
 def memory(dtype: DType) -> ir.Type:
-    return BYTE if dtype is BOOL else SHORT if dtype is F16 else register(dtype)
+    return BYTE if dtype is BOOL else SHORT if dtype in HALVES else register(dtype)
 
 
 def register_bytes(dtype: DType) -> int:

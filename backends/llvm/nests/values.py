@@ -16,15 +16,14 @@ from tpc.backends.llvm.fusion.statement import Buffer
 from tpc.backends.llvm.fusion.terms import CHECKED, INSIDE, Term, number_of
 from tpc.backends.llvm.host import host
 from tpc.backends.llvm.mathematics import emit
-from tpc.backends.llvm.mathematics.storage import narrow, widen
 from tpc.backends.llvm.nests.errors import Errors
-from tpc.backends.llvm.nests.formats import convert
-from tpc.backends.llvm.nests.lanes import NEAR
-from tpc.backends.llvm.nests.types import BYTE, I1, INTEGER, POINTER, constant, lanes_of, memory, register, vector
+from tpc.backends.llvm.nests.formats import closed, convert, opened
+from tpc.backends.llvm.nests.lanes import NEAR, VECTORS
+from tpc.backends.llvm.nests.types import I1, INTEGER, POINTER, constant, lanes_of, memory, register, vector
 from tpc.backends.llvm.nests.writer import Writer
 from tpc.ir.dims import DimLike
 from tpc.ir.node import Node
-from tpc.ir.types import BOOL, F16, I64, DType
+from tpc.ir.types import I64, DType
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,7 @@ class Values:
         self.writer, self.pointers, self.errors, self.status = writer, pointers, errors, status
         self.letters: dict[str, ir.Value] = {}  # the value of each letter whose loop is open; the first of the lanes
         self.lanes: Lanes | None = None
+        self.vectors = VECTORS  # that a fold computes side by side
         self.kept: dict[Term, tuple[Buffer, Term]] = {}  # what is stored as soon as it is computed, and where
 
     @property
@@ -308,20 +308,18 @@ class Values:
 
     def opened(self, value: ir.Value, dtype: DType) -> ir.Value:
         """What was loaded, as it is computed with."""
-        if dtype is F16:
-            return widen(self.builder, dtype, value)
-        return self.builder.icmp_unsigned("!=", value, constant(value.type, 0)) if dtype is BOOL else value
+        return opened(self.writer, value, dtype)
 
     def store(self, pointer: ir.Value, dtype: DType, index: Term, value: ir.Value) -> None:
         """Write an entry, or one in every lane."""
         step = self.step(index)
         if self.lanes is None or step == 0:
             self.builder.store(
-                self._bytes(value, dtype), self.writer.address(pointer, memory(dtype), self.first_place(index))
+                closed(self.writer, value, dtype), self.writer.address(pointer, memory(dtype), self.first_place(index))
             )
             return
         lanes, mask = self.lanes.count, self.lanes.mask
-        value = self._bytes(self.writer.spread(value, lanes), dtype)
+        value = closed(self.writer, self.writer.spread(value, lanes), dtype)
         if step == 1:
             address = self.writer.address(pointer, memory(dtype), self.first_place(index))
             if mask is None:
@@ -334,14 +332,6 @@ class Values:
         mask = constant(vector(I1, lanes), 1) if mask is None else mask
         arguments = [*where, ir.Constant(ir.IntType(32), dtype.size), mask]
         self.writer.intrinsic(name, [value.type, address.type], ir.VoidType(), arguments)
-
-    def _bytes(self, value: ir.Value, dtype: DType) -> ir.Value:
-        if dtype is F16:
-            return narrow(self.builder, dtype, value)
-        if dtype is not BOOL:
-            return value
-        lanes = lanes_of(value)
-        return self.builder.zext(value, vector(BYTE, lanes) if lanes else BYTE)
 
 
 def product_of(term: Term) -> tuple[Term, Term] | None:

@@ -3,8 +3,11 @@
     low_rank.py     svd, certified randomized svd, Nystrom, CUR
     diagonal.py     low rank plus a diagonal
     monarch.py      Monarch and block tensor train: an svd for each slice
+    transforms.py   products of sparse factors: an svd of rank one for each slice, level by level
     kronecker.py    sums of Kronecker products: an svd of the rearrangement
     blocks.py       block diagonal
+    bands.py        a few diagonals
+    tiles.py        low rank in tiles away from the diagonal
     shifts.py       circulant, Toeplitz, Hankel, xor-circulant: means along lines
     trains.py       tensor trains of matrices and arrays, by sequential svds
     tucker.py       Tucker forms, by svds of unfoldings
@@ -20,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from tpc.passes.approximation.projected import Projected
+from tpc.passes.approximation.projections.bands import banded
 from tpc.passes.approximation.projections.blocks import block_diagonal
 from tpc.passes.approximation.projections.diagonal import low_rank_plus_diagonal
 from tpc.passes.approximation.projections.kronecker import kronecker_sums
@@ -27,7 +31,9 @@ from tpc.passes.approximation.projections.low_rank import low_rank, nystrom
 from tpc.passes.approximation.projections.monarch import monarch
 from tpc.passes.approximation.projections.networks import tensor_networks
 from tpc.passes.approximation.projections.shifts import shifts
+from tpc.passes.approximation.projections.tiles import block_low_rank
 from tpc.passes.approximation.projections.trains import tensor_trains
+from tpc.passes.approximation.projections.transforms import fast_transform
 from tpc.passes.approximation.projections.tucker import tucker
 from tpc.passes.approximation.target import Target
 
@@ -38,11 +44,14 @@ WEIGHTED = (low_rank,)  # those that look at the data; others see every entry al
 FAMILIES: tuple[Family, ...] = (
     shifts,
     block_diagonal,
+    banded,
     low_rank,
     kronecker_sums,
     nystrom,
     low_rank_plus_diagonal,
     monarch,
+    fast_transform,
+    block_low_rank,
     tensor_trains,
     tucker,
     tensor_networks,

@@ -40,7 +40,7 @@ def low_rank(target: Target) -> Iterator[Projected]:
         return
     if min(m, n) <= DIRECT or target.is_weighted:
         _, values, right = target.singular
-        rank = kept(values**2, target.budget)
+        rank = target.rank(values)
         if 1 <= rank <= most:
             yield made(*_factors(target, rank), optimal=True)
         return

@@ -40,6 +40,11 @@ def slices(A: Array, shape: Shape, shuffled: bool) -> Array:
     return A.reshape(p, m, q, n).transpose(1, 2, 0, 3)
 
 
+def meaning(shuffled: bool) -> Term:
+    """The matrix of L and R."""
+    return Term("jiks,kjls->ij,lk" if shuffled else "jiks,kjls->ij,kl", ("L", "R"))
+
+
 def groupings(shape: tuple[int, ...]) -> list[Shape]:
     """How rows and columns may be taken apart, those of the cheapest products first."""
     found = [(p, shape[0] // p, q, shape[1] // q) for p in divisors(shape[0])[1:-1] for q in divisors(shape[1])[1:-1]]
@@ -94,6 +99,4 @@ def projected(target: Target, shape: Shape, shuffled: bool, most: int) -> Projec
         "L": (u[..., :rank] * values[..., None, :rank]).transpose(0, 2, 1, 3),  # j i k s
         "R": v[..., :rank, :].transpose(1, 0, 3, 2),  # k j l s
     }
-    columns = "lk" if shuffled else "kl"
-    terms = (Term(f"jiks,kjls->ij,{columns}", ("L", "R")),)
-    return Projected(name, about, parts, terms, operations(shape, rank), optimal=True)
+    return Projected(name, about, parts, (meaning(shuffled),), operations(shape, rank), optimal=True)

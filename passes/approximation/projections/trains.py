@@ -12,7 +12,7 @@ from math import prod
 import numpy as np
 
 from tpc.passes.approximation.projected import Array, Projected, Term
-from tpc.passes.approximation.projections.kronecker import is_far
+from tpc.passes.approximation.projections.kronecker import fewest
 from tpc.passes.approximation.projections.monarch import divisors
 from tpc.passes.approximation.target import Target, measured, split
 
@@ -33,7 +33,7 @@ def tensor_trains(target: Target) -> Iterator[Projected]:
     best = SAVED * 2 * A.size
     for rows, columns in factorizations(*A.shape):
         first, second = (rows[k] * columns[k] for k in (0, 1))
-        if is_far(target, rows[0], columns[0], int(best / 2 / (first + second))):
+        if fewest(target, rows[0], columns[0]) > best / 2 / (first + second):
             continue
         found_ = matrix_train(A, rows, columns, target.budget, best)
         if found_ is not None:

@@ -14,7 +14,7 @@ from tpc.passes.egraph.graph import EGraph
 from tpc.passes.egraph.match.chains import Chains
 from tpc.passes.egraph.match.entries import Entries
 from tpc.passes.egraph.match.rows import Rows
-from tpc.passes.egraph.match.sums import Sums, is_diagonal
+from tpc.passes.egraph.match.sums import Sums
 from tpc.passes.egraph.terms import Applied, Contract, Number, Sum, Term
 
 
@@ -95,7 +95,7 @@ class Matcher:
 
     def _is_identity(self, number: int) -> bool:
         term = self.graph[number].product
-        return term is not None and not term.children and is_diagonal(term.form)
+        return term is not None and not term.children and term.form.is_diagonal
 
     def _variable(self, pattern: p.Variable, number: int, bound: Bindings, is_turned: bool) -> Iterator[Bindings]:
         rank = len(self.graph.tensor(number).dims)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,19 @@ class Rows:
         factors = self.chains.turn(run.factors) if is_turned else run.factors
         for found in self.scalars(pattern, run, bound):
             yield from self.factors(pattern.factors, factors, found)
+
+    def scaled(self, pattern: p.Row, run: Run, bound: Bindings, is_turned: bool) -> Iterator[Bindings]:
+        """A product in a sum against all of a run, of which a factor may take on the scalars: U @ V is a * X @ Y."""
+        if pattern.scalars or not run.scalars and run.coefficient == 1:
+            yield from self.row(pattern, run, bound, is_turned)
+        elif run.coefficient > 0:  # for the others there are rules of differences
+            factors = self.chains.turn(run.factors) if is_turned else run.factors
+            names = Counter(q.name for q in pattern.factors if isinstance(q, p.Variable) and q.kind == "matrix")
+            for name in [n for n, times in names.items() if times == 1 and n not in SINGLE and n not in bound]:
+                for found in self.factors(pattern.factors, factors, bound):
+                    whole = found[name]
+                    assert isinstance(whole, Run)
+                    yield {**found, name: Run(whole.factors, tuple(sorted(run.scalars)), run.coefficient)}
 
     def scalars(self, pattern: p.Row, run: Run, bound: Bindings) -> Iterator[Bindings]:
         """The scalars of a product: one variable takes them all."""

@@ -106,7 +106,7 @@ class Sums:
                     yield bound
             case p.Row(scalars=[p.Variable() as scalar], factors=[p.Identity(size=size)]):
                 term = self.graph[number].product
-                if term is None or not is_diagonal(term.form) or any(term.form.inputs):
+                if term is None or not term.form.is_diagonal or any(term.form.inputs):
                     return
                 yield from self._scaled(number, term, bound, (size, size), scalar.name, coefficient)
             case p.Row(scalars=[p.Variable() as scalar], factors=[p.Ones(sizes=names)]):
@@ -120,7 +120,7 @@ class Sums:
             case p.Row():
                 for run in self.matcher.chains.products(number):
                     run = Run(run.factors, run.scalars, run.coefficient * coefficient)
-                    yield from self.matcher.rows.row(pattern, run, bound, is_turned)
+                    yield from self.matcher.rows.scaled(pattern, run, bound, is_turned)
             case _:
                 if coefficient == 1:
                     yield from self.matcher.value(pattern, number, bound, is_turned)
@@ -132,11 +132,6 @@ class Sums:
         scalars = tuple(sorted(self.graph.find(c) for c in term.children))
         for found in self.matcher.sized(names, number, bound):
             yield from extended(found, scalar, Run((), scalars, coefficient))
-
-
-def is_diagonal(form: Contraction) -> bool:
-    """Whether a contraction is a square matrix with zeros off its diagonal."""
-    return len(form.output) == 2 and form.output[0] == form.output[1] and bool(form.output[0])
 
 
 def _is_filled(form: Contraction) -> bool:

@@ -63,14 +63,14 @@ class Setting:
     guards: list[tuple[syntax.Expr, Expression]] = field(init=False)
     relations: list[syntax.Expr] = field(init=False)
     entrywise: bool = field(init=False)
-    promised: dict[str, str] = field(init=False)
+    promised: dict[str, tuple[str, bool]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.shapes = infer(self.law, self.where, self.rank)
         self.facts = {name: {} for name in self.shapes.variables}
         self.guards, self.relations = [], []
         self.entrywise = is_entrywise(self.law)
-        self.promised = dict(_promises(self.law))
+        self.promised = dict(sorted(_promises(self.law), key=lambda promise: promise[1][1]))
         for condition in self.where:
             self._sort(condition)
 
@@ -194,7 +194,8 @@ class Setting:
             shape = [evaluate(dim, sizes) for dim in dims]
             facts = {f: tuple(self.size(a, sizes) for a in rest) for f, rest in self.facts[name].items()}
             if plain and len(set(dims)) == 1 and name in self.promised and facts.keys() <= {"diagonal", "symmetric"}:
-                facts = {**facts, self.promised[name]: ()}
+                fact, is_alone = self.promised[name]
+                facts = {**facts, fact: ()} if is_alone or numbers.chance(0.5) else facts
             array = draw(numbers, shape, facts, plain or numbers.chance(0.3), self.entrywise)
             if array is None:
                 return None
@@ -282,8 +283,11 @@ class Setting:
         return _holds_exactly(np, called(condition), value)
 
 
-def _promises(law: Law) -> Iterator[tuple[str, str]]:
-    """Facts without which a side is rarely defined, so that plain operands have them: names and facts."""
+def _promises(law: Law) -> Iterator[tuple[str, tuple[str, bool]]]:
+    """Facts without which a side is rarely defined, so that plain operands have them: names and facts.
+
+    With each, whether it is asked of the operand alone: one in a product comes without it as well.
+    """
     from tpc.ir.ops import OPS
 
     for part in (part for side in sides(law) for part in walk(side)):
@@ -292,11 +296,12 @@ def _promises(law: Law) -> Iterator[tuple[str, str]]:
             continue
         fact = "spd" if IN_FLOATS.get(op.name) == "root" else op.needs.split("(")[0]
         if fact in ("spd", "symmetric"):
-            yield from ((name, fact) for name in _matrices(part.arguments[0]))
+            is_alone = isinstance(part.arguments[0], syntax.Name)
+            yield from ((name, (fact, is_alone)) for name in _matrices(part.arguments[0]))
     for condition in law.where:
         if called(condition) in ("spd", "symmetric"):
             assert isinstance(condition, syntax.Call)
-            yield from ((name, called(condition)) for name in _matrices(condition.arguments[0]))
+            yield from ((name, (called(condition), True)) for name in _matrices(condition.arguments[0]))
 
 
 def _matrices(expression: syntax.Expr) -> list[str]:

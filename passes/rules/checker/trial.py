@@ -14,6 +14,7 @@ from tpc.ir.facts import FACTS
 from tpc.ir.node import Fact, topological
 from tpc.ir.reference import EXTENDED, FLOAT, Domain, modular
 from tpc.passes.rules import Law, is_entrywise
+from tpc.passes.rules.checker.between import singular_between
 from tpc.passes.rules.checker.draw import PRIME, Numbers
 from tpc.passes.rules.checker.expression import Doubtful, Expression, Undefined
 from tpc.passes.rules.checker.mutants import mutants
@@ -113,6 +114,10 @@ class Trial:
                     return
                 if found == wanted:
                     break
+            problem = singular_between(self, numbers, sizes)
+            if problem:
+                report.problems.append(f"{problem} at {_shown(sizes)}")
+                return
         if self.domain is EXTENDED and not tags(self.law) & {"finite", "safe"}:
             self.special(report)
 
@@ -202,7 +207,9 @@ class Trial:
     def refuted(self, number: int, sizes: dict[str, int], draws: int) -> bool:
         """Whether some draw at these sizes is a counterexample."""
         numbers = Numbers(self.seed * 1000 + number + draws, self.domain.prime)
-        return any(self.compare(point) for point in self.draws(numbers, sizes, draws))
+        if any(self.compare(point) for point in self.draws(numbers, sizes, draws)):
+            return True
+        return bool(singular_between(self, numbers, sizes))
 
     # ---- mutants
 

@@ -45,7 +45,7 @@ def command(clear: bool, path: bool, as_json: bool) -> int:
     rows += [(kind, f"{_counted(count)}, {amount(total)}") for kind, (count, total) in found.items()]
     rows += [("together", f"{_counted(files)}, {amount(size)} of {amount(store.limit())}")]
     for name, text in rows:
-        click.echo(f"{name:<8}  {text}")
+        click.echo(f"{name:<10}  {text}")
     return 0
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tpc.explanation.roofline import Roofline
 
 TRIED_UNASKED, UNASKED = 3, 2.0  # facts that are tried unasked, and how many times faster one must be to be told
+LARGEST_UNASKED = 1 << 18  # entries of constants whose structure is looked for unasked
 
 
 @click.command("explain")
@@ -49,10 +50,15 @@ TRIED_UNASKED, UNASKED = 3, 2.0  # facts that are tried unasked, and how many ti
 @tolerance_option
 @calls_option
 @click.option("--why-not", metavar="RULE", help="Say what became of a rule.")
-@click.option("--advise", is_flag=True, help="Try which facts of inputs would pay, if they were declared.")
+@click.option(
+    "--advise", is_flag=True, help="Try which facts of inputs would pay, if declared; find structure of constants."
+)
 @click.option("--verify", is_flag=True, help="Compare the plan with the program, in exact arithmetic where it can be.")
 @click.option("--roofline", is_flag=True, help="Hold each kernel against the machine's limits, as a table.")
-@click.option("--plot", metavar="FILE", type=click.Path(), help="Draw the roofline as SVG; - prints it.")
+@click.option(
+    "--measure", is_flag=True, help="Run each kernel of the roofline, on random data, and measure the limits."
+)
+@click.option("--plot", metavar="FILE", type=click.Path(), help="Draw the roofline: .png, .svg or .html; - prints SVG.")
 @click.option("--memory-plot", metavar="FILE", type=click.Path(), help="Draw memory over time: .png, .svg or .html.")
 @click.option("--latex", metavar="FILE", type=click.Path(), help="Write the derivation as LaTeX; - prints it.")
 @click.option("--html", metavar="FILE", type=click.Path(), help="Write all of it as one page of HTML; - prints it.")
@@ -71,6 +77,7 @@ def command(
     advise: bool,
     verify: bool,
     roofline: bool,
+    measure: bool,
     plot: str | None,
     memory_plot: str | None,
     latex: str | None,
@@ -81,7 +88,8 @@ def command(
     or what an error code means.
 
     With sizes (`--dim n=1000`) the costs are numbers, else formulas. `--roofline` shows which kernels are bound by
-    memory, which by arithmetic, and how near to that limit of the machine each one is predicted to come.
+    memory, which by arithmetic, and how near to that limit of the machine each one is predicted to come, or comes
+    (`--measure`).
     """
     if re.fullmatch(r"[EW]\d{4}", what, re.IGNORECASE):
         text = section(what.upper())
@@ -96,7 +104,7 @@ def command(
         raise fail("E0705", f"`{what}` is a rule, not a file", help=f"try `tpc explain FILE --why-not {what}`")
     # with --json, the answers of --why-not and --roofline are parts of the object
     asked = {"--latex": latex == "-", "--html": html == "-", "--plot": plot == "-", "--json": as_json}
-    asked |= {"--why-not": why_not is not None and not as_json, "--roofline": roofline and not as_json}
+    asked |= {"--why-not": why_not is not None and not as_json, "--roofline": (roofline or measure) and not as_json}
     printed = [form for form, given in asked.items() if given]
     if len(printed) > 1:
         raise click.UsageError(f"{' and '.join(printed)} would print over each other; give a file to write to")
@@ -119,14 +127,14 @@ def command(
     if verify:
         with progress("verifying"):
             found = replace(found, check=compiled.verify_plan())
-    held = _held(found, backend) if roofline or plot is not None else None
+    held = _held(found, backend, measure) if roofline or measure or plot is not None else None
     over_time = _over_time(compiled, found, memory, memory_plot)
     is_written = _write(compiled, found, held, {"latex": latex, "html": html, "plot": plot})
     if as_json:
         from tpc.explanation.record import record
 
         print_json(True, **record(found, held), **({"why_not": answer} if why_not is not None else {}))
-    elif roofline and held is not None:
+    elif (roofline or measure) and held is not None:
         from tpc.explanation.roofline import table
 
         click.echo(table(held), nl=False)
@@ -149,19 +157,24 @@ def command(
 def _advised(account: Account, is_asked: bool) -> Advised:
     from tpc.explanation.advice import advise
 
-    return advise(account) if is_asked else replace(advise(account, TRIED_UNASKED, UNASKED), told="")
+    return advise(account) if is_asked else replace(advise(account, TRIED_UNASKED, UNASKED, LARGEST_UNASKED), told="")
 
 
-def _held(account: Account, backend: str) -> Roofline:
-    """The kernels of a plan against the limits of the machine."""
+def _held(account: Account, backend: str, is_measured: bool) -> Roofline:
+    """The kernels of a plan against the limits of the machine; measured on random data, if that is asked for."""
     from tpc.explanation.account import prices_of
+    from tpc.explanation.measuring import measured, random_arrays
     from tpc.explanation.roofline import roofline
 
     plan = account.plan
-    is_native = backend == "llvm"
-    return roofline(
-        plan.program, plan.notes.names, prices_of(plan), account.at, assumed=account.assumed, native=is_native
-    )
+    if is_measured and backend == "torch":
+        raise click.UsageError("--measure is not for torch")
+    given = plan.program, plan.notes.names, prices_of(plan), account.at
+    if not is_measured:
+        return roofline(*given, assumed=account.assumed, native=backend == "llvm")
+    with progress("measuring"):
+        arrays = random_arrays(plan.program, account.at)
+        return measured(*given, arrays, assumed=account.assumed, native=backend == "llvm")
 
 
 def _over_time(compiled: Compiled, account: Account, memory: int | None, file: str | None) -> MemoryProfile:
@@ -189,16 +202,20 @@ def _write(compiled: Compiled, found: Account, held: Roofline | None, files: Map
 
         texts[files["html"]] = page(found, compiled.__doc__ or "")
     if files["plot"] is not None and held is not None:
-        from tpc.explanation.roofline import drawing
+        from tpc.explanation.roofline_drawing import drawing
 
-        texts[files["plot"]] = drawing(held)
+        if files["plot"] == "-":
+            texts["-"] = drawing(held)
+        else:
+            held.write(files["plot"])
+            talk(f"wrote {files['plot']}")
     for name, content in texts.items():
         if name == "-":
             click.echo(content, nl=False)
         else:
             write_text(Path(name), content)
             talk(f"wrote {name}")
-    return bool(texts)
+    return any(name is not None for name in files.values())
 
 
 def section(code: str) -> str:

@@ -10,6 +10,7 @@ page         as one page of HTML
 roofline     its kernels against the limits of the machine
 why_not      why a rule is not used
 advice       which facts, if they were declared, would pay
+constants    what structure constants have that nobody told
 """
 
 from tpc.explanation.account import Account, account

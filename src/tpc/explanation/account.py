@@ -10,6 +10,7 @@ from tpc.cost import Cost, cost
 from tpc.dsl.format import format_expression
 from tpc.dsl.source import Source, Span
 from tpc.explanation.held import Held, at_peak
+from tpc.explanation.iterated import by_steps
 from tpc.explanation.native import NativeCode, native_code
 from tpc.ir.dims import DimLike, substitute
 from tpc.ir.elaborate.module import check
@@ -142,6 +143,8 @@ class Account:
         What became of the budgets for errors.
     ahead
         What is prepared ahead of calls, where parameters are declared to change rarely.
+    iterated
+        Systems that are solved by steps without being asked for, a sentence each.
     held
         The largest values that are held where most is, if that is much.
     """
@@ -168,6 +171,7 @@ class Account:
     runs: str = ""
     ahead: tuple[str, ...] = ()
     certificates: tuple[Certificate, ...] = ()
+    iterated: tuple[str, ...] = ()
     held: tuple[Held, ...] = ()
 
 
@@ -212,6 +216,7 @@ def account(
         guards=tuple(_guard(s.guard, s, names) for _, s, names in searches(plan) if s.guard is not None),
         native=native_code(plan.program, named) if backend == "llvm" else None,
         certificates=plan.approximated.certificates if plan.approximated is not None else (),
+        iterated=tuple(by_steps(plan, sizes)),
         held=at_peak(plan.program, plan.notes.names, at, backend),
     )
 
@@ -310,6 +315,9 @@ class _SameConstants:
 
     def program(self, path: str, origin: Source, span: Span) -> Source:
         raise AssertionError(path)  # a printed program uses no other
+
+    def sparse(self, path: str, origin: Source, span: Span) -> tuple[int, int] | None:
+        return None
 
     def array(self, path: str, origin: Source, span: Span, wanted: DType | None = None) -> ConstantData:
         found: ConstantData = self.constants[path]

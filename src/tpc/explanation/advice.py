@@ -1,4 +1,4 @@
-"""Which facts would pay, if they were declared: each is tried, one at a time."""
+"""Which facts would pay, if they were declared: each is tried, one at a time; and what structure constants have."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tpc.passes.count import totals
 
 if TYPE_CHECKING:
     from tpc.explanation.account import Account
+    from tpc.explanation.constants import Structured
 
 # Those that matter most first; a band is tried as one of three diagonals.
 TRIED = (
@@ -30,6 +31,7 @@ TRIED = (
 )
 QUICK = 20_000  # work of one search (see `Bounds`)
 CLOSE = 1.05  # the same, for all that a prediction is worth
+LARGEST = 1 << 22  # entries of a constant whose structure is looked for
 LEAST = 1.1  # how many times faster a fact must make a program to be told
 
 
@@ -45,17 +47,21 @@ class Advice:
 
 @dataclass(frozen=True, slots=True)
 class Advised:
-    """Facts that would pay, those that gain most first; `told` says what else is to be known, or is empty."""
+    """Facts that would pay, those that gain most first; `told` says what else is to be known, or is empty.
+
+    `structured` are constants that have a structure which nobody told.
+    """
 
     facts: tuple[Advice, ...] = ()
     told: str = ""
+    structured: tuple[Structured, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.facts or self.told)
+        return bool(self.facts or self.told or self.structured)
 
 
 @no_collection()
-def advise(account: Account, most: int = 8, least: float = LEAST) -> Advised:
+def advise(account: Account, most: int = 8, least: float = LEAST, largest: int = LARGEST) -> Advised:
     """Which facts would make a program faster.
 
     Parameters
@@ -64,7 +70,15 @@ def advise(account: Account, most: int = 8, least: float = LEAST) -> Advised:
         How many facts are tried; if there are more, it is said.
     least
         How many times faster a fact must make it.
+    largest
+        Entries of the constants whose structure is looked for, at most.
     """
+    from tpc.explanation.constants import structured
+
+    return replace(_of_inputs(account, most, least), structured=tuple(structured(account, least, largest)))
+
+
+def _of_inputs(account: Account, most: int, least: float) -> Advised:
     from tpc.passes.optimise import search as look
 
     search = account.plan.search

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 def sentences(certificates: Sequence[Certificate]) -> Iterator[str]:
     """A line for each budget with what is promised, and one for each constant that was replaced."""
     for found in certificates:
-        on = f" on {found.on}" * bool(found.on)
-        yield f"{found.name} within {found.budget:g}{on}: {found.promise}"
+        yield f"{found.name} {found.within}: {found.promise}"
         yield from (f"  {_replacement(r)}" for r in found.spent)
         if found.measured is not None and found.kind != "measured":
             yield f"  error measured on random inputs: {found.measured:.2g}"

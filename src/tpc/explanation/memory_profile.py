@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tpc.dsl.diagnostics import fail
+from tpc.ir.rewrite import rebuilt
 from tpc.ir.sizes import with_sizes
 from tpc.memory import amount
 
 if TYPE_CHECKING:
-    from tpc.ir.node import Program
+    from tpc.ir.node import Node, Program
     from tpc.passes.memory.liveness import Liveness
     from tpc.passes.pipeline import Plan
 
@@ -33,7 +34,7 @@ class MemoryProfile:
     after
         Within the budget; None where nothing had to be changed.
     again
-        The ops that run more often within the budget, and how much more often.
+        What is computed more often within the budget, by the name of the user or the op, and how much more often.
     gap
         Of the time without a budget, what a cheaper plan might spare; as it is proved.
     """
@@ -63,12 +64,21 @@ def memory_profile(plan: Plan, backend: str, sizes: Mapping[str, int], budget: i
         return MemoryProfile(name, tuple(last.live), None, budget)
     first = live(plan.steps[names.index("rematerialise") - 1][1])
     gap = None if plan.within is None else plan.within.gap
-    return MemoryProfile(name, tuple(first.live), tuple(last.live), budget, _again(first, last), gap)
+    again = _again(first, last, plan.notes.names)
+    return MemoryProfile(name, tuple(first.live), tuple(last.live), budget, again, gap)
 
 
-def _again(before: Liveness, after: Liveness) -> tuple[tuple[str, int], ...]:
-    once, now = (Counter(step.node.op.name for step in live.steps) for live in (before, after))
-    return tuple((name, now[name] - once[name]) for name in now if now[name] > once[name])
+def _again(before: Liveness, after: Liveness, names: Mapping[Node, str]) -> tuple[tuple[str, int], ...]:
+    plain: dict[Node, Node] = {}  # without what is said of the order of work: runs of one step are the same then
+    for node in (*before.program.nodes, *after.program.nodes):
+        args = [plain.get(arg, arg) for arg in node.args]
+        plain[node] = args[0] if node.op.name == "after" else rebuilt(node.op, args, node.attributes, node.type)
+    called = {plain[step.node]: f"`{names[step.node]}`" for step in before.steps if step.node in names}
+    runs = Counter(plain[step.node] for step in after.steps) - Counter(plain[step.node] for step in before.steps)
+    found: Counter[str] = Counter()
+    for node, count in runs.items():
+        found[called.get(node, node.op.name)] += count
+    return tuple(sorted(found.items(), key=lambda item: not item[0].startswith("`")))
 
 
 def text(found: MemoryProfile) -> str:
@@ -79,8 +89,8 @@ def text(found: MemoryProfile) -> str:
         lines.append(f"  after   {_bars(found.after, top)}  peak {amount(max(found.after, default=0))}")
         lines.append(f"  computed again: {', '.join(f'{count} x {name}' for name, count in found.again)}")
         if found.gap is not None:
-            said = "no cheaper way" if found.gap < 1e-3 else f"no way that is cheaper by more than {found.gap:.1%}"
-            lines.append(f"  proved: {said}, in this order of first runs")
+            most = "nothing" if found.gap < 1e-3 else f"at most {found.gap:.1%} of the time"
+            lines.append(f"  proved: {most} could be spared within the budget, in this order of first runs")
     if found.budget is not None:
         more = "" if found.after is not None else "; nothing had to be changed"
         lines.append(f"  budget  {amount(found.budget)}{more}")
@@ -126,6 +136,8 @@ def drawing(found: MemoryProfile) -> str:
     parts.append(area(found.before, BEFORE))
     if found.after is not None:
         parts.append(area(found.after, AFTER))
+        parts.append(label(LEFT + 8, EDGE + 12, f'<tspan fill="{BEFORE}">before</tspan>', "start"))
+        parts.append(label(LEFT + 8, EDGE + 28, f'<tspan fill="{AFTER}">after</tspan>', "start"))
     if found.budget is not None:
         said = f"budget {amount(found.budget)}"
         parts.append(level(found.budget, BUDGET) + label(WIDTH - EDGE, y(found.budget) - 4, said, "end"))

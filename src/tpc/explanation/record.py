@@ -14,12 +14,15 @@ derivations  pass by pass, of the bodies of loops and branches, then of the whol
 native       with the backend llvm: `functions` (results, stored, fused, values) and `refused` (what, why); else null
 approximated what became of the budgets for errors: name, budget, kind, bound, reason, on, measured, failure, seconds,
              promise, and `spent` (name, structure, about, error, bytes, flops)
+iterated     systems that are solved by steps without being asked for, in words
 guards       what is asked before a branch is taken that may lose digits, in words
 search       how it ended, in words
 prices       where times come from, and why they may be off
 variants     the plans that a call chooses from by its sizes, where there are several: wins, flops, seconds, told
 check        what a check of the plan showed: method, points, sizes, bound, digits, why, text; or null
 advice       facts that would pay: input, fact, fewer_flops, faster
+structured   constants that have a structure which the program does not say: constant, about, write, flops, seconds (how
+             many times fewer)
 roofline     if it was asked for: `memory` in bytes and `arithmetic` in operations in a second, by dtype, and `kernels`
              (name, kernel, flops, bytes, seconds, bound, attained); else null
 """
@@ -60,12 +63,14 @@ def record(account: Account, held: Roofline | None = None) -> dict[str, Any]:
         "derivations": [_part(part) for part in account.derivations],
         "native": None if account.native is None else _native(account.native),
         "approximated": approximations.record(account.certificates),
+        "iterated": list(account.iterated),
         "guards": list(account.guards),
         "search": account.outcome,
         "prices": list(account.prices),
         "variants": [_served(served) for served in account.variants],
         "check": None if account.check is None else {**asdict(account.check), "text": str(account.check)},
         "advice": [_advice(item) for item in (account.advised.facts if account.advised else ())],
+        "structured": [asdict(item) for item in (account.advised.structured if account.advised else ())],
         "roofline": None if held is None else _roofline(held),
     }
 

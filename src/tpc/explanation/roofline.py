@@ -1,16 +1,16 @@
-"""Each kernel of a plan against what the machine can do at most: a table, and a drawing.
+"""Each kernel of a plan against what the machine can do at most, as a table; `roofline_drawing` draws it.
 
 Two limits hold for any kernel (Williams, Waterman and Patterson, "Roofline", 2009): its bytes take as long as a copy
 of as many, and its operations as long as in a large product of matrices. Both are found from the prices of
-`tpc calibrate`. The time that is predicted is held against the larger of the two.
+`tpc calibrate`, or measured (`measuring`), as the times are that are held against the larger of the two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from html import escape
-from math import log10
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
 
 from tpc.explanation.words import bytes_text, count_text, seconds_text, sizes_text
 from tpc.ir.dims import DimLike, evaluate
@@ -25,9 +25,25 @@ FAR = 1 << 28  # bytes of the copy that tells the limit of memory
 OPERATION = 6e-11  # seconds in the loops of native code, in f64, on one thread
 
 
-@dataclass(frozen=True)
-class Limits:
+Clock = Callable[[Node], float]
+"""The seconds of a node of a plan, or of a call of a native function."""
+
+
+class Limits(Protocol):
     """What a machine does at most: operations in a second, by dtype, and bytes in a second beyond its caches."""
+
+    def arithmetic(self, dtype: DType) -> float: ...
+
+    @property
+    def memory(self) -> float: ...
+
+    def seconds_to_move(self, moved: int) -> float:
+        """Of a copy, wherever in the caches it finds place, without the call."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Limits by prices."""
 
     prices: Prices
 
@@ -39,7 +55,6 @@ class Limits:
         return FAR / self.seconds_to_move(FAR)
 
     def seconds_to_move(self, moved: int) -> float:
-        """Of a copy, wherever in the caches it finds place, without the call."""
         return self._copied(moved // (2 * F64.size)) - self._copied(0)
 
     def _copied(self, entries: int) -> float:
@@ -50,7 +65,7 @@ class Limits:
 class Point:
     """A kernel, or a native function: what it does at the sizes of the account, and the times that it takes at least.
 
-    `seconds` are predicted; `arithmetic` and `memory` are those of the limits.
+    `seconds` are its own; `arithmetic` and `memory` are those of the limits.
     """
 
     name: str
@@ -88,10 +103,20 @@ class Roofline:
     points: tuple[Point, ...]
     at: Mapping[str, int]
     assumed: tuple[str, ...]
+    is_measured: bool = False
 
     @property
     def dtypes(self) -> list[DType]:
         return list(dict.fromkeys(point.dtype for point in self.points))
+
+    def __str__(self) -> str:
+        return table(self)
+
+    def write(self, path: str | Path) -> None:
+        """Draw it into a file: `.png`, `.svg` or `.html`. Raises as `explanation.roofline_drawing.write`."""
+        from tpc.explanation.roofline_drawing import write
+
+        write(self, Path(path))
 
 
 def roofline(
@@ -102,6 +127,8 @@ def roofline(
     *,
     assumed: Sequence[str] = (),
     native: bool = False,
+    limits: Limits | None = None,
+    clock: Callable[[Program], Clock] | None = None,
 ) -> Roofline:
     """Hold the kernels of a plan against the limits of a machine.
 
@@ -113,35 +140,51 @@ def roofline(
         All sizes, and those of them that nobody gave.
     native
         Whether what can be native is: then each native function is one kernel.
+    limits, clock
+        Those that are measured: the clock is given the plan with calls in the place of native functions.
     """
     threads = getattr(prices, "threads", 1)
     where = f"{threads} thread{'s' * (threads > 1)} of {getattr(prices, 'machine', 'some machine')}"
-    limits = Limits(prices)
-    points = tuple(_points(program, names, limits, at, native))
-    return Roofline(program.name, where, limits, points, at, tuple(assumed))
+    outlined, origins = _outlined(program) if native else (program, {})
+    known = limits or Predicted(prices)
+    seconds = clock(outlined) if clock is not None else None
+    points = tuple(_points(outlined, origins, names, prices, known, seconds, at))
+    return Roofline(program.name, where, known, points, at, tuple(assumed), clock is not None)
+
+
+Origins = dict[Program, dict[Node, Node]]
+
+
+def _outlined(program: Program) -> tuple[Program, Origins]:
+    """The program with calls of native functions, and what the values of these are in it."""
+    from tpc.backends.llvm.lower import refusal
+    from tpc.backends.llvm.regions import Outliner
+
+    outliner = Outliner(refusal)
+    return outliner.program(program), outliner.origins
 
 
 def _points(
-    program: Program, names: Mapping[Node, str], limits: Limits, at: Mapping[str, int], native: bool
+    program: Program,
+    origins: Origins,
+    names: Mapping[Node, str],
+    prices: Prices,
+    limits: Limits,
+    clock: Clock | None,
+    at: Mapping[str, int],
 ) -> Iterator[Point]:
-    origins: dict[Program, dict[Node, Node]] = {}
-    if native:
-        from tpc.backends.llvm.lower import refusal
-        from tpc.backends.llvm.regions import Outliner
-
-        outliner = Outliner(refusal)
-        program = outliner.program(program)
-        origins = outliner.origins
     for node in program.nodes:
         if node.op is CALL and node["body"] in origins:
             body = node["body"]
             known = origins[body]
             called = [names[known[n]] for n in body.outputs if n in known and known[n] in names]
-            yield _native(", ".join(called) or "a part", body, _sizes(node, at), limits)
+            point = _native(", ".join(called) or "a part", body, _sizes(node, at), prices, limits)
         elif any(kernel.name for kernel in kernels_of(node)) or node.programs:
-            point = _point(node, names.get(node, f"`{node.op.name}`"), limits, at)
-            if point.seconds > 0:
-                yield point
+            point = _point(node, names.get(node, f"`{node.op.name}`"), prices, limits, at)
+        else:
+            continue
+        if point.seconds > 0:
+            yield point if clock is None else replace(point, seconds=clock(node))
 
 
 def _sizes(call: Node, at: Mapping[str, int]) -> dict[str, int]:
@@ -149,14 +192,14 @@ def _sizes(call: Node, at: Mapping[str, int]) -> dict[str, int]:
     return {**at, **{name: evaluate(dim, at) for name, dim in dict(call["sizes"]).items()}}
 
 
-def _point(node: Node, name: str, limits: Limits, at: Mapping[str, int]) -> Point:
+def _point(node: Node, name: str, prices: Prices, limits: Limits, at: Mapping[str, int]) -> Point:
     """A node as the library computes it."""
     kernels = node.op.name if node.programs else ", ".join(dict.fromkeys(k.name for k in kernels_of(node)))
     flops, moved = evaluate(node_flops(node), at), evaluate(node_bytes(node), at)
-    return _against(name, kernels, _dtype(node), flops, moved, node_seconds(node, limits.prices, at), limits)
+    return _against(name, kernels, _dtype(node), flops, moved, node_seconds(node, prices, at), limits)
 
 
-def _native(name: str, body: Program, at: Mapping[str, int], limits: Limits) -> Point:
+def _native(name: str, body: Program, at: Mapping[str, int], prices: Prices, limits: Limits) -> Point:
     """A native function: it reads its operands, writes its results, and writes and reads what else it stores."""
     from tpc.backends.llvm.lower import stored
 
@@ -167,7 +210,7 @@ def _native(name: str, body: Program, at: Mapping[str, int], limits: Limits) -> 
         moved += node.tensor.bytes
     dtype = _dtype(body.outputs[0])
     flops, size = sum(evaluate(node_flops(node), at) for node in made), evaluate(moved, at)
-    threads = getattr(limits.prices, "threads", 1)
+    threads = getattr(prices, "threads", 1)
     seconds = max(flops * OPERATION * dtype.size / F64.size / threads, limits.seconds_to_move(size))
     return _against(name, "native", dtype, flops, size, seconds, limits)
 
@@ -199,7 +242,7 @@ def table(found: Roofline) -> str:
         )
     widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
     left = (0, 1, 6)
-    lines = [_above(found), *_limits(found), ""]
+    lines = [title(found), *_limits(found), ""]
     for row in rows:
         cells = [f"{c:<{w}}" if k in left else f"{c:>{w}}" for k, (c, w) in enumerate(zip(row, widths))]
         lines.append("  ".join(cells).rstrip())
@@ -208,8 +251,9 @@ def table(found: Roofline) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _above(found: Roofline) -> str:
-    return f"{found.name}{sizes_text(found.at, found.assumed)}, on {found.machine}; times are predicted"
+def title(found: Roofline) -> str:
+    times = "measured" if found.is_measured else "predicted"
+    return f"{found.name}{sizes_text(found.at, found.assumed)}, on {found.machine}; times are {times}"
 
 
 def _limits(found: Roofline) -> Iterator[str]:
@@ -219,55 +263,3 @@ def _limits(found: Roofline) -> Iterator[str]:
         rate = found.limits.arithmetic(dtype)
         meet = f"from {rate / memory:.3g} flops/byte on it is the limit"
         yield f"arithmetic  {rate / 1e9:,.3g} Gflop/s in {dtype}; {meet}"
-
-
-# ---- as a drawing
-
-WIDTH, HEIGHT, LEFT, BELOW, EDGE = 640, 400, 64, 44, 16  # pixels
-DECADES_BELOW = 3  # that are shown below the highest roof, at least
-
-
-def drawing(found: Roofline) -> str:
-    """An `svg` element: operations in a second over operations for each byte, both logarithmic, below the limits."""
-    limits, memory = found.limits, found.limits.memory
-    roofs = {dtype: limits.arithmetic(dtype) for dtype in found.dtypes} or {F64: limits.arithmetic(F64)}
-    points = [p for p in found.points if p.flops and p.bytes and p.seconds]
-    rates = [*roofs.values(), *(p.flops / p.seconds for p in points)]
-    across = [*(rate / memory for rate in roofs.values()), *(p.intensity for p in points)]
-    low, high = int(log10(min(across)) // 1) - 1, int(log10(max(across)) // 1) + 2
-    top = int(log10(max(rates)) // 1) + 1
-    bottom = min(int(log10(min(rates)) // 1), top - DECADES_BELOW)
-
-    def x(intensity: float) -> float:
-        return LEFT + (log10(intensity) - low) / (high - low) * (WIDTH - LEFT - EDGE)
-
-    def y(rate: float) -> float:
-        return EDGE + (top - log10(rate)) / (top - bottom) * (HEIGHT - BELOW - EDGE)
-
-    style = "text{font:11px sans-serif}line{stroke:#ddd}path{fill:none;stroke:#333;stroke-width:1.5}circle{fill:#c33}"
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}">',
-        f"<title>{escape(_above(found))}</title><style>{style}</style>",
-    ]
-    for decade in range(low, high + 1):
-        at = x(10.0**decade)
-        parts.append(f'<line x1="{at:.1f}" y1="{EDGE}" x2="{at:.1f}" y2="{HEIGHT - BELOW}"/>')
-        parts.append(_label(at, HEIGHT - BELOW + 16, f"{10.0**decade:g}", "middle"))
-    for decade in range(bottom, top + 1):
-        at = y(10.0**decade)
-        parts.append(f'<line x1="{LEFT}" y1="{at:.1f}" x2="{WIDTH - EDGE}" y2="{at:.1f}"/>')
-        parts.append(_label(LEFT - 6, at + 4, f"{10.0 ** (decade - 9):g}", "end"))
-    parts.append(_label((LEFT + WIDTH) / 2, HEIGHT - 10, "flops/byte", "middle"))
-    parts.append(_label(4, 11, "Gflop/s", "start"))
-    for dtype, rate in roofs.items():
-        start = max(10.0**low, 10.0**bottom / memory)
-        line = f"M{x(start):.1f} {y(start * memory):.1f}L{x(rate / memory):.1f} {y(rate):.1f}H{WIDTH - EDGE}"
-        parts.append(f'<path d="{line}"/>' + _label(WIDTH - EDGE, y(rate) - 5, f"{dtype}", "end"))
-    for p in points:
-        at, rate = x(p.intensity), y(p.flops / p.seconds)
-        parts.append(f'<circle cx="{at:.1f}" cy="{rate:.1f}" r="4"/>' + _label(at + 7, rate + 4, p.name, "start"))
-    return "\n".join([*parts, "</svg>"]) + "\n"
-
-
-def _label(x: float, y: float, text: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'

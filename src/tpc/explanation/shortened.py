@@ -111,8 +111,10 @@ def _without(e: Any, key: str, short: str, texts: _Texts) -> Any:
     if isinstance(e, list):
         found = [_without(item, key, short, texts) for item in e]
         return e if all(map(is_, found, e)) else found
-    if isinstance(e, (syntax.Binary, syntax.Call, syntax.Transpose)) and texts(e) == key:
-        return name(short)
+    if isinstance(e, (syntax.Binary, syntax.Call, syntax.Transpose)):
+        text = texts(e)
+        if len(text) <= len(key):
+            return name(short) if text == key else e
     changes = {}
     for field in _fields(type(e)):
         inner = getattr(e, field)

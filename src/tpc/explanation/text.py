@@ -37,6 +37,7 @@ def text(account: Account, color: bool = False) -> str:
         _table(account),
         _runs(account),
         _approximations(account),
+        _iterated(account),
         _ahead(account),
         _native(account),
         _choices(account.choices),
@@ -131,6 +132,13 @@ def _approximations(account: Account) -> Iterator[Row]:
     if account.certificates:
         yield [("approximated", STRONG)]
         yield from ([(f"  {line}", PLAIN)] for line in sentences(account.certificates))
+        yield []
+
+
+def _iterated(account: Account) -> Iterator[Row]:
+    if account.iterated:
+        yield [("solved by steps", STRONG)]
+        yield from ([(f"  {line}", PLAIN)] for line in account.iterated)
         yield []
 
 
@@ -269,5 +277,10 @@ def _advice(account: Account) -> Iterator[Row]:
             (f"  declare `{item.input} is {item.fact}`: ", FACT),
             (gains_text(item.flops, item.seconds), PLAIN),
         ]
+    if advised.structured:
+        yield [("constants with structure that the program does not say", STRONG)]
+    for found in advised.structured:
+        yield [(f"  {found.constant}: {found.about}; ", PLAIN)]
+        yield [(f"    write `{found.write}`: ", FACT), (gains_text(found.flops, found.seconds), PLAIN)]
     if advised.told:
         yield [(advised.told, FAINT)]

@@ -24,20 +24,42 @@ def read(file: IO[bytes], name: str, member: str | None, wanted: str | None) -> 
     """The matrix as a dense array; what the file declares is checked before anything of that size is made."""
     if member is not None:
         raise fail("E0710", f"`{name}` holds a single matrix, so `:{member}` has no meaning", help="leave it out")
-    file.seek(0, 2)
-    size = file.tell()
-    file.seek(0)
-    layout, field, symmetry = _banner(file, name)
-    shape, stored = _sizes(file, size, layout, field, symmetry, name)
-    words = b" ".join(line for line in file.read().splitlines() if not line.startswith(b"%")).split()
+    (layout, field, symmetry), shape, stored, words = _content(file, name, is_dense=True)
     try:
         if layout == "array":
             array = _dense(words, shape, stored, field, symmetry)
         else:
-            array = _sparse(words, shape, stored, field, symmetry)
+            rows, columns, values = _entries(words, shape, stored, field)
+            array = _filled(shape, rows, columns, values, symmetry)
     except (ValueError, OverflowError) as error:
         raise damaged(name, str(error).split("\n")[0][:120]) from None
     return Datum(array, table=True)
+
+
+def read_sparse(file: IO[bytes], name: str) -> Any:
+    """The matrix as a `csr_array` of SciPy; None where the file has all entries, or a single row or column."""
+    import scipy.sparse
+
+    (layout, field, symmetry), shape, stored, words = _content(file, name, is_dense=False)
+    if layout == "array" or 1 in shape:
+        return None
+    allow_file(8 * max(shape), name, f"{shape[0]} by {shape[1]} entries take at least")
+    try:
+        rows, columns, values = _mirrored(*_entries(words, shape, stored, field), symmetry)
+    except (ValueError, OverflowError) as error:
+        raise damaged(name, str(error).split("\n")[0][:120]) from None
+    return scipy.sparse.csr_array((values, (rows, columns)), shape=shape)
+
+
+def _content(file: IO[bytes], name: str, is_dense: bool) -> tuple[list[str], tuple[int, int], int, list[bytes]]:
+    """What a file says of itself: its banner, rows and columns, how many entries it has, and their words."""
+    file.seek(0, 2)
+    size = file.tell()
+    file.seek(0)
+    banner = _banner(file, name)
+    layout, field, symmetry = banner
+    shape, stored = _sizes(file, size, layout, field, symmetry, name, is_dense)
+    return banner, shape, stored, b" ".join(x for x in file.read().splitlines() if not x.startswith(b"%")).split()
 
 
 def _banner(file: IO[bytes], name: str) -> list[str]:
@@ -52,7 +74,7 @@ def _banner(file: IO[bytes], name: str) -> list[str]:
 
 
 def _sizes(
-    file: IO[bytes], size: int, layout: str, field: str, symmetry: str, name: str
+    file: IO[bytes], size: int, layout: str, field: str, symmetry: str, name: str, is_dense: bool
 ) -> tuple[tuple[int, int], int]:
     """Rows and columns, and how many entries are stored, after a check that the file can hold them."""
     line = file.readline(MAX_LINE)
@@ -67,7 +89,8 @@ def _sizes(
     rows, columns = numbers[:2]
     if symmetry != "general" and rows != columns:
         raise damaged(name, f"it is {symmetry}, but {rows} by {columns}")
-    allow_file(rows * columns * np.dtype(FIELDS[field]).itemsize, name, f"{rows} by {columns} entries take")
+    if is_dense or layout == "array":
+        allow_file(rows * columns * np.dtype(FIELDS[field]).itemsize, name, f"{rows} by {columns} entries take")
     stored = numbers[2] if layout == "coordinate" else rows * columns
     if layout == "array" and symmetry != "general":
         stored = rows * (rows + 1) // 2 - (rows if symmetry == "skew-symmetric" else 0)
@@ -98,7 +121,8 @@ def _dense(words: list[bytes], shape: tuple[int, int], stored: int, field: str, 
     return _filled(shape, rows, columns, values, symmetry)
 
 
-def _sparse(words: list[bytes], shape: tuple[int, int], stored: int, field: str, symmetry: str) -> Array:
+def _entries(words: list[bytes], shape: tuple[int, int], stored: int, field: str) -> tuple[Array, Array, Array]:
+    """The rows, columns and values of entries."""
     width = 2 + {"pattern": 0, "complex": 2}.get(field, 1)
     if len(words) != stored * width:
         raise ValueError(f"it has {len(words)} numbers, but {stored} entries of {width} are declared")
@@ -112,17 +136,26 @@ def _sparse(words: list[bytes], shape: tuple[int, int], stored: int, field: str,
         values = _values([word for pair in zip(words[2::width], words[3::width]) for word in pair], field)
     else:
         values = _values(words[2::width], field)
-    return _filled(shape, rows, columns, values, symmetry)
+    return rows, columns, values
+
+
+def _mirrored(rows: Array, columns: Array, values: Array, symmetry: str) -> tuple[Array, Array, Array]:
+    """All entries, of those on one side of the diagonal."""
+    if symmetry == "general":
+        return rows, columns, values
+    below = rows != columns
+    others = values[below].conj() if symmetry == "hermitian" else values[below]
+    others = -others if symmetry == "skew-symmetric" else others
+    turned = columns[below], rows[below], others
+    all_rows, all_columns, all_values = map(np.concatenate, zip((rows, columns, values), turned))
+    return all_rows, all_columns, all_values
 
 
 def _filled(shape: tuple[int, int], rows: Array, columns: Array, values: Array, symmetry: str) -> Array:
     """The matrix with these entries; those that are given twice are added."""
     array = np.zeros(shape, values.dtype)
+    rows, columns, values = _mirrored(rows, columns, values, symmetry)
     np.add.at(array, (rows, columns), values)
-    if symmetry != "general":
-        below = rows != columns
-        mirrored = values[below].conj() if symmetry == "hermitian" else values[below]
-        np.add.at(array, (columns[below], rows[below]), -mirrored if symmetry == "skew-symmetric" else mirrored)
     return array
 
 

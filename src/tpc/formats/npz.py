@@ -41,6 +41,36 @@ def read(file: IO[bytes], name: str, member: str | None, wanted: str | None) -> 
         raise damaged(name, str(error).split("\n")[0][:120].lower() or "its content cannot be unpacked") from None
 
 
+def read_sparse(file: IO[bytes], name: str) -> Any:
+    """What `scipy.sparse.save_npz` wrote, as a `csr_array`; None where the file holds something else."""
+    import scipy.sparse
+
+    with zipfile.ZipFile(file) as archive:
+        if not {"format.npy", "shape.npy", "data.npy"} <= set(archive.namelist()):
+            return None
+        parts = {}
+        for info in archive.infolist():
+            allow_file(info.file_size, name)
+            with archive.open(info) as content:
+                parts[info.filename.removesuffix(".npy")] = npy_format.read_array(content, allow_pickle=False)
+    shape = int(parts["shape"][0]), int(parts["shape"][1])
+    allow_file(8 * max(shape), name, f"{' by '.join(map(str, shape))} entries take at least")
+    format = parts["format"].item()
+    format = format.decode() if isinstance(format, bytes) else str(format)
+    if format in ("csr", "csc", "bsr"):
+        matrix = getattr(scipy.sparse, f"{format}_array")(
+            (parts["data"], parts["indices"], parts["indptr"]), shape=shape
+        )
+        matrix.check_format(full_check=True)
+    elif format == "coo":
+        matrix = scipy.sparse.coo_array((parts["data"], (parts["row"], parts["col"])), shape=shape)
+    elif format == "dia":
+        matrix = scipy.sparse.dia_array((parts["data"], parts["offsets"]), shape=shape)
+    else:
+        raise damaged(name, f"`{format[:20]}` is no format of a sparse matrix")
+    return scipy.sparse.csr_array(matrix)
+
+
 def write(file: IO[bytes], values: Mapping[str, np.ndarray[Any, Any]]) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, array in values.items():

@@ -1,4 +1,5 @@
-"""Monarch matrices and block tensor trains: two products of small blocks with a shuffle between.
+"""Monarch matrices and block tensor trains: two products of small blocks with a shuffle between; and fast transforms,
+of as many products as the size has prime factors.
 
 M[(i j), (k l)] = sum[s](L[j, i, k, s] * R[k, j, l, s]): for each j and k, the slice over i and l has rank r.
 """
@@ -10,8 +11,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from tpc.inspection.finding import Finding
-from tpc.inspection.products import divisors
 from tpc.inspection.subject import Array, Subject
+from tpc.passes.approximation.projections.monarch import Shape, groupings, meaning, operations, slices
+from tpc.passes.approximation.projections.transforms import primes, taken_apart
 
 SAVED = 0.6  # share of the operations that may be left
 DRAWN = 6  # slices that are looked at first
@@ -26,14 +28,12 @@ def monarch(subject: Subject, found: list[Finding]) -> Iterator[Finding]:
         return
     known = min((f.product for f in found if f.product is not None), default=2 * A.size)
     candidates = []
-    for p in divisors(subject.rows)[1:-1]:
-        for q in divisors(subject.columns)[1:-1]:
-            for shuffled in (False, True):
-                shape = (p, subject.rows // p, q, subject.columns // q)
-                rank = _drawn(subject, shape, shuffled)
-                work = _work(shape, rank)
-                if rank and work <= SAVED * 2 * A.size and work < known:
-                    candidates.append((work, shape, shuffled, rank))
+    for shape in groupings(A.shape):
+        for shuffled in (False, True):
+            rank = _drawn(subject, shape, shuffled)
+            work = operations(shape, rank)
+            if rank and work <= SAVED * 2 * A.size and work < known:
+                candidates.append((work, shape, shuffled, rank))
     for work, shape, shuffled, rank in sorted(candidates)[:TRIED]:
         parts = _projected(subject, shape, shuffled, rank)
         error = subject.error(_rebuilt(parts))
@@ -48,20 +48,27 @@ def monarch(subject: Subject, found: list[Finding]) -> Iterator[Finding]:
             return
 
 
-def _work(shape: tuple[int, ...], rank: int) -> int:
-    p, m, q, n = shape
-    return 2 * rank * m * q * (p + n)
+def transform(subject: Subject, found: list[Finding]) -> Iterator[Finding]:
+    """Where it is much cheaper than what was found; transforms that have a name are found by it."""
+    A, radices = subject.values, primes(subject.rows)
+    known = min((f.product for f in found if f.product is not None), default=2 * A.size)
+    work = 2 * subject.rows * sum(radices)
+    if not subject.square or not subject.norm or len(radices) < 3 or work > SAVED * known:
+        return
+    apart = taken_apart(A, radices, subject.tolerance * subject.norm)
+    if apart is None:
+        return
+    inputs, output = apart.term.meaning.split("->")
+    factors = [f"{name}[{', '.join(letters)}]" for name, letters in zip(apart.parts, inputs.split(","), strict=True)]
+    rows, columns = (f"({' '.join(letters)})" for letters in output.split(","))
+    error = subject.error(apart.term.dense(apart.parts))
+    if error <= subject.tolerance:
+        about = f"{len(radices)} factors with {apart.stored} entries in all"
+        formula = f"A[{rows}, {columns}] = {' * '.join(factors)}"
+        yield Finding("fast transform", about, error, (), formula, apart.parts, work, None, apart.term.dense)
 
 
-def _sliced(A: Array, shape: tuple[int, ...], shuffled: bool) -> Array:
-    """The axes j, k, i, l; a view."""
-    p, m, q, n = shape
-    if shuffled:
-        return A.reshape(p, m, n, q).transpose(1, 3, 0, 2)
-    return A.reshape(p, m, q, n).transpose(1, 2, 0, 3)
-
-
-def _drawn(subject: Subject, shape: tuple[int, ...], shuffled: bool) -> int:
+def _drawn(subject: Subject, shape: Shape, shuffled: bool) -> int:
     """The rank of corners of some slices, or 0 where it is too large to gain anything."""
     p, m, q, n = shape
     rows, columns = subject.sampled
@@ -78,7 +85,10 @@ def _drawn(subject: Subject, shape: tuple[int, ...], shuffled: bool) -> int:
         values = np.linalg.svd(slice_[np.ix_(*some)], compute_uv=False)
         rank = int((values > EDGE * subject.tolerance * subject.largest).sum())
         most = max(most, rank)
-        if 2 * rank > min(len(some[0]), len(some[1]), EDGE) > 2 or _work(shape, most) > SAVED * 2 * subject.values.size:
+        if (
+            2 * rank > min(len(some[0]), len(some[1]), EDGE) > 2
+            or operations(shape, most) > SAVED * 2 * subject.values.size
+        ):
             return 0  # as far as the corner shows, it has full rank
     return most
 
@@ -87,17 +97,17 @@ def _columns(subject: Subject, j: int, m: int, k: int, n: int) -> Array:
     return subject.values[j::m, k * n : (k + 1) * n]
 
 
-def _projected(subject: Subject, shape: tuple[int, ...], shuffled: bool, rank: int) -> dict[str, Array]:
+def _projected(subject: Subject, shape: Shape, shuffled: bool, rank: int) -> dict[str, Array]:
     """The nearest such matrix: a truncated decomposition of each slice, found by alternating."""
-    slices = _sliced(subject.values, shape, shuffled)
-    right = subject.random.standard_normal((*slices.shape[:2], slices.shape[3], rank))
-    left = slices @ right
+    cut = slices(subject.values, shape, shuffled)
+    right = subject.random.standard_normal((*cut.shape[:2], cut.shape[3], rank))
+    left = cut @ right
     for _ in range(3):
         left = np.linalg.qr(left)[0]
-        right = slices.conj().swapaxes(-1, -2) @ left
-        left = slices @ np.linalg.qr(right)[0] if rank < min(slices.shape[2:]) else left
+        right = cut.conj().swapaxes(-1, -2) @ left
+        left = cut @ np.linalg.qr(right)[0] if rank < min(cut.shape[2:]) else left
     left = np.linalg.qr(left)[0]
-    right = np.swapaxes(left.conj().swapaxes(-1, -2) @ slices, -1, -2)  # axes j, k, l, s
+    right = np.swapaxes(left.conj().swapaxes(-1, -2) @ cut, -1, -2)  # axes j, k, l, s
     return {
         "L": np.ascontiguousarray(left.swapaxes(1, 2)),
         "R": np.ascontiguousarray(right.swapaxes(0, 1)),
@@ -106,10 +116,4 @@ def _projected(subject: Subject, shape: tuple[int, ...], shuffled: bool, rank: i
 
 
 def _rebuilt(parts: Mapping[str, Array]) -> Array:
-    L, R = parts["L"], parts["R"]
-    m, p, q, _ = L.shape
-    n = R.shape[2]
-    slices = L.swapaxes(1, 2) @ R.transpose(1, 0, 3, 2)  # axes j, k, i, l
-    if parts["shuffled"]:
-        return slices.transpose(2, 0, 3, 1).reshape(p * m, n * q)
-    return slices.transpose(2, 0, 1, 3).reshape(p * m, q * n)
+    return meaning(bool(parts["shuffled"])).dense(parts)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from tpc.inspection.bands import reordered_band, sparse, triangles
 from tpc.inspection.blocks import block_diagonal, permutation
-from tpc.inspection.butterflies import monarch
+from tpc.inspection.butterflies import monarch, transform
 from tpc.inspection.entries import constant, real, repeated, signs, whole
 from tpc.inspection.finding import Finding
 from tpc.inspection.products import kronecker, kronecker_sum
@@ -42,4 +42,5 @@ FAMILIES: tuple[Family, ...] = (
     kronecker_sum,
     kronecker,  # a rank of one is a product of any sizes
     monarch,  # it holds much of what is above, at a higher price
+    transform,
 )

@@ -12,15 +12,12 @@ import numpy as np
 
 from tpc.inspection.finding import Finding
 from tpc.inspection.subject import Array, Subject
+from tpc.passes.approximation.projections.kronecker import SUM, regrouped
+from tpc.passes.approximation.projections.monarch import divisors
 
 SAVED = 0.6  # share of the numbers of a product, or of the operations of a sum, that may be left
 DRAWN = 16  # rows and columns of T that are looked at first
 TERMS = 4  # products in a sum
-
-
-def divisors(n: int) -> list[int]:
-    small = [d for d in range(1, int(n**0.5) + 1) if n % d == 0]
-    return small + [n // d for d in reversed(small) if d * d != n]
 
 
 def kronecker(subject: Subject, found: list[Finding]) -> Iterator[Finding]:
@@ -47,13 +44,13 @@ def kronecker(subject: Subject, found: list[Finding]) -> Iterator[Finding]:
     for terms, p, q in sorted(_sums(subject)):
         left, right = _terms(subject, p, q, terms)
         parts = {"B": left, "C": right}
-        error = subject.error(_summed(parts))
+        error = subject.error(SUM.dense(parts))
         product = len(left) * _work([left.shape[1:], right.shape[1:]])
         if error <= subject.tolerance and product <= SAVED * 2 * subject.values.size:
             sizes = f"{p} by {q} and {subject.rows // p} by {subject.columns // q}"
             finding = Finding(
                 "sum of kronecker products", f"{len(left)} products, of factors of {sizes}", error, (),
-                "sum[s](kron(B[s], C[s]))", parts, product, None, _summed,
+                "sum[s](kron(B[s], C[s]))", parts, product, None, SUM.dense,
             )  # fmt: skip
             best = finding if best is None or product < (best.product or 0) else best
     if best is not None:
@@ -83,19 +80,6 @@ def _joined(parts: Mapping[str, Array]) -> Array:
     return whole
 
 
-def _summed(parts: Mapping[str, Array]) -> Array:
-    B, C = parts["B"], parts["C"]
-    _, p, q = B.shape
-    _, m, n = C.shape
-    whole: Array = np.einsum("sij,skl->ikjl", B, C, optimize=True).reshape(p * m, q * n)
-    return whole
-
-
-def _regrouped(subject: Subject, p: int, q: int) -> Array:
-    m, n = subject.rows // p, subject.columns // q
-    return subject.values.reshape(p, m, q, n).transpose(0, 2, 1, 3)
-
-
 def _sizes(subject: Subject) -> Iterator[tuple[int, int]]:
     """Sizes of a first factor that is neither a number nor the whole, the smallest first."""
     pairs = [(p * q, p, q) for p in divisors(subject.rows) for q in divisors(subject.columns)]
@@ -119,7 +103,7 @@ def _split(subject: Subject) -> list[Array]:
     for p, q in _sizes(subject):
         if _drawn(subject, p, q) <= 1:
             left, right = _terms(subject, p, q, 1)
-            if len(left) and subject.error(_summed({"B": left, "C": right})) <= subject.tolerance:
+            if len(left) and subject.error(SUM.dense({"B": left, "C": right})) <= subject.tolerance:
                 return [left[0], *_split(subject.replaced(right[0]))]
     return [subject.values]
 
@@ -138,7 +122,7 @@ def _sums(subject: Subject) -> Iterator[tuple[int, int, int]]:
 
 def _terms(subject: Subject, p: int, q: int, terms: int) -> tuple[Array, Array]:
     """The first singular vectors of T as factors, by alternating from entries that stand out."""
-    T = _regrouped(subject, p, q)
+    T = regrouped(subject.values, p, q)
     left_shape, right_shape = T.shape[:2], T.shape[2:]
     start = subject.random.standard_normal((*right_shape, terms))
     left = np.tensordot(T, start, 2).reshape(-1, terms)

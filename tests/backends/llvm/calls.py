@@ -1,4 +1,4 @@
-"""Native functions called with arrays that end where memory ends: what reads or writes beyond them crashes."""
+"""Native functions called with arrays that begin or end where memory does: what reads or writes beyond them crashes."""
 
 from __future__ import annotations
 
@@ -27,14 +27,15 @@ def program(text: str) -> Program:
     return list(check(Source(text, "test.tp")).programs.values())[-1]
 
 
-def at_the_edge(shape: Sequence[int], dtype: Any) -> np.ndarray[Any, Any]:
-    """An array behind whose last entry begins a page that may neither be read nor written."""
+def at_the_edge(shape: Sequence[int], dtype: Any, first: bool = False) -> np.ndarray[Any, Any]:
+    """An array behind whose last entry, or before whose `first`, is a page that may neither be read nor written."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     pages = -(-max(size, 1) // mmap.PAGESIZE) * mmap.PAGESIZE
     memory = mmap.mmap(-1, pages + mmap.PAGESIZE)
     whole = np.frombuffer(memory, np.uint8)
-    _libc.mprotect(whole.ctypes.data + pages, mmap.PAGESIZE, 0)
-    return whole[pages - size : pages].view(dtype).reshape(shape)
+    _libc.mprotect(whole.ctypes.data + (0 if first else pages), mmap.PAGESIZE, 0)
+    begin = mmap.PAGESIZE if first else pages - size
+    return whole[begin : begin + size].view(dtype).reshape(shape)
 
 
 class Function:
@@ -42,7 +43,7 @@ class Function:
 
     Raises
     ------
-    IndexError, ValueError
+    IndexError, ValueError, LinAlgError
         When the function is called and fails.
     """
 
@@ -52,28 +53,35 @@ class Function:
         self.entry = ctypes.CFUNCTYPE(ctypes.c_int64)(self.loaded.address(self.native.signature.name))
 
     def __call__(self, arrays: Sequence[Any], sizes: Mapping[str, int] | None = None) -> list[np.ndarray[Any, Any]]:
+        self._called(arrays, sizes, first=True)
+        return self._called(arrays, sizes, first=False)
+
+    def _called(
+        self, arrays: Sequence[Any], sizes: Mapping[str, int] | None, first: bool
+    ) -> list[np.ndarray[Any, Any]]:
         signature = self.native.signature
         known = dict(sizes or {})
         operands = []
         for array, operand in zip(arrays, signature.operands, strict=True):
-            held = at_the_edge(np.shape(array), operand.dtype.numpy)
+            held = at_the_edge(np.shape(array), operand.dtype.numpy, first)
             held[...] = array
             operands.append(held)
             for dim, count in zip(operand.dims, held.shape, strict=True):
                 found = solve_linear(substitute(dim, known), count)
                 if found is not None:
                     known.setdefault(*found)
-        results = [at_the_edge([extent(d, known) for d in r.dims], r.dtype.numpy) for r in signature.results]
+        results = [at_the_edge([extent(d, known) for d in r.dims], r.dtype.numpy, first) for r in signature.results]
         for result in results:
             result[...] = 99  # whatever was there before
-        workspace = at_the_edge([extent(signature.workspace, known) + 64], np.uint8)
+        workspace = at_the_edge([extent(signature.workspace, known) + 64], np.uint8, first)
         aligned = workspace.ctypes.data + -workspace.ctypes.data % 64
         places = [*(a.ctypes.data for a in (*operands, *results)), aligned]
         arguments = [*(ctypes.c_int64(known[s]) for s in signature.sizes), *map(ctypes.c_void_p, places)]
         status = self.entry(*arguments)
         if status:
             failure = signature.errors[status - 1]
-            raise {"IndexError": IndexError, "ValueError": ValueError}[failure.kind](failure.text)
+            kinds = {"IndexError": IndexError, "ValueError": ValueError, "LinAlgError": np.linalg.LinAlgError}
+            raise kinds[failure.kind](failure.text)
         return [np.array(r) for r in results]
 
 

@@ -127,10 +127,10 @@ def points(name, bits, count):
     return [c[keep] for c in columns]
 
 
-def errors(name, bits, count, lanes=None):
+def errors(name, bits, count, features=()):
     """Error in units in the last place at many points, and the points."""
     arguments = points(name, bits, count)
-    got = compiled(name, bits, lanes or 512 // bits)(*arguments).astype(np.float64)
+    got = compiled(name, bits, 512 // bits, "float", features)(*arguments).astype(np.float64)
     smallest, fraction = (-1022, 52) if bits == 64 else (-126, 23)
     largest = float(np.finfo(DTYPES[bits]).max)
     found = np.empty(got.size)
@@ -152,6 +152,24 @@ def test_errors_stay_in_their_bounds(name, bits):
     found, arguments = errors(name, bits, 60)
     worst = int(np.argmax(found))
     assert found[worst] <= ULP[name][bits == 32], [float(a[worst]) for a in arguments]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("bits", [64, 32])
+@pytest.mark.parametrize("name", ["exp", "sigmoid"])
+def test_tables_in_registers(name, bits):
+    features = ("avx512f", "avx512dq")
+    if not all(binding.get_host_cpu_features().get(f) for f in features):
+        pytest.skip("no AVX-512 here")
+    found, arguments = errors(name, bits, 300, features)
+    worst = int(np.argmax(found))
+    assert found[worst] <= ULP[name][bits == 32], float(arguments[0][worst])
+    for x in (*arguments, *special(name, bits)):
+        plain, *others = (compiled(name, bits, n, "float", features)(x) for n in (1, 4, 8, 16, 64))
+        assert all(np.array_equal(plain, other, equal_nan=True) for other in others)
+    (x,) = special(name, bits)
+    want, got = (compiled(name, bits, 16, "float", f)(x) for f in ((), features))
+    assert np.isclose(got, want, rtol=1e-6 if bits == 32 else 1e-15, atol=0, equal_nan=True).all()
 
 
 def test_an_error_would_be_found(monkeypatch):

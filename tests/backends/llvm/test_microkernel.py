@@ -84,6 +84,25 @@ def test_quotients_by_sizes_are_those_of_divisions(dtype: str, kind: type) -> No
         assert np.signbit(by_size[4])
 
 
+@pytest.mark.parametrize(("dtype", "kind"), [("f64", np.float64), ("f32", np.float32)])
+def test_quotients_by_any_number_are_those_of_divisions(dtype: str, kind: type) -> None:
+    made = program(f"def f(x: {dtype}[n], s: {dtype}) = x / s")
+    assert lower(made, "f").ir.count("fdiv") == 1  # of the reciprocal alone
+    function = Function(made)
+    draw = np.random.default_rng(6)
+    largest, smallest = np.finfo(kind).max, np.finfo(kind).smallest_subnormal
+    divisors = [1, -3, 0.1, 0, -0.0, np.inf, -np.inf, np.nan, largest, largest / 3, smallest, 5 * smallest, 1 / largest]
+    with np.errstate(all="ignore"):
+        for s in map(kind, divisors):
+            x = (
+                draw.standard_normal(101) * np.exp2(draw.integers(-60, 60, 101)) * (s if np.isfinite(s) else 1)
+            ).astype(kind)
+            x[:7] = [np.inf, -np.inf, np.nan, 0.0, -0.0, largest, smallest]
+            (found,) = function([x, s])
+            np.testing.assert_array_equal(found, x / s)
+            np.testing.assert_array_equal(np.signbit(found[3:5]), np.signbit((x / s)[3:5]))
+
+
 @pytest.mark.parametrize("dtype", ["f64", "f32"])
 def test_largest_and_smallest_pass_on_what_is_no_number(dtype: str) -> None:
     function = Function(program(f"def f(x: {dtype}[n, m]) = max(x, axis=1), min(x, axis=1), max(x), min(x)"))

@@ -36,6 +36,7 @@ SIZES = [
     {"n": 33, "m": 31, "k": 4},
     {"n": 2, "m": 300, "k": 33},
     {"n": 270, "m": 8, "k": 0},
+    {"n": 9, "m": 15, "k": 17},
 ]
 
 PROGRAMS = {
@@ -307,9 +308,11 @@ def test_equal_functions_have_equal_text() -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("def f(A: f64[n, n]) = inv(A)", "`inv` has no formula"),
+        ("def f(A: f64[n, n]) = expm(A)", "`expm` has no formula"),
         ("def f(x: c128[n]) = x + 1", "c128 has no native code"),
-        ("def f(x: bf16[n]) = x + 1", "bf16 has no native code"),
+        ("def f(A: c128[n, n]) = inv(A)", "`inv` of c128 has no native code"),
+        ("def f(x: f64[n]) = sort(x)", "NumPy has vector code for `sort` of long rows"),
+        ("def f(x: f64[n, 3]) = argsort(x, axis=0)", "`argsort` along another axis than the last has no native code"),
     ],
 )
 def test_refusals(text: str, reason: str) -> None:
@@ -341,3 +344,38 @@ def test_threads_change_no_bit() -> None:
             np.testing.assert_array_equal(value, right)
     finally:
         engine.set_threads(None)
+
+
+@pytest.mark.parametrize("dtype", ["f64", "f32"])
+def test_few_rows_have_lanes_along_columns(dtype: str) -> None:
+    text = f"def f(X: {dtype}[n, d], Y: {dtype}[m, d], v: {dtype}[m]):\n"
+    text += "    K[i, j] = exp(-sum[k]((X[i, k] - Y[j, k])^2) / 2)\n    return K @ v\n"
+    whole = program(text)
+    assert any(".few" in line for line in lower(whole, "f").ir.splitlines() if line.startswith("define"))
+    function = Function(whole)
+    draw = np.random.default_rng(5)
+    for n in (0, 1, 7, 8, 9, 40):
+        for m in (1, 15, 16, 100):
+            kind = np.float32 if dtype == "f32" else np.float64
+            x, y, v = (draw.standard_normal(shape).astype(kind) for shape in ((n, 3), (m, 3), (m,)))
+            (found,) = function([x, y, v])
+            wanted = np.exp(-((x[:, None].astype(np.float64) - y) ** 2).sum(2) / 2) @ v
+            np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12 if dtype == "f64" else 1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["f64", "f32", "i8", "bool"])
+def test_stores_along_lines_wherever_a_result_lies(dtype: str) -> None:
+    text = f"def f(x: {dtype}[n]) = " + ("not x" if dtype == "bool" else "x + x")
+    native = lower(program(text), "f")
+    loaded = engine.load(native)
+    call = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, *[ctypes.c_void_p] * 3)(loaded.address("f"))
+    kind = np.dtype({"f64": "f8", "f32": "f4", "i8": "i1", "bool": "?"}[dtype])
+    draw = np.random.default_rng(7)
+    for start in range(0, 64, kind.itemsize):
+        for n in (0, 1, 255, 256, 300, 1025):
+            x, memory = draw.integers(0, 2, n).astype(kind), np.full(n * kind.itemsize + 256, 85, np.uint8)
+            first = -memory.ctypes.data % 64 + start
+            assert call(n, x.ctypes.data, memory.ctypes.data + first, None) == 0
+            last = first + n * kind.itemsize
+            np.testing.assert_array_equal(memory[first:last].view(kind), ~x if dtype == "bool" else x + x)
+            assert (memory[:first] == 85).all() and (memory[last:] == 85).all()

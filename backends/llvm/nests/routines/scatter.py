@@ -4,33 +4,34 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from tpc.backends.llvm.fusion.loop import Scatter
 from tpc.backends.llvm.host import host
 from tpc.backends.llvm.nests.formats import convert
-from tpc.backends.llvm.nests.loop import Pointers
+from tpc.backends.llvm.nests.routines.site import Site
 from tpc.backends.llvm.nests.types import I1, INTEGER, memory, vector
-from tpc.backends.llvm.nests.writer import Writer
 from tpc.ir.dims import product
 from tpc.ir.types import I64
 
 
-def write(writer: Writer, pointers: Pointers, scatter: Scatter) -> None:
-    """Write it where the writer is."""
-    b = writer.builder
-    (given,) = scatter.given
-    dtype = given.tensor.dtype
-    rows, *rest = given.tensor.dims
-    target, updates, index = (pointers[n] for n in (given, scatter.updates, scatter.index))
-    size, is_volatile = writer.dim(given.tensor.bytes), ir.Constant(I1, 0)
-    if scatter.start is None:
+def write(site: Site) -> None:
+    """Write `scatter_add` or `segment_sum`."""
+    writer, b, node = site.writer, site.b, site.node
+    dtype = node.tensor.dtype
+    rows, *rest = node.tensor.dims
+    (target,) = site.results
+    if node.op.name == "segment_sum":
+        start, (updates, index), indices = None, site.operands, node.args[1]
+    else:
+        (start, index, updates), indices = site.operands, node.args[1]
+    size, is_volatile = writer.dim(node.tensor.bytes), ir.Constant(I1, 0)
+    if start is None:
         zero = ir.Constant(ir.IntType(8), 0)
         overloads = [target.type, INTEGER]
         writer.intrinsic("llvm.memset", overloads, ir.VoidType(), [target, zero, size, is_volatile])
     else:
         overloads = [target.type, target.type, INTEGER]
-        arguments = [target, pointers[scatter.start], size, is_volatile]
+        arguments = [target, start, size, is_volatile]
         writer.intrinsic("llvm.memcpy", overloads, ir.VoidType(), arguments)
-    type_, format_ = memory(dtype), scatter.index.tensor.dtype
+    type_, format_ = memory(dtype), indices.tensor.dtype
     width = writer.dim(product(rest))
     lanes = host().vector_bits // (8 * dtype.size)
     limit = writer.dim(rows)
@@ -40,7 +41,7 @@ def write(writer: Writer, pointers: Pointers, scatter: Scatter) -> None:
         before, more = (b.load(p, typ=wide, align=dtype.size) for p in (there, one))
         b.store(b.fadd(before, more) if dtype.kind == "f" else b.add(before, more), there, align=dtype.size)
 
-    with writer.loop("scatter", writer.integer(0), writer.dim(scatter.index.tensor.dims[0])) as number:
+    with writer.loop("scatter", writer.integer(0), writer.dim(indices.tensor.dims[0])) as number:
         entry = b.load(writer.address(index, memory(format_), number), typ=memory(format_), align=format_.size)
         row = convert(writer, entry, format_, I64)
         with writer.when(b.icmp_unsigned("<", row, limit), "inside"):

@@ -1,0 +1,218 @@
+"""LLVM IR of a kernel for sparse matrices while it is written: lines, and names of values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from tpc.ir.types import F32, F64, DType
+
+LANES = {F64: 8, F32: 16}
+SPELLED = {F64: "double", F32: "float"}
+GRAIN = 16  # rows that a thread takes at least
+
+
+class Text:
+    """A function while it is written; `lanes` numbers of its format make a vector, and `index` is that of places."""
+
+    def __init__(self, dtype: DType, index: str = "i32") -> None:
+        self.lines: list[str] = []
+        self.starts: list[str] = []  # of variables, which stand first
+        self.declared: dict[str, None] = {}
+        self.count = 0
+        self.scalar, self.lanes, self.index = SPELLED[dtype], LANES[dtype], index
+        self.size = dtype.size
+        self.vector = f"<{self.lanes} x {self.scalar}>"
+        self.mask = f"<{self.lanes} x i1>"
+        self.suffix = f"v{self.lanes}f{8 * self.size}"
+
+    def let(self, text: str) -> str:
+        self.count += 1
+        self.lines.append(f"  %t{self.count} = {text}")
+        return f"%t{self.count}"
+
+    def do(self, text: str) -> None:
+        self.lines.append(f"  {text}")
+
+    def variable(self, type: str, value: str) -> str:
+        """A variable that has a value from here on; the optimiser makes registers of them."""
+        self.count += 1
+        name = f"%t{self.count}"
+        self.starts.append(f"  {name} = alloca {type}")
+        self.do(f"store {type} {value}, ptr {name}")
+        return name
+
+    def value(self, type: str, variable: str) -> str:
+        return self.let(f"load {type}, ptr {variable}")
+
+    def call(self, type: str, name: str, *arguments: tuple[str, str], flags: str = "") -> str:
+        """The result of an intrinsic, given the types and values of its arguments."""
+        self.declared[f"declare {type} @{name}({', '.join(kind for kind, _ in arguments)})"] = None
+        return self.let(f"call {flags}{type} @{name}({', '.join(f'{kind} {value}' for kind, value in arguments)})")
+
+    # ---- memory
+
+    def at(self, base: str, place: str, entry: str = "") -> str:
+        return self.let(f"getelementptr {entry or self.scalar}, ptr {base}, i64 {place}")
+
+    def number(self, base: str, place: str) -> str:
+        return self.let(f"load {self.scalar}, ptr {self.at(base, place)}")
+
+    def position(self, base: str, place: str) -> str:
+        """A place of an array of places."""
+        found = self.let(f"load {self.index}, ptr {self.at(base, place, self.index)}")
+        return found if self.index == "i64" else self.let(f"sext i32 {found} to i64")
+
+    def load(self, base: str, place: str, mask: str | None = None) -> str:
+        """A vector of numbers; those that the mask leaves out are zero."""
+        address = self.at(base, place)
+        if mask is None:
+            return self.let(f"load {self.vector}, ptr {address}, align {self.size}")
+        return self.masked(self.vector, self.suffix, address, mask, self.size)
+
+    def places(self, base: str, place: str, mask: str | None = None) -> str:
+        """A vector of places."""
+        type, address = f"<{self.lanes} x {self.index}>", self.at(base, place, self.index)
+        size = 8 if self.index == "i64" else 4
+        if mask is None:
+            return self.let(f"load {type}, ptr {address}, align {size}")
+        return self.masked(type, f"v{self.lanes}{self.index}", address, mask, size)
+
+    def masked(self, type: str, suffix: str, address: str, mask: str, size: int) -> str:
+        given = ("ptr", address), ("i32", str(size)), (self.mask, mask), (type, "zeroinitializer")
+        return self.call(type, f"llvm.masked.load.{suffix}.p0", *given)
+
+    def gather(self, base: str, places: str, mask: str | None = None) -> str:
+        """The numbers at the places of a vector."""
+        pointers = f"<{self.lanes} x ptr>"
+        addresses = self.let(f"getelementptr {self.scalar}, ptr {base}, <{self.lanes} x {self.index}> {places}")
+        given = (pointers, addresses), ("i32", str(self.size)), (self.mask, mask or self.all_lanes())
+        name = f"llvm.masked.gather.{self.suffix}.v{self.lanes}p0"
+        return self.call(self.vector, name, *given, (self.vector, "zeroinitializer"))
+
+    def store(self, value: str, base: str, place: str, mask: str | None = None) -> None:
+        address = self.at(base, place)
+        if mask is None:
+            self.do(f"store {self.vector} {value}, ptr {address}, align {self.size}")
+            return
+        name = f"llvm.masked.store.{self.suffix}.p0"
+        self.declared[f"declare void @{name}({self.vector}, ptr, i32, {self.mask})"] = None
+        self.do(f"call void @{name}({self.vector} {value}, ptr {address}, i32 {self.size}, {self.mask} {mask})")
+
+    def store_number(self, value: str, base: str, place: str) -> None:
+        self.do(f"store {self.scalar} {value}, ptr {self.at(base, place)}")
+
+    def fetch(self, place: str) -> None:
+        """Begin to read entries and places that are needed later, which may be beyond the end."""
+        self.declared["declare void @llvm.prefetch.p0(ptr, i32, i32, i32)"] = None
+        for address in (self.at("%entries", place), self.at("%places", place, self.index)):
+            self.do(f"call void @llvm.prefetch.p0(ptr {address}, i32 0, i32 3, i32 1)")
+
+    # ---- vectors
+
+    def all_lanes(self) -> str:
+        return f"<{', '.join(['i1 true'] * self.lanes)}>"
+
+    def first_lanes(self, count: str) -> str:
+        """A mask of so many lanes, or of all where there are more."""
+        type = f"<{self.lanes} x i64>"
+        steps = ", ".join(f"i64 {lane}" for lane in range(self.lanes))
+        return self.let(f"icmp slt {type} <{steps}>, {self.spread(count, 'i64')}")
+
+    def spread(self, value: str, scalar: str = "") -> str:
+        """A number in all lanes."""
+        scalar = scalar or self.scalar
+        type = f"<{self.lanes} x {scalar}>"
+        first = self.let(f"insertelement {type} poison, {scalar} {value}, i32 0")
+        return self.let(f"shufflevector {type} {first}, {type} poison, <{self.lanes} x i32> zeroinitializer")
+
+    def total(self, vector: str) -> str:
+        """The sum over the lanes."""
+        name = f"llvm.vector.reduce.fadd.{self.suffix}"
+        return self.call(self.scalar, name, (self.scalar, "0.0"), (self.vector, vector), flags="reassoc ")
+
+    def add_product(self, target: str, a: str, b: str, type: str = "") -> None:
+        """variable += a * b"""
+        type = type or self.vector
+        product = self.let(f"fmul contract {type} {a}, {b}")
+        self.do(f"store {type} {self.let(f'fadd contract {type} {self.value(type, target)}, {product}')}, ptr {target}")
+
+    # ---- control
+
+    @contextmanager
+    def loop(self, first: str, last: str, step: int = 1) -> Iterator[str]:
+        """Lines that are run while a counter, of which the name is given, is below the end."""
+        counter = self.variable("i64", first)
+        number = self.count
+        self.do(f"br label %head{number}")
+        self.lines.append(f"head{number}:")
+        now = self.value("i64", counter)
+        self.do(f"br i1 {self.let(f'icmp slt i64 {now}, {last}')}, label %body{number}, label %end{number}")
+        self.lines.append(f"body{number}:")
+        yield now
+        self.do(f"store i64 {self.let(f'add i64 {now}, {step}')}, ptr {counter}")
+        self.do(f"br label %head{number}")
+        self.lines.append(f"end{number}:")
+
+    @contextmanager
+    def when(self, condition: str) -> Iterator[None]:
+        """Lines that are run if a condition holds."""
+        self.count += 1
+        number = self.count
+        self.do(f"br i1 {condition}, label %then{number}, label %after{number}")
+        self.lines.append(f"then{number}:")
+        yield
+        self.do(f"br label %after{number}")
+        self.lines.append(f"after{number}:")
+
+    def whole(self, count: str, block: int) -> str:
+        """The part of a number that is made of whole blocks."""
+        return self.let(f"sub i64 {count}, {self.let(f'srem i64 {count}, {block}')}")
+
+    def columns(self, most: int) -> Iterator[tuple[str, int, str | None]]:
+        """The columns in tiles: where one begins, its vectors, and the mask of the last one."""
+        done, count = "0", most
+        while count:
+            width = count * self.lanes
+            end = self.let(f"add i64 {done}, {self.whole(self.let(f'sub i64 %columns, {done}'), width)}")
+            with self.loop(done, end, width) as column:
+                yield column, count, None
+            done, count = end, count // 2
+        with self.loop(done, "%columns", self.lanes) as column:
+            yield column, 1, self.first_lanes(self.let(f"sub i64 %columns, {column}"))
+
+    # ---- the whole
+
+    def function(self, name: str, sizes: Sequence[str], pointers: Sequence[str], count: str) -> str:
+        """The native function, whose lines are run for parts of the rows, from %begin to %end, by several threads.
+
+        `count` are the lines that give the number of rows as %count; sizes come before pointers, a workspace last.
+        """
+        kinds = [("i64", size) for size in sizes] + [("ptr", pointer) for pointer in pointers]
+        frame = f"{{ {', '.join(kind for kind, _ in kinds)} }}"
+        pack, unpack = [], []
+        for place, (kind, value) in enumerate(kinds):
+            address = f"getelementptr {frame}, ptr %context, i32 0, i32 {place}"
+            pack += [f"  %field{place} = {address}", f"  store {kind} %{value}, ptr %field{place}"]
+            unpack += [f"  %field{place} = {address}", f"  %{value} = load {kind}, ptr %field{place}"]
+        return "\n".join(
+            [
+                *self.declared,
+                "declare void @tpc_parallel(ptr, ptr, i64, i64)",
+                f"define internal void @{name}_part(ptr %context, i64 %begin, i64 %end) {{",
+                "start:",
+                *self.starts,
+                *unpack,
+                *self.lines,
+                "  ret void",
+                "}",
+                f"define i64 @{name}({', '.join(f'{kind} %{value}' for kind, value in kinds)}, ptr %workspace) {{",
+                f"  %context = alloca {frame}",
+                *pack,
+                count,
+                f"  call void @tpc_parallel(ptr @{name}_part, ptr %context, i64 %count, i64 {GRAIN})",
+                "  ret i64 0",
+                "}",
+                "",
+            ]
+        )

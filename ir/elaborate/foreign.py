@@ -1,0 +1,40 @@
+"""What functions of other languages are called here."""
+
+from __future__ import annotations
+
+from tpc.dsl.habits import SPELLED
+
+# An expression that says the same, for arguments X, Y, ...
+WRITTEN = {
+    "hstack": "[X, Y]",
+    "vstack": "[X; Y]",
+    "cbind": "[X, Y]",
+    "rbind": "[X; Y]",
+    "column_stack": "[X, Y]",
+    "crossprod": "X' @ Y",
+    "t": "X'",
+    "array": "[1, 2, 3]",
+    "nrow": "rows(X)",
+    "ncol": "cols(X)",
+    "shape": "rows(X)",
+    "range": "arange(n)",
+    "ginv": "pinv(X)",
+    "chol": "cholesky(X)",
+    "expit": "sigmoid(x)",
+    "percentile": "quantile(x, 0.25)",
+    "corrcoef": "corr(X)",
+    "ifelse": "select(c, x, y)",
+    "normal_pdf": "exp(-x^2 / 2) / sqrt(2 * pi)",
+    "normal_cdf": "(1 + erf(x / sqrt(2))) / 2",
+    "rand": "uniform(n, seed=1)",
+    "randn": "normal(n, seed=1)",
+    "randint": "cast(floor(n * uniform(k, seed=1)), i64)",
+    "cdist": "D[i, j] = sqrt(sum[k]((X[i, k] - Y[j, k])^2))",
+}
+
+
+def spelling(name: str) -> str | None:
+    """A help for a function that is not there, if it is known from elsewhere."""
+    if name in WRITTEN:
+        return f"write `{WRITTEN[name]}`"
+    return f"it is called `{SPELLED[name]}`" if name in SPELLED else None

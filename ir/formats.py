@@ -1,0 +1,130 @@
+"""Formats for sparse matrices that do not change, each one record; others may be registered.
+
+The pattern of a constant is known when a program is compiled. If it is used in products alone, it is stored in the
+format that is the fastest for these, once, when the program is loaded: `store` in a plan, and `spmm` says with which
+kernel. A record holds NumPy functions as text, since a compiled program needs nothing of tpc.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+# Seconds of an entry by itself, and for each column of the other matrix, by measurement of native code (one thread).
+CALL, ENTRY, LINE = 1e-6, 0.45e-9, 0.08e-9
+IN_BLOCKS = {4: (0.3e-9, 0.042e-9), 16: (0.25e-9, 0.033e-9)}
+IN_DIAGONALS = 0.35e-9
+MOVED = 1e-9  # of a number that is put in its place
+INFINITE = float("inf")
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format.
+
+    Attributes
+    ----------
+    name
+        A word, by which plans name it.
+    about
+        What is stored, in a few words.
+    seconds
+        `(A, columns) -> float`: the predicted seconds of a product of A, a `csr_array` of SciPy, with a matrix of so
+        many columns; infinite for a matrix that this format is not for.
+    store
+        The text of a Python function `store(A)`, which gives what is stored: arrays, or objects of scipy.sparse.
+    spmm
+        The text of a Python function `spmm(stored, X)`, the product with a matrix or a vector.
+    """
+
+    name: str
+    about: str
+    seconds: Callable[[Any, int], float]
+    store: str
+    spmm: str
+
+
+def _rows(A: Any, columns: int) -> float:
+    return CALL + int(A.nnz) * (ENTRY + LINE * columns)
+
+
+def _blocks(side: int) -> Callable[[Any, int], float]:
+    """Of blocks: an entry that is not there is stored as well, but the other matrix is read less often."""
+
+    def seconds(A: Any, columns: int) -> float:
+        if A.shape[0] % side or A.shape[1] % side or not A.nnz or columns == 1:
+            return INFINITE
+        entry, line = IN_BLOCKS[side]
+        return CALL + side * side * filled_blocks(A, side, side) * (entry + line * columns)
+
+    return seconds
+
+
+def _diagonals(A: Any, columns: int) -> float:
+    """Diagonals with all of their entries, whose places need not be read."""
+    if columns > 1 or not A.nnz:
+        return INFINITE
+    import numpy as np
+
+    coo = A.tocoo()
+    return CALL + len(np.unique(coo.coords[1] - coo.coords[0])) * int(A.shape[1]) * IN_DIAGONALS
+
+
+def filled_blocks(A: Any, high: int, wide: int) -> int:
+    """How many blocks of a matrix have entries."""
+    import numpy as np
+
+    coo = A.tocoo()
+    across = -(-A.shape[1] // wide)
+    return len(np.unique(coo.coords[0] // high * np.int64(across) + coo.coords[1] // wide))
+
+
+AS_IT_IS = "def spmm(A, X):\n    return A @ X\n"
+
+FORMATS: dict[str, Format] = {
+    format.name: format
+    for format in (
+        Format("rows", "row after row (CSR)", _rows, "def store(A):\n    return scipy.sparse.csr_array(A)\n", AS_IT_IS),
+        *[
+            Format(
+                f"blocks{side}",
+                f"blocks of {side} by {side} (BSR)",
+                _blocks(side),
+                f"def store(A):\n    return scipy.sparse.bsr_array(A, blocksize=({side}, {side}))\n",
+                AS_IT_IS,
+            )
+            for side in IN_BLOCKS
+        ],
+        Format(
+            "diagonals",
+            "whole diagonals (DIA)",
+            _diagonals,
+            "def store(A):\n    return scipy.sparse.dia_array(A)\n",
+            AS_IT_IS,
+        ),
+    )
+}
+
+
+def register(format: Format) -> None:
+    """Let plans store constants in a format.
+
+    Raises
+    ------
+    ValueError
+        If there is one of this name, or the name is no word.
+    """
+    if format.name in FORMATS or not format.name.isidentifier():
+        raise ValueError(f"a format needs a name of its own that is a word, and `{format.name}` is none")
+    FORMATS[format.name] = format
+
+
+def seconds(A: Any, name: str, columns: Sequence[int]) -> float:
+    """The predicted seconds of the products of A with matrices of so many columns."""
+    return sum(FORMATS[name].seconds(A, count) for count in columns)
+
+
+def fastest(A: Any, columns: Sequence[int]) -> str:
+    """The format in which these products take the least time."""
+    return min(FORMATS, key=lambda name: seconds(A, name, columns))

@@ -1,0 +1,153 @@
+"""Ways to solve systems with a symmetric matrix by conjugate gradients, whose steps can be counted.
+
+kron(A, I) + kron(I, B) + E, kron(A, B) + E    preconditioned by the eigenvectors of A and B
+sums of Kronecker products                     as they are
+Toeplitz matrices                              preconditioned by the closest circulant matrix
+sparse matrices                                preconditioned by the diagonal
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from tpc.ir.build import literal, make
+from tpc.ir.node import Node
+from tpc.passes.solvers.bounds import Bounds, Spectrum, added, called
+from tpc.passes.solvers.operator import product, scaled
+
+Applied = Callable[[Sequence[Node], Node], Node]
+
+
+@dataclass(frozen=True)
+class Way:
+    """One of them.
+
+    Attributes
+    ----------
+    ends
+        Bounds of the eigenvalues of the preconditioned matrix.
+    words
+        What it is preconditioned with.
+    operands, precondition
+        What the preconditioner is made of, and its product with a vector, given these; without it there is none.
+    """
+
+    ends: Bounds
+    words: str = ""
+    operands: tuple[Node, ...] = ()
+    precondition: Applied | None = None
+
+
+def way(matrix: Node, spectrum: Spectrum) -> Way | None:
+    """The way for a matrix, if there is one."""
+    if not spectrum.knows(matrix, "symmetric"):
+        return None
+    terms = list(_terms(matrix))
+    return (
+        next(_by_eigenvectors(terms, spectrum), None)
+        or _by_circulant(matrix, spectrum)
+        or _by_diagonal(terms, spectrum)
+        or _plain(matrix, terms, spectrum)
+    )
+
+
+def _by_eigenvectors(terms: Sequence[Node], spectrum: Spectrum) -> Iterator[Way]:
+    for solvable, rest in _splits(terms):
+        beside = spectrum.bounds(added(rest))
+        factors = [spectrum.factored(matrix) for matrix in _factors(solvable)]
+        if beside is None or None in factors:
+            continue
+        (left, U), (right, V) = (f for f in factors if f is not None)
+        a, b = (_scale(solvable[0]), _scale(solvable[-1]))
+        (values,) = called("sum_values" if len(solvable) == 2 else "product_values", left, right, a, b)
+        least, most = beside
+        low, high = called("of_diagonal", values)
+        ends = (make("add", (low, least)), make("add", (low, most)))  # A = P + E, and E has no negative eigenvalues
+        yield Way(ends, "the eigenvectors of its Kronecker products", (U, V, values, least), _within)
+
+
+def _within(operands: Sequence[Node], v: Node) -> Node:
+    U, V, values, least = operands
+    forth = make("kron", (make("transpose", (U,)), make("transpose", (V,))))
+    divisor = make("add", (values, least))
+    if v.tensor.rank == 2:
+        divisor = make("reshape", (divisor,), dims=(*divisor.tensor.dims, 1))
+    return product(make("kron", (U, V)), make("div", (product(forth, v), divisor)))
+
+
+def _by_circulant(matrix: Node, spectrum: Spectrum) -> Way | None:
+    column = spectrum.column(matrix)
+    ends = spectrum.bounds(matrix) if column is not None else None
+    if column is None or ends is None:
+        return None
+    closest = called("closest_circulant", column)[0]
+    return Way(ends, "the closest circulant matrix", (closest,), lambda c, v: make("circulant_solve", (*c, v)))
+
+
+def _by_diagonal(terms: Sequence[Node], spectrum: Spectrum) -> Way | None:
+    middle, reach = None, None
+    for term in terms:
+        core, scale = _core(term), _scale(term)
+        if core in spectrum.stored:
+            diagonal, further = called("rows_of", core)
+            further = make("mul", (make("abs", (scale,)), further))
+            reach = further if reach is None else make("add", (reach, further))
+        elif core.op.name == "diag":
+            (diagonal,) = core.args
+        elif core.op.name == "eye":
+            diagonal = make("ones", (), dims=core.tensor.dims[:1], dtype=terms[0].tensor.dtype)
+        else:
+            return None
+        diagonal = make("mul", (scale, diagonal))
+        middle = diagonal if middle is None else make("add", (middle, diagonal))
+    if reach is None or middle is None:
+        return None
+    low, high = called("of_rows", middle, reach)
+    return Way((low, high), "its diagonal", (middle,), lambda d, v: called("divided", v, *d)[0])
+
+
+def _plain(matrix: Node, terms: Sequence[Node], spectrum: Spectrum) -> Way | None:
+    products = [term for term in terms if _core(term).op.name == "kron"]
+    ends = spectrum.bounds(matrix) if len(products) > 2 else None
+    return None if ends is None else Way(ends)
+
+
+# ---- what a matrix is made of
+
+
+def _terms(matrix: Node) -> Iterator[Node]:
+    if matrix.op.name != "add":
+        yield matrix
+        return
+    for part in matrix.args:
+        yield from _terms(part)
+
+
+def _core(term: Node) -> Node:
+    """A term without the number that it is multiplied with."""
+    parts = scaled(term) if term.op.name == "mul" else None
+    return term if parts is None else parts[0]
+
+
+def _scale(term: Node) -> Node:
+    parts = scaled(term) if term.op.name == "mul" else None
+    return literal(1.0) if parts is None else parts[1]
+
+
+def _splits(terms: Sequence[Node]) -> Iterator[tuple[list[Node], list[Node]]]:
+    """The terms of a matrix as those that eigenvectors diagonalise together, and others that no rule solves with."""
+    products = [t for t in terms if _core(t).op.name == "kron"]
+    left = [t for t in products if _core(t).args[1].op.name == "eye"]
+    right = [t for t in products if _core(t).args[0].op.name == "eye"]
+    pairs = [[a, b] for a in left for b in right if _core(a).args[1].tensor.dims == _core(b).args[1].tensor.dims]
+    for solvable in [*pairs, *([t] for t in products if t not in left and t not in right)]:
+        rest = [t for t in terms if t not in solvable]
+        if any(_core(t).op.name != "eye" for t in rest):
+            yield solvable, rest
+
+
+def _factors(solvable: Sequence[Node]) -> list[Node]:
+    """The two matrices whose eigenvectors are taken."""
+    first, last = _core(solvable[0]), _core(solvable[-1])
+    return [first.args[0], last.args[1]]
