@@ -253,7 +253,9 @@ def _leaves(outputs: Sequence[Node], before: set[Node]) -> Iterator[Node]:
     waiting, seen = list(outputs), set(outputs)
     while waiting:
         node = waiting.pop()
-        is_computed = node in before and node.args and (node.op is ITEM or not is_view(node))
+        source = node.args[0] if node.op is ITEM else node  # of a loop, the condition may ask for another result
+        is_there = node in before or source in before
+        is_computed = is_there and node.args and (node.op is ITEM or not is_view(node))
         if (node.op is INPUT or is_computed) and isinstance(node.type, TensorType):
             yield node
             continue

@@ -16,7 +16,7 @@ def called(*words: str) -> subprocess.CompletedProcess[str]:
 
 def test_rows_are_chosen_by_name_and_summed_up(tmp_path: Path) -> None:
     file = tmp_path / "rows.json"
-    found = called("structure", "--only", "toeplitz", "--only", "CUR", "--repeat", "1", "--json", str(file))
+    found = called("structure", "--only", "toeplitz product", "--only", "CUR", "--repeat", "1", "--json", str(file))
     rows = json.loads(file.read_text())["rows"]
     assert [row["name"] for row in rows] == ["toeplitz product 4096", "CUR n = 400, k = 20, over its bound"]
     assert all(row["error"] < 1e-9 for row in rows)

@@ -123,8 +123,8 @@ def _may_cancel(graph: EGraph, term: Sum) -> bool:
     """Whether a sum may be known to far more digits than its summands, which are multiplied when it is distributed.
 
     The error of a summand that is computed bounds that of the sum from below; so at most one may be exact. (Of two
-    differences in a product none must be distributed in any case: in `(x - m)' @ (y - n)` the error of m meets the small
-    numbers of the other, and would meet large ones in `(x - m)' @ y`.)
+    differences in a product none must be distributed in any case: in `(x - m)' @ (y - n)` the error of m meets the
+    small numbers of the other, and would meet large ones in `(x - m)' @ y`.)
     """
     return sum(_is_exact(graph, c) for c in term.children) > 1 and any(c < 0 for c in term.coefficients)
 

@@ -22,6 +22,7 @@ from tpc.passes.solvers.system import transposed
 STEPS = 30
 USUAL = 8  # steps, with those that look at the residual
 CLEARLY = 1.5  # how many times faster it must be
+FEWEST = 32  # columns: with fewer of them a factorization does little more than read the matrix
 
 
 def is_tall(node: Node, prices: Prices) -> bool:
@@ -32,7 +33,7 @@ def is_tall(node: Node, prices: Prices) -> bool:
     if (A.rank, b.rank) != (2, 1):
         return False
     n, d = A.dims
-    if not isinstance(n, int) or not isinstance(d, int) or d < 2 or n < 4 * d:
+    if not isinstance(n, int) or not isinstance(d, int) or d < FEWEST or n < 4 * d:
         return False
     direct = prices.seconds("gelsd", (n, d, 1), F64)
     steps = 2 * USUAL * prices.seconds("gemv", (n, d), F64)

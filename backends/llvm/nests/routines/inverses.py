@@ -59,6 +59,9 @@ def lu_solve(site: Site) -> None:
     X, transposed = triangles.right(site), site.node["transposed"]
     with b.if_else(_is_definite(site, pivots)) as (definite, indefinite):
         with definite:
+            with writer.loop("row", writer.integer(0), n) as row:
+                is_mark = b.icmp_signed("==", _pivot(site, pivots, row), writer.integer(-1))
+                site.fail(b.not_(is_mark), "a position lies outside of an array", "IndexError")
             triangles.solve(site, packed, X, lower=True)
             triangles.solve(site, packed, X, lower=True, transposed=True)
         with indefinite:
