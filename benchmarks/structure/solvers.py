@@ -24,13 +24,17 @@ def f(T: f64[{p}, {p}] is symmetric, d: f64[{n}] is nonnegative, b: f64[{n}]) ->
 """
 
 
+def _on_grid(p: int) -> Callable[[Generator], tuple[Any, ...]]:
+    def make(rng: Generator) -> tuple[Any, ...]:
+        T = 2 * np.eye(p) - np.eye(p, k=1) - np.eye(p, k=-1)
+        return T, 1e-3 * rng.random(p * p), rng.standard_normal(p * p)
+
+    return make
+
+
 def _grid(p: int) -> Row:
     """A Kronecker sum with a perturbation: the eigenvectors of the sum precondition it."""
     n = p * p
-
-    def make(rng: Generator) -> tuple[Any, ...]:
-        T = 2 * np.eye(p) - np.eye(p, k=1) - np.eye(p, k=-1)
-        return T, 1e-3 * rng.random(n), rng.standard_normal(n)
 
     def by_scipy(T: Any, d: Any, b: Any) -> Callable[[], Any]:
         T, one = sparse.csr_array(T), sparse.eye_array(p)
@@ -38,16 +42,12 @@ def _grid(p: int) -> Row:
         return lambda: cg(A, b, rtol=1e-8)[0]
 
     text = GRID.format(p=p, n=n, sum=SUM.format(p=p))
-    return Row(f"grid of {p} by {p}, perturbed", text, make, {"scipy cg": by_scipy}, {"scipy cg": 3}, error=1e-5)
+    return Row(f"grid of {p} by {p}, perturbed", text, _on_grid(p), {"scipy cg": by_scipy}, {"scipy cg": 3}, error=1e-5)
 
 
 def _chosen(p: int) -> Row:
     """The same without a word on how it is solved."""
     n = p * p
-
-    def make(rng: Generator) -> tuple[Any, ...]:
-        T = 2 * np.eye(p) - np.eye(p, k=1) - np.eye(p, k=-1)
-        return T, 1e-3 * rng.random(n), rng.standard_normal(n)
 
     def direct(T: Any, d: Any, b: Any) -> Callable[[], Any]:
         T, one = sparse.csr_array(T), sparse.eye_array(p)
@@ -58,7 +58,7 @@ def _chosen(p: int) -> Row:
 def f(T: f64[{p}, {p}] is symmetric, d: f64[{n}] is nonnegative, b: f64[{n}]) -> f64[{n}]:
     return ({SUM.format(p=p)} + diag(d)) \\ b
 """
-    return Row(f"grid of {p} by {p}, solved by choice", text, make, {"scipy splu": direct}, {"scipy splu": 3})
+    return Row(f"grid of {p} by {p}, solved by choice", text, _on_grid(p), {"scipy splu": direct}, {"scipy splu": 3})
 
 
 def _toeplitz(n: int) -> Row:

@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tpc.dsl.diagnostics import fail
+from tpc.explanation.picture import Picture
 from tpc.ir.rewrite import rebuilt
 from tpc.ir.sizes import with_sizes
 from tpc.memory import amount
@@ -145,52 +145,17 @@ def drawing(found: MemoryProfile) -> str:
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def page(found: MemoryProfile) -> str:
-    """The drawing with its figures as a page of HTML that needs nothing else."""
-    head = f'<meta charset="utf-8"><title>{escape(found.name)}: memory</title>'
-    body = f"{drawing(found)}<pre>{escape(text(found))}</pre>"
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
-
-
 def write(found: MemoryProfile, path: Path) -> None:
-    """Write the picture in the format that the name of the file says: `.png`, `.svg` or `.html`.
-
-    Raises
-    ------
-    TpcError
-        E1003 for a PNG where matplotlib is not installed, E1004 for another suffix.
-    """
-    from tpc.results import write_bytes, write_text
-
-    match path.suffix.lower():
-        case ".html":
-            write_text(path, page(found))
-        case ".svg":
-            write_text(path, drawing(found))
-        case ".png":
-            write_bytes(path, _png(found))
-        case suffix:
-            help = "use .png, .svg or .html"
-            raise fail("E1004", f"a picture cannot be written as `{suffix or path.name}`", help=help)
+    """Write the picture in the format that the name of the file says: `.png`, `.svg` or `.html`."""
+    size = (WIDTH, HEIGHT)
+    picture = Picture(f"{found.name}: memory", drawing(found), text(found), size, lambda axes: _plot(found, axes))
+    picture.write(path)
 
 
-def _png(found: MemoryProfile) -> bytes:
-    from io import BytesIO
-
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        help = "install it with `pip install matplotlib`, or write .svg or .html"
-        raise fail("E1003", "matplotlib is not installed", help=help) from None
-    figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), layout="constrained")
-    axes: Any = figure.subplots()
+def _plot(found: MemoryProfile, axes: Any) -> None:
     for live, label, colour in ((found.before, "before", BEFORE), (found.after, "after", AFTER)):
         if live is not None:
             axes.stairs([bytes / 1e6 for bytes in live], label=label, color=colour, fill=True, alpha=0.4)
     if found.budget is not None:
         axes.axhline(found.budget / 1e6, color=BUDGET, label="budget")
     axes.set(xlabel="steps", ylabel="MB", title=found.name)
-    axes.legend()
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()

@@ -7,7 +7,7 @@ from math import log10
 from pathlib import Path
 from typing import Any
 
-from tpc.dsl.diagnostics import fail
+from tpc.explanation.picture import Picture
 from tpc.explanation.roofline import Roofline, table, title
 from tpc.ir.types import F64
 
@@ -61,45 +61,14 @@ def _label(x: float, y: float, text: str, anchor: str) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
-def page(found: Roofline) -> str:
-    """The drawing with its table as a page of HTML that needs nothing else."""
-    head = f'<meta charset="utf-8"><title>{escape(found.name)}: roofline</title>'
-    body = f"{drawing(found)}<pre>{escape(table(found))}</pre>"
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
-
-
 def write(found: Roofline, path: Path) -> None:
-    """Write the picture in the format that the name of the file says: `.png`, `.svg` or `.html`.
-
-    Raises
-    ------
-    TpcError
-        E1003 for a PNG where matplotlib is not installed, E1004 for another suffix.
-    """
-    from tpc.results import write_bytes, write_text
-
-    match path.suffix.lower():
-        case ".html":
-            write_text(path, page(found))
-        case ".svg":
-            write_text(path, drawing(found))
-        case ".png":
-            write_bytes(path, _png(found))
-        case suffix:
-            help = "use .png, .svg or .html"
-            raise fail("E1004", f"a picture cannot be written as `{suffix or path.name}`", help=help)
+    """Write the picture in the format that the name of the file says: `.png`, `.svg` or `.html`."""
+    size = (WIDTH, HEIGHT)
+    picture = Picture(f"{found.name}: roofline", drawing(found), table(found), size, lambda axes: _plot(found, axes))
+    picture.write(path)
 
 
-def _png(found: Roofline) -> bytes:
-    from io import BytesIO
-
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        help = "install it with `pip install matplotlib`, or write .svg or .html"
-        raise fail("E1003", "matplotlib is not installed", help=help) from None
-    figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), layout="constrained")
-    axes: Any = figure.subplots()
+def _plot(found: Roofline, axes: Any) -> None:
     memory = found.limits.memory
     points = [p for p in found.points if p.flops and p.bytes and p.seconds]
     for dtype in found.dtypes or [F64]:
@@ -110,7 +79,3 @@ def _png(found: Roofline) -> bytes:
     for p in points:
         axes.annotate(p.name, (p.intensity, p.flops / p.seconds / 1e9), (6, 4), textcoords="offset points")
     axes.set(xlabel="flops/byte", ylabel="Gflop/s", title=found.name)
-    axes.legend()
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
