@@ -17,7 +17,7 @@ from threading import RLock
 from typing import Any
 from weakref import WeakValueDictionary
 
-from tpc.backends.llvm import blas, runtime
+from tpc.backends.llvm import allocator, blas, runtime
 from tpc.backends.llvm.host import host
 from tpc.backends.llvm.objects import LEVEL, compiled, digest
 from tpc.backends.llvm.signature import Native
@@ -116,6 +116,11 @@ def _set_threads(setter: int, threads: int | None) -> None:
     ctypes.CFUNCTYPE(None, ctypes.c_int64)(setter)(threads or 0)
 
 
+def allocation() -> tuple[int, ...]:
+    """Addresses of the functions that allocate large results: as malloc, calloc, realloc and free of NEP 49."""
+    return tuple(_runtime().address(name) for name in allocator.SYMBOLS)
+
+
 @cache
 def thread_setting() -> tuple[Callable[[], int], Callable[[int], None]]:
     """What tells how many threads regions take, and what sets it."""
@@ -162,8 +167,8 @@ def _vector_library() -> ctypes.CDLL:
 def _runtime() -> Loaded:
     with lock:
         if not _runtimes:
-            text = runtime.library(host().triple, hasattr(_process(), "pthread_atfork"))
-            tracker = _linked([compiled(text)], runtime.SYMBOLS, {})
+            text = runtime.library(host().triple, hasattr(_process(), "pthread_atfork")) + allocator.allocator()
+            tracker = _linked([compiled(text)], (*runtime.SYMBOLS, *allocator.SYMBOLS), {})
             _set_threads(tracker["tpc_set_threads"], None)
             _runtimes.append(Loaded(tracker))
         return _runtimes[0]

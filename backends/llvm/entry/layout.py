@@ -7,7 +7,7 @@ import sys
 from functools import cache
 from typing import Any
 
-from tpc.backends.llvm import threads
+from tpc.backends.llvm import engine, threads
 from tpc.backends.llvm.host import host
 from tpc.ir.types import DTYPES, STRONG
 
@@ -24,10 +24,16 @@ FUNCTIONS = {
     "tpc_numpy_new": "pppipppip",
     "tpc_numpy_copy": "ppi",
     "tpc_numpy_scalar": "pppp",
+    "tpc_numpy_set_handler": "pp",
     "tpc_workspace": "pl",
     "tpc_trim": "v",
 }
-TABLE = {"tpc_numpy_new": 94, "tpc_numpy_copy": 85, "tpc_numpy_scalar": 60}  # PyArray_NewFromDescr, _NewCopy, _Scalar
+TABLE = {  # PyArray_NewFromDescr, PyArray_NewCopy, PyArray_Scalar, PyDataMem_SetHandler
+    "tpc_numpy_new": 94,
+    "tpc_numpy_copy": 85,
+    "tpc_numpy_scalar": 60,
+    "tpc_numpy_set_handler": 304,
+}
 DTYPES_OF_ARRAYS = {"f64", "f32", "f16", "c128", "c64", "i64", "i32", "i8", "bool"}  # that NumPy has
 
 # Where things are, in bytes.
@@ -35,7 +41,20 @@ TYPE = 8  # of each object
 LENGTH, ITEMS = 16, tuple.__basicsize__  # of a tuple
 NUMBER = 16  # in a float or complex of Python, and in a number of NumPy
 DATA, RANK, DIMS, DTYPE, FLAGS = 16, 24, 32, 56, 64  # of an array
+HANDLER = b"mem_handler"  # the name of capsules with a `Handler`
 CONTIGUOUS, WRITEABLE = 0x101, 0x400  # flags of an array; contiguous and aligned
+
+
+class Handler(ctypes.Structure):
+    """How NumPy allocates the memory of arrays: `PyDataMem_Handler`, version 1."""
+
+    _fields_ = [
+        ("name", ctypes.c_char * 127),
+        ("version", ctypes.c_uint8),
+        ("context", ctypes.c_void_p),
+        ("functions", ctypes.c_void_p * 4),
+    ]
+
 
 _words: dict[str, str] = {}
 
@@ -85,7 +104,20 @@ def numpy_symbols() -> dict[str, int]:
         kind = np.dtype(dtype.numpy)
         found[f"tpc_numpy_dtype_{dtype.name}"] = id(kind)
         found[f"tpc_numpy_scalar_{dtype.name}"] = id(kind.type)
+    found["tpc_numpy_handler"] = id(_handler())
     return found
+
+
+@cache
+def _handler() -> Any:
+    """What NumPy is told of the allocator of large results; arrays may outlast this module, so it stays forever."""
+    record = Handler(b"tpc_results", 1, None, engine.allocation())
+    make = ctypes.pythonapi.PyCapsule_New
+    make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+    capsule = make(ctypes.addressof(record), HANDLER, None)
+    for kept in (record, capsule, HANDLER):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+    return capsule
 
 
 @cache

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+from tpc.backends.llvm.allocator import FROM
 from tpc.backends.llvm.entry.layout import CONTIGUOUS, DATA, DIMS, FLAGS, ITEMS, LENGTH, TYPE, WRITEABLE
 from tpc.backends.llvm.entry.operands import check
 from tpc.backends.llvm.entry.writer import Writer
 from tpc.backends.llvm.signature import Array
+from tpc.ir.dims import product
 
 
 def targets(w: Writer, operands: Sequence[Any]) -> list[Any]:
@@ -102,7 +105,27 @@ def _new(w: Writer, array: Array, slot: Any) -> Any:
     dtype = w.object(f"tpc_numpy_dtype_{array.dtype.name}")
     w.call("Py_IncRef", dtype)  # the array takes one reference
     kind = w.object("tpc_numpy_array")
-    made = w.call("tpc_numpy_new", kind, dtype, w.i32(rank), dims, w.null, w.null, w.i32(0), w.null)
-    w.b.store(made, slot)
+    with _memory(w, array):
+        made = w.call("tpc_numpy_new", kind, dtype, w.i32(rank), dims, w.null, w.null, w.i32(0), w.null)
+        w.b.store(made, slot)
+    made = w.held(slot)
     w.need_not(w.is_null(made), w.failed)
     return w.load(made, DATA, w.ptr)
+
+
+@contextmanager
+def _memory(w: Writer, array: Array) -> Iterator[None]:
+    """Where the memory of an array is large, let it come from our allocator."""
+    size = product([*array.dims, array.dtype.size])
+    if isinstance(size, int) and size < FROM:
+        yield
+        return
+    is_large = w.b.icmp_unsigned(">=", w.size(size), w.i64(FROM))
+    others = w.slot(w.ptr)
+    with w.b.if_then(is_large):
+        w.b.store(w.call("tpc_numpy_set_handler", w.object("tpc_numpy_handler")), others)
+        w.need_not(w.is_null(w.held(others)), w.failed)
+    yield
+    with w.b.if_then(is_large):
+        w.call("Py_DecRef", w.call("tpc_numpy_set_handler", w.held(others)))
+        w.call("Py_DecRef", w.held(others))
