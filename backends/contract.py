@@ -82,7 +82,7 @@ class Emitted:
     constants: Mapping[str, Any] = field(default_factory=dict)  # global name -> array
     origins: Mapping[str, Node] = field(default_factory=dict)  # global name -> the constant of the program
     natives: Mapping[str, Region] = field(default_factory=dict)  # functions of it that have native code
-    whole: str | None = None  # the one of these that is all of the program, if one is
+    whole: tuple[str, ...] = ()  # those that are all of the program, one for each plan, if each has one
     head: Head = Head()
 
 

@@ -51,15 +51,16 @@ NUMPY = words(
     "float16 float32 float64 floor floor_divide full Generator hypot ifft ifft2 ifftshift imag inf int32 int64 int8 "
     "integers inv irfft iscomplexobj isfinite isinf isnan isrealobj kron linalg LinAlgError load log log10 log1p "
     "log2 logaddexp logical_and logical_not logical_or lstsq matrix_power matrix_rank max maximum mean median min "
-    "minimum mod moveaxis multiply nan ndarray ndindex negative norm ones outer pad Philox pinv power prod qr random "
-    "real repeat result_type rfft rint roll searchsorted sign sin sinc sinh slogdet solve sort split sqrt square stack "
-    "standard_normal std subtract sum svd take_along_axis tan tanh tile trace tril triu trunc uint32 var vdot where "
-    "zeros convolve correlate"
+    "minimum mod moveaxis multiply nan ndarray ndindex negative nonzero norm ones outer packbits pad Philox pinv "
+    "power prod qr random real repeat result_type rfft rint roll searchsorted sign sin sinc sinh slogdet solve "
+    "sort split sqrt square stack standard_normal std subtract sum svd take_along_axis tan tanh tile trace tril "
+    "triu trunc uint8 uint32 unpackbits var vdot where "
+    "zeros convolve correlate lib matmul sliding_window_view stride_tricks"
 )
 SCIPY = words(
     "beta betaln dct dia_array digamma erf erfc erfinv expit expm fft fractional_matrix_power gamma gammaln "
     "get_blas_funcs get_lapack_funcs i0 i0e i1 i1e idct ifft irfft j0 j1 ldl linalg log_ndtr log_softmax logit logm "
-    "logsumexp lu ndtr ndtri next_fast_len rfft softmax solveh_banded sparse special sqrtm xlogy"
+    "logsumexp lu ndtr ndtri next_fast_len rfft softmax solveh_banded sparse special sqrtm xlogy zeta"
 )
 SPARSE = words(
     "bsr_array csc_array csc_matrix csr_array dia_array has_canonical_format indptr issparse kron multiply perm_c "
@@ -77,7 +78,7 @@ TORCH = words(
     "median minimum movedim nan ndtr ndtri nn ones ones_like outer pad pi pinv prod qr real relu remainder "
     "repeat_interleave result_type rfft roll round rsqrt searchsorted sgn sigmoid sign sin sinc sinh slogdet softmax "
     "solve solve_ex solve_triangular sort special sqrt square stack std sum svd svdvals tan tanh tensor_split tile "
-    "trace tril triu trunc unsqueeze var vdot vector_norm where xlogy zeros zeros_like"
+    "trace tril triu trunc unsqueeze var vdot vector_norm where xlogy zeros zeros_like zeta"
 )
 OTHER = {"pathlib": frozenset(("Path",)), "math": words("pi inf nan prod")}
 ALLOWED = ARRAY | NUMPY | SCIPY | SPARSE | TORCH | OTHER["pathlib"] | OTHER["math"] | {"parent"}

@@ -73,6 +73,7 @@ FUNCTIONS: dict[str, str] = {
     "gamma": "scipy.special.gamma({0})",
     "lgamma": "scipy.special.gammaln({0})",
     "digamma": "scipy.special.digamma({0})",
+    "trigamma": "scipy.special.zeta(2, {0})",
     "beta": "scipy.special.beta({0}, {1})",
     "lbeta": "scipy.special.betaln({0}, {1})",
     "ndtr": "scipy.special.ndtr({0})",

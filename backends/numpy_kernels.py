@@ -325,9 +325,15 @@ def _band_matmul(A, B, below, above):
     if A.size == 0:
         return np.zeros(A.shape[:1] + B.shape[1:], B.dtype)
     below, above = min(below, A.shape[0] - 1), min(above, A.shape[1] - 1)
+    if B.ndim == 2 and B.shape[1] >= 16:
+        D = np.zeros((below + above + 1, len(A)), A.dtype)
+        for o in range(len(D)):
+            diagonal, start = np.diagonal(A, o - below), max(0, below - o)
+            D[o, start : start + len(diagonal)] = diagonal
+        return _diagonals_matmul(D, B, below)
     return scipy.sparse.dia_array((_band(A, below, above), range(above, -below - 1, -1)), A.shape) @ B
 ''',
-        ("_band",),
+        ("_band", "_diagonals_matmul"),
     ),
     "_band_solve": Helper(
         '''

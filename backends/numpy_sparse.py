@@ -55,9 +55,9 @@ def _cast(site: Site) -> str:
     return f"{site.array()}.astype({site.dtype})"
 
 
-def _named(helper: str) -> Callable[[Site], str]:
-    """A helper that is told what to call its matrix in an error."""
-    return lambda site: f"{site.help(helper)}({', '.join([*(a.text for a in site.args), repr(site.labels[0])])})"
+def _splu(site: Site) -> str:
+    """Factors by a helper that is told what to call its matrix in an error."""
+    return f"{site.help('_splu')}({site.args[0].text}, {site['spd']}, {site.labels[0]!r})"
 
 
 def _store(site: Site) -> str:
@@ -121,7 +121,7 @@ SPARSE: dict[str, Entry] = {
     "csr_diagonal": _stored(_call("_diagonal_csr"), "np.diag({0})"),
     "csr_triangle": _call("_csr_triangle", "lower", "k"),
     "csr_kron": _call("_csr_kron"),
-    "splu": _named("_splu"),
+    "splu": _splu,
     "splu_solve": _call("_splu_solve"),
     "splu_logdet": _call("_splu_logdet"),
     "csr_solve_triangular": _call("_csr_solve_triangular", "lower"),

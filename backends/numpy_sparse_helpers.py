@@ -274,46 +274,72 @@ def _csr_kron(A, B):
     "_splu": Helper(
         '''
 _factored = [(None, None, False, None)]  # the last matrix that nothing can be written to, and its factors
+_ordered = [(None, None, None)]  # the last pattern, and the order of its columns
 
 
-def _splu(A, name):
-    """The sparse triangular factors of A, with rows and columns in an order that keeps them sparse."""
+def _splu(A, spd, name):
+    """The sparse triangular factors of A, and an order of its columns that keeps them sparse.
+
+    The order is found once for matrices with one pattern. A definite matrix needs no pivots, so that rows follow it.
+    """
     if A.shape[0] == 0 or not scipy.sparse.issparse(A):
         return A
     is_csr = isinstance(A, scipy.sparse.csr_array)  # the transpose has the same arrays
-    data, indices, was_csr, factors = _factored[0]
+    data, indices, was_csr, found = _factored[0]
     if data is A.data and indices is A.indices and was_csr == is_csr:
-        return factors
+        return found
+    columns = scipy.sparse.csc_array(A)
+    places, starts, order = _ordered[0]
     try:
-        factors = scipy.sparse.linalg.splu(scipy.sparse.csc_array(A))
+        if spd:
+            found = scipy.sparse.linalg.splu(
+                columns, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=dict(SymmetricMode=True)
+            ), None
+        elif np.array_equal(places, columns.indices) and np.array_equal(starts, columns.indptr):
+            found = scipy.sparse.linalg.splu(columns[:, order], permc_spec="NATURAL"), order
+        else:
+            factors = scipy.sparse.linalg.splu(columns)
+            _ordered[0] = columns.indices.copy(), columns.indptr.copy(), np.argsort(factors.perm_c)
+            found = factors, None
     except RuntimeError:
         raise np.linalg.LinAlgError(f"{name} is singular") from None
     if not A.data.flags.writeable and not A.indices.flags.writeable:
-        _factored[0] = A.data, A.indices, is_csr, factors
-    return factors
+        _factored[0] = A.data, A.indices, is_csr, found
+    return found
 '''
     ),
     "_splu_solve": Helper(
         '''
-def _splu_solve(factors, B):
+def _splu_solve(found, B):
     """X with A @ X = B, from the sparse factors of A."""
     if len(B) == 0 or B.size == 0:
         return np.zeros(B.shape, B.dtype)
-    return np.linalg.solve(factors, B) if isinstance(factors, np.ndarray) else factors.solve(B)
+    if isinstance(found, np.ndarray):
+        return np.linalg.solve(found, B)
+    factors, order = found
+    solved = factors.solve(B)
+    if order is None:
+        return solved
+    X = np.empty(solved.shape, solved.dtype)
+    X[order] = solved
+    return X
 '''
     ),
     "_splu_logdet": Helper(
         '''
-def _splu_logdet(factors):
+def _splu_logdet(found):
     """The logarithm of the determinant; NaN where that is negative."""
-    if factors.shape[0] == 0:
-        return np.float64(0)
-    if isinstance(factors, np.ndarray):
-        sign, value = np.linalg.slogdet(factors)
+    if not isinstance(found, tuple):
+        if found.shape[0] == 0:
+            return np.float64(0)
+        sign, value = np.linalg.slogdet(found)
     else:
+        factors, order = found
         diagonal = factors.U.diagonal()
         value = np.log(np.abs(diagonal)).sum()
         sign = np.prod(np.sign(diagonal)) * _parity(factors.perm_r) * _parity(factors.perm_c)
+        if order is not None:
+            sign = sign * _parity(order)
     return value if np.iscomplexobj(sign) or sign > 0 else value * np.nan
 ''',
         ("_parity",),

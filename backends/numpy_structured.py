@@ -128,15 +128,39 @@ def _toeplitz_matmul(t, B):
         '''
 def _diagonals_matmul(D, B, below):
     """The product of the matrix with D[o, i] in row i and column i + o - below, and B."""
-    rows = D.shape[1]
+    count, rows = D.shape
     order = "F" if B.flags.f_contiguous else "C"  # as B is, so that both are gone through in one direction
     product = np.zeros((rows,) + B.shape[1:], np.result_type(D, B), order)
-    for o in range(len(D)):
-        k = o - below
-        start, stop = max(0, -k), min(rows, len(B) - k)
-        if start < stop:
-            entries = D[o, start:stop]
-            product[start:stop] += (entries if B.ndim == 1 else entries[:, None]) * B[start + k : stop + k]
+    side, first = max(32, count), min(max(0, below), rows)
+    blocks = (min(rows, len(B) + below + 1 - count) - first) // side if B.ndim == 2 and B.shape[1] >= 16 else 0
+    if blocks < 1:
+        for o in range(count):
+            k = o - below
+            start, stop = max(0, -k), min(rows, len(B) - k)
+            if start < stop:
+                entries = D[o, start:stop]
+                product[start:stop] += (entries if B.ndim == 1 else entries[:, None]) * B[start + k : stop + k]
+        return product
+    # with many columns some rows at a time, as full matrices: what they have beside the band costs less than passes
+    last, width = first + side * blocks, side + count - 1
+    band = np.zeros((blocks, side * width), D.dtype)
+    for o in range(count):
+        band[:, o :: width + 1][:, :side] = D[o, first:last].reshape(blocks, side)
+    band = band.reshape(blocks, side, width)
+    parts = np.lib.stride_tricks.sliding_window_view(B, width, 0)[first - below : last - below : side]
+    if order == "F":
+        whole = product.T[:, first:last].reshape(-1, blocks, side).transpose(1, 0, 2)
+        np.matmul(parts, np.array(band.transpose(0, 2, 1), order="C"), out=whole)
+    else:
+        np.matmul(band, parts.transpose(0, 2, 1), out=product[first:last].reshape(blocks, side, -1))
+    for low, high in ((0, first), (last, rows)):
+        left, right = max(0, low - below), min(len(B), high + count - 1 - below)
+        if low < high and left < right:
+            corner = np.zeros((high - low, right - left), D.dtype)
+            for o in range(count):
+                at = np.arange(max(low, below - o), min(high, len(B) + below - o))
+                corner[at - low, at + o - below - left] = D[o, at]
+            product[low:high] = corner @ B[left:right]
     return product
 '''
     ),

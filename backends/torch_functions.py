@@ -75,6 +75,7 @@ FUNCTIONS: dict[str, str] = {
     "gamma": "_gamma({0})",
     "lgamma": "torch.lgamma({0})",
     "digamma": "torch.digamma({0})",
+    "trigamma": "torch.special.zeta(2, {0})",
     "beta": "torch.exp(torch.lgamma({0}) + torch.lgamma({1}) - torch.lgamma({0} + {1}))",
     "lbeta": "torch.lgamma({0}) + torch.lgamma({1}) - torch.lgamma({0} + {1})",
     "ndtr": "torch.special.ndtr({0})",
@@ -92,8 +93,8 @@ FUNCTIONS: dict[str, str] = {
 
 # Functions that torch does not have in half precision: they work in single.
 SINGLE = words(
-    "gamma lgamma digamma beta lbeta ndtr log_ndtr ndtri gelu xlogy erfinv sinc bessel_i0 bessel_i1 bessel_i0e "
-    "bessel_i1e bessel_j0 bessel_j1 hypot atan2 logit softplus cbrt erf erfc mod floor_div expm1 log1p"
+    "gamma lgamma digamma trigamma beta lbeta ndtr log_ndtr ndtri gelu xlogy erfinv sinc bessel_i0 bessel_i1 "
+    "bessel_i0e bessel_i1e bessel_j0 bessel_j1 hypot atan2 logit softplus cbrt erf erfc mod floor_div expm1 log1p"
 )
 # Functions of two tensors, which take no number of Python.
 TENSORS = words("maximum minimum atan2 hypot xlogy beta lbeta logical_and logical_or mod floor_div")

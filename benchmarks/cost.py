@@ -15,6 +15,8 @@ from time import perf_counter
 from typing import Any
 
 from tpc.backends import backend
+from tpc.backends.llvm import engine
+from tpc.backends.llvm.sparse import NATIVE
 from tpc.ir.types import F64
 from tpc.passes.cost import Profile, profile
 from tpc.passes.cost.families import FAMILIES
@@ -41,7 +43,8 @@ def run(repeat: int) -> dict[str, Any]:
     for warning in prices.warnings:
         print(f"note: {warning}")
     with pinned("numpy", 1):
-        bench = Bench("numpy", "float64", 1, backend("numpy").helpers())
+        engine.set_threads(1)
+        bench = Bench("numpy", "float64", 1, {**backend("numpy").helpers(), **NATIVE})
         print(f"{'error':16}{'points':>7}{'mean':>8}{'median':>8}{'rank':>7}{'operations alone':>18}{'and a call':>14}")
         rows = [row(prices, bench, "products", _products(), repeat)]
         rows += [row(prices, bench, k, points(k, bench.is_batched(k), SEED), repeat) for k in FAMILIES]

@@ -9,8 +9,9 @@ better of its sparse and its dense plan, both measured.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from math import exp, log
 from pathlib import Path
 from random import shuffle
@@ -25,10 +26,16 @@ import torch
 
 import tpc
 import tpc.passes.sparse
+from benchmarks.kernels.sparse import in_torch, matrix
+from benchmarks.kernels.tensors import torch_sampled
+from tpc.ir.formats import FORMATS, seconds
+from tpc.passes.sparse import storing
+from tpc.passes.sparse.storing import Formats
 
 DENSITIES = (0.01, 0.05, 0.1, 0.2, 0.5)
 COLUMNS = (1, 4, 16, 64)
 SIZES = (1024, 2048)
+KINDS: dict[str, Any] = {"f64": np.float64, "f32": np.float32}
 WARM = 0.4  # seconds of calls before a plan is timed
 CLOSE = 1.1  # times the best plan that the chosen one may take
 INNER = 64  # of products of which few entries are needed
@@ -46,25 +53,18 @@ class Case:
     constant: Any = None  # a matrix that the program loads as `A`
 
 
-def matrix(n: int, density: float, seed: int = 0) -> Any:
-    """An n by n matrix without a structure."""
-    return scipy.sparse.random_array((n, n), density=density, rng=np.random.default_rng(seed), format="csr")
-
-
-def in_torch(A: Any) -> Any:
-    return torch.sparse_csr_tensor(torch.tensor(A.indptr), torch.tensor(A.indices), torch.tensor(A.data), A.shape)
-
-
-def product_case(n: int, density: float, columns: int) -> Case:
-    A, X = matrix(n, density), np.random.default_rng(1).normal(size=(n, columns))
+def product_case(n: int, density: float, columns: int, dtype: str = "f64") -> Case:
+    A = matrix(n, density, dtype=KINDS[dtype])
+    X = np.random.default_rng(1).normal(size=(n, columns)).astype(KINDS[dtype])
     T = in_torch(A)
     if columns == 1:
         x = X[:, 0].copy()
         peers = {"scipy": lambda: A @ x, "torch": lambda: T @ torch.from_numpy(x)}
-        return Case(f"S @ x, {n}, {density:.0%}", "def f(S: f64[n, n], x: f64[n]) = S @ x\n", (A, x), peers, True)
+        text = f"def f(S: {dtype}[n, n], x: {dtype}[n]) = S @ x\n"
+        return Case(f"S @ x, {dtype}, {n}, {density:.0%}", text, (A, x), peers, True)
     peers = {"scipy": lambda: A @ X, "torch": lambda: T @ torch.from_numpy(X)}
-    name = f"S @ X, {n}, {density:.0%}, {columns} columns"
-    return Case(name, "def f(S: f64[n, n], X: f64[n, k]) = S @ X\n", (A, X), peers, True)
+    name = f"S @ X, {dtype}, {n}, {density:.0%}, {columns} columns"
+    return Case(name, f"def f(S: {dtype}[n, n], X: {dtype}[n, k]) = S @ X\n", (A, X), peers, True)
 
 
 def other_cases() -> list[Case]:
@@ -73,13 +73,10 @@ def other_cases() -> list[Case]:
     for density in (0.01, 0.1):
         n = 2048
         A, U, V = matrix(n, density), chance.normal(size=(n, INNER)), chance.normal(size=(n, INNER))
-        T, Ut, Vt = in_torch(A), torch.from_numpy(U), torch.from_numpy(V.T.copy())
-        ones = torch.sparse_csr_tensor(T.crow_indices(), T.col_indices(), torch.ones_like(T.values()), T.shape)
+        T, Ut, Vt = in_torch(A), torch.from_numpy(U), torch.from_numpy(V)
         peers = {
             "scipy": lambda A=A, U=U, V=V: A.multiply(U @ V.T),
-            "torch": lambda T=T, Z=ones, Ut=Ut, Vt=Vt: (
-                T.values() * torch.sparse.sampled_addmm(Z, Ut, Vt, beta=0.0).values()
-            ),
+            "torch": lambda T=T, Ut=Ut, Vt=Vt: torch_sampled(T, Ut, Vt),
         }
         text = "def f(S: f64[n, n], U: f64[n, k], V: f64[n, k]) = S * (U @ V')\n"
         found.append(Case(f"S * (U @ V'), {n}, {density:.0%}", text, (A, U, V), peers, True))
@@ -126,6 +123,8 @@ def constants() -> list[Case]:
         return scipy.sparse.csr_array(np.kron(places, np.ones((side, side))) * chance.normal(size=(n, n)))
 
     wanted = [
+        ("50 % zero", matrix(n, 0.5), 1),
+        ("50 % zero", matrix(n, 0.5), 16),
         ("80 % zero", matrix(n, 0.2), 16),
         ("95 % zero", matrix(n, 0.05), 16),
         ("blocks of 4", blocks(4, 5000), 16),
@@ -140,7 +139,7 @@ def constants() -> list[Case]:
         peers = {"scipy": lambda A=A, X=X: A @ X, "numpy": lambda D=D, X=X: D @ X}
         shape = ", ".join(map(str, X.shape))
         text = f'const A: f64[{n}, {n}] = load("A.npz")\ndef f(X: f64[{shape}]) = A @ X\n'
-        found.append(Case(f"const, {name}, {columns} columns", text, (X,), peers, constant=A))
+        found.append(Case(f"const, {name}, {columns} columns", text, (X,), peers, True, constant=A))
     return found
 
 
@@ -166,7 +165,8 @@ def training() -> Case:
 
 
 def cases() -> list[Case]:
-    grid = [product_case(n, density, columns) for n in SIZES for density in DENSITIES for columns in COLUMNS]
+    sides = product(KINDS, SIZES, DENSITIES, COLUMNS)
+    grid = [product_case(n, density, columns, dtype) for dtype, n, density, columns in sides]
     return [*grid, *other_cases(), training(), *constants()]
 
 
@@ -193,16 +193,17 @@ def measured(case: Case, repeat: int) -> dict[str, Any]:
     with tpc_threads():
         contenders: dict[str, Callable[[], Any]] = {"tpc": calling(case)}
         if case.grid:
-            with patch.object(tpc.passes.sparse, "predicted", lambda *_: 0.0):
-                contenders["sparse"] = calling(case)
-            with patch.object(tpc.passes.sparse, "predicted", _FewestSparse()):
-                contenders["dense"] = calling(case)
+            contenders |= {f"plan {name}": calling(case) for name in _each_plan(case)}
         contenders |= case.peers
         wanted = plain(case.peers["scipy"]())
         for name, contender in contenders.items():
             found = plain(contender())
             entries = wanted[wanted != 0] if found.ndim == 1 and wanted.ndim == 2 else wanted
-            assert np.allclose(np.sort(found.ravel()), np.sort(entries.ravel())), (case.name, name)
+            tolerance = 1e-8 if found.dtype == np.float64 else 1e-3
+            assert np.allclose(np.sort(found.ravel()), np.sort(entries.ravel()), tolerance, tolerance), (
+                case.name,
+                name,
+            )
         least = dict.fromkeys(contenders, float("inf"))
         turns = list(contenders)
         for _ in range(repeat):
@@ -213,19 +214,33 @@ def measured(case: Case, repeat: int) -> dict[str, Any]:
                 least[name] = min(least[name], perf_counter() - start)
     row = {"name": case.name, **least, "ratio": min(least[name] for name in case.peers) / least["tpc"]}
     if case.grid:
-        row["chosen"] = least["tpc"] / min(least["sparse"], least["dense"], least["tpc"])
+        row["chosen"] = least["tpc"] / min(seconds for name, seconds in least.items() if name not in case.peers)
     return row
 
 
-class _FewestSparse:
-    """Prices by which each plan is cheaper than the one before it, in which more is sparse."""
+def _each_plan(case: Case) -> Iterator[str]:
+    """Within each step, programs are compiled with one way to store the matrix, whose name is given."""
+    chosen = tpc.passes.sparse
+    for is_sparse in (True, False):
+        with patch.object(chosen, "predicted", _Prefers(is_sparse)), patch.object(Formats, "saved", lambda *_: 0.0):
+            if case.constant is None or not is_sparse:
+                yield "sparse" if is_sparse else "dense"
+                continue
+            columns = case.operands[0].shape[1] if case.operands[0].ndim == 2 else 1
+            for name in FORMATS:
+                if seconds(scipy.sparse.csr_array(case.constant), name, [columns]) < float("inf"):
+                    with patch.object(storing, "fastest", lambda *_, name=name: name):
+                        yield name
 
-    def __init__(self) -> None:
-        self.price = 0.0
 
-    def __call__(self, *_: Any) -> float:
-        self.price -= 1
-        return self.price
+class _Prefers:
+    """Prices by which the plan with sparse kernels is the cheapest, or the one without."""
+
+    def __init__(self, is_sparse: bool) -> None:
+        self.is_sparse = is_sparse
+
+    def __call__(self, program: Any, *_: Any) -> float:
+        return float(any(node.op.name in ("spmm", "sddmm") for node in program.nodes) != self.is_sparse)
 
 
 def calling(case: Case) -> Callable[[], Any]:

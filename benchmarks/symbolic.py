@@ -113,7 +113,7 @@ def _compiled(case: Case, most: int, prices: Any = None) -> tuple[Any, Any, floa
 
 def _operations(case: Case, options: argparse.Namespace, chance: random.Random, is_shown: bool) -> dict[str, Any]:
     """How many times the operations of the best order the chosen plans take."""
-    from tpc.passes.count import predicted
+    from tpc.passes.kernels import predicted
 
     prices = Operations()
     _, found, seconds = _compiled(case, options.most, prices)
@@ -138,7 +138,7 @@ def _operations(case: Case, options: argparse.Namespace, chance: random.Random, 
 def _times(case: Case, options: argparse.Namespace, chance: random.Random) -> dict[str, Any]:
     """How many times the predicted time of a plan for the sizes alone is taken; and how long a choice takes."""
     from tpc.passes.cost import profile
-    from tpc.passes.count import predicted
+    from tpc.passes.kernels import predicted
     from tpc.passes.pipeline import Options, run
 
     prices = profile()

@@ -13,8 +13,6 @@ from tpc.dsl.lines import (
     budget_tokens,
     const_tokens,
     def_tokens,
-    fact_line_tokens,
-    op_line_tokens,
     rule_tokens,
     statement_tokens,
     structure_tokens,
@@ -28,11 +26,9 @@ from tpc.dsl.syntax import (
     Const,
     Def,
     Expr,
-    FactLine,
     If,
     Item,
     Module,
-    OpLine,
     Repeat,
     Rule,
     RuleFact,
@@ -54,16 +50,6 @@ def format_expression(e: Expr) -> str:
 def format_type(t: TypeExpr) -> str:
     """Such as `f64[n, m]`, `f64` or `[n, m]`."""
     return flat(type_tokens(t))
-
-
-def format_op_line(line: OpLine) -> str:
-    """Such as `kron(A[i, j], B[p, q])[(i p), (j q)] = A[i, j] * B[p, q]`, on one line."""
-    return flat(op_line_tokens(line))
-
-
-def format_fact_line(line: FactLine) -> str:
-    """Such as `lower(A), lower(B) |- lower(this) where square(A)`, on one line."""
-    return flat(fact_line_tokens(line))
 
 
 def format_rule(rule: Rule | RuleFact) -> str:

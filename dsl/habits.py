@@ -17,15 +17,12 @@ from tpc.dsl.tokens import MAX_DIGITS, MAX_ERRORS, MAX_NESTING, OPERAND_END, Tok
 SPELLED: Final = {
     "where": "select",
     "concatenate": "concat",
-    "linalg": "inv",
     "absolute": "abs",
     "arcsin": "asin",
     "arccos": "acos",
     "arctan": "atan",
     "power": "pow",
-    "max": "max",
     "identity": "eye",
-    "argsort": "argsort",
 }
 MODULES: Final = frozenset({"np", "numpy", "torch", "jnp", "jax", "scipy", "math", "tf", "cupy"})
 
@@ -136,6 +133,11 @@ _CHARACTERS: Final = {
     ".": "a decimal point needs a digit beside it, the batch dimensions are `...`",
     "~": "write `not x`, or `x ~= y within 1e-3` for an approximation",
     "`": "write `'` for the transpose",
+    "⁻": "write `inv(A)` for the inverse of a matrix, `x^-1` for entries",
+    "¹": "write `^1`",
+    "∇": "write `grad(f, x)(x)`",
+    "∂": "write `grad(f, x)(x)`",
+    "‖": "write `norm(x)`",
 }
 
 
@@ -163,18 +165,21 @@ def bad_name(token: Token) -> Diagnostic:
 
 def operator(token: Token, meant: str) -> Diagnostic:
     """A sign with one possible meaning."""
-    if token.written in (".T", ".mT"):
-        title, fallback = "`.T` is not tpc's transpose", "write `X'`"
-    else:
-        title, fallback = f"`{token.written}` is not an operator of tpc", f"write `{meant}`"
     notes = {".*": ("`*` is elementwise",), "./": ("`/` is elementwise",), ".^": ("`^` is elementwise",)}
     spaced = f"{meant} " if token.written == "!" else meant
     return diagnostic(
         "E0111",
-        title,
+        f"`{token.written}` is not an operator of tpc",
         token.span,
         notes=notes.get(token.written, ()),
-        help=write(token.span, spaced, fallback),
+        help=write(token.span, spaced, f"write `{meant}`"),
+    )
+
+
+def dot_transpose(token: Token, value: Token) -> Diagnostic:
+    name = value.written if value.type == "NAME" else "X"
+    return diagnostic(
+        "E0111", "`.T` is not tpc's transpose", token.span, help=write(token.span, "'", f"write `{name}'`")
     )
 
 
@@ -188,8 +193,22 @@ def other_operator(token: Token, before: Sequence[Token]) -> Diagnostic:
         target = before[0].source.text[before[0].start : before[-1].end]
         shown = f"`{target} = {target} {sign[0]} ...`" if len(target) <= _SHOWN else f"`x = x {sign[0]} ...`"
         return diagnostic("E0111", f"`{sign}` is not an operator of tpc", token.span, help=f"write {shown}")
-    ways = {"//": "write `floor(a / b)`", "%": "write `mod(a, b)`"}
+    ways = {"//": "write `floor(a / b)`, or `div(a, b)` of sizes", "%": "write `mod(a, b)`"}
     return diagnostic("E0111", f"`{sign}` is not an operator of tpc", token.span, help=ways.get(sign))
+
+
+def bars(opening: Token) -> Diagnostic | None:
+    """`|x|` and `||x||`"""
+    sign = re.escape(opening.text)
+    inside = re.compile(rf"([^|\n]+){sign}").match(opening.source.text, opening.end)
+    if inside is None:
+        return None
+    name = "norm" if opening.text == "||" else "abs"
+    span = Span(opening.source, opening.start, inside.end())
+    shown = f"{name}({inside[1].strip()})"
+    return diagnostic(
+        "E0111", f"`{opening.text}` is no bracket of tpc", span, help=write(span, shown, f"write `{shown}`")
+    )
 
 
 def power_transpose(power: Token, name: Token) -> Diagnostic:
@@ -202,23 +221,32 @@ def power_transpose(power: Token, name: Token) -> Diagnostic:
     )
 
 
-def module_function(token: Token, name: str) -> Diagnostic:
-    module = token.written.split(".")[0]
+def module_function(token: Token) -> Diagnostic:
+    module, name = token.written.split(".")[0], token.text
     return diagnostic(
         "E0112",
         f"tpc has no module `{module}`",
         Label(token.span, "functions of the library have no prefix"),
-        help=write(token.span, SPELLED.get(name, name), f"write `{SPELLED.get(name, name)}`"),
+        help=write(token.span, name, f"write `{name}`"),
     )
 
 
 def attribute(token: Token, before: Sequence[Token]) -> Diagnostic:
     name = token.text[1:]
     help = None
+    given = re.compile(r"\(([^()\n]*)\)").match(token.source.text, token.end)
     if name in ("shape", "size", "ndim"):
         help = "sizes are the names in types, such as the n of `X: f64[n, m]`, and also `rows(X)` and `cols(X)`"
     elif before and before[-1].type == "NAME":
-        help = f"write `{name}({before[-1].written})`" if len(before[-1].written + name) < _SHOWN else None
+        value, rest = before[-1].written, given[1] if given else ""
+        shown = f"{SPELLED.get(name, name)}({', '.join(part for part in (value, rest) if part)})"
+        if name in ("transpose", "t", "H"):
+            shown = f"{value}'"
+        elif value in ("F", "nn", "la", "LA", "sp") and given:  # modules that stand for themselves
+            shown = f"{SPELLED.get(name, name)}({rest})"
+        elif name in ("dot", "matmul") and rest:
+            shown = f"{value} @ {rest}"
+        help = f"write `{shown}`" if len(shown) < _SHOWN else None
     return diagnostic("E0112", "a value has no attributes or methods", token.span, help=help)
 
 
@@ -226,12 +254,13 @@ def attribute(token: Token, before: Sequence[Token]) -> Diagnostic:
 
 
 def brace(token: Token) -> Diagnostic:
-    return diagnostic(
-        "E0106",
-        "braces have no meaning in tpc",
-        token.span,
-        help="a block is indented after `:`, a matrix is written `[A, B; C, D]`",
-    )
+    help = "a block is indented after `:`, a matrix is written `[A, B; C, D]`"
+    text = token.source.text
+    head = re.compile(r"\s*(\w+) *(?:<-|=) *function *\(([\w, ]*)\)")
+    function = head.match(text, text.rfind("\n", 0, token.start) + 1)
+    if function:
+        help = f"write `def {function[1]}({function[2]}):`, the block indented, and `return` at its end"
+    return diagnostic("E0106", "braces have no meaning in tpc", token.span, help=help)
 
 
 def stray(bracket: Token) -> Diagnostic:
@@ -334,6 +363,8 @@ def bad_number(token: Token) -> Diagnostic:
     elif rest and rest.isidentifier() and digits:
         product = f"{digits}*{rest}"
         help = write(token.span, product, f"write `{product}`")
+        if rest in ("i", "im"):
+            help += f", or `{digits}j` for an imaginary number"
     shown = text if len(text) <= _SHOWN else text[:20] + "..."
     return diagnostic("E0104", f"`{shown}` is not a number", token.span, help=help)
 

@@ -38,7 +38,7 @@ _WORD = re.compile(
     |(?P<string>"[^"\n]*"?)
     |(?P<quote>')
     |(?P<attribute>\.[^\W\d]\w*)
-    |(?P<sign><=>|===|\.\.\.|=>|~>|\|-|->|~=|==|!=|<=|>=|<>|\*\*|&&|\|\||//|:=|[-+*/@%]=|\.[*/^]
+    |(?P<sign><=>|===|\.\.\.|=>|~>|\|-|->|~=|==|!=|<=|>=|<>|\*\*|%\*%|&&|\|\||//|:=|[-+*/@%]=|\.[*/^]
              |[-+*/@\\^<>=:,⊗·⋅−≤≥≠∈ᵀ≈&|!%])
     |(?P<semicolon>;)
     |(?P<other>.)
@@ -321,6 +321,9 @@ class Lexer:
         """An operator of another language; the position to read on from."""
         token = Token("OP", sign, start, at, self.source)
         meant = HABITS.get(sign)
+        if sign in ("|", "||") and not self.after_operand() and (fault := habits.bars(token)) is not None:
+            self.report(fault)
+            return fault.labels[0].span.end
         if meant is not None:
             token.type, token.text = meant
             self.tokens.append(token)
@@ -370,11 +373,11 @@ class Lexer:
             before.end = token.end
             if self.text[token.end : token.end + 1] == ".":  # np.linalg.inv
                 return
-            self.note(habits.module_function(before, name), before, name)
-            before.text = name
+            before.text = habits.SPELLED.get(name, name)
+            self.note(habits.module_function(before), before, before.text)
         elif name in ("T", "mT") and self.after_operand():
             token.type, token.text = "PRIME", "'"
-            self.note(habits.operator(token, "'"), token, "'")
+            self.note(habits.dot_transpose(token, self.tokens[-1]), token, "'")
             self.tokens.append(token)
         else:
             self.report(habits.attribute(token, self.tokens))

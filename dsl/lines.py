@@ -18,9 +18,7 @@ from tpc.dsl.syntax import (
     Const,
     Def,
     Expr,
-    FactLine,
     If,
-    OpLine,
     Parameter,
     Repeat,
     Return,
@@ -138,20 +136,7 @@ def _unbroken(parts: Iterable[list[Token]]) -> list[Token]:
     return separated(parts, ", ")
 
 
-# ---- op lines and rules
-
-
-def op_line_tokens(line: OpLine) -> list[Token]:
-    """`name(parameters)[axes] = body`"""
-    tokens: list[Token] = [line.name.name, *bracketed("(", listed(line.parameters), ")")]
-    tokens += _unbroken(bracketed("[", listed(axes), "]") for axes in line.results)
-    return tokens if line.body is None else [*tokens, " = ", *_value(line.body)]
-
-
-def fact_line_tokens(line: FactLine) -> list[Token]:
-    """`premises |- conclusion where conditions`"""
-    premises: list[Token] = [*_unbroken(map(_value, line.premises)), " "] if line.premises else []
-    return [*premises, "|- ", *_value(line.conclusion), *_where(line.where)]
+# ---- rules
 
 
 def rule_tokens(rule: Rule | RuleFact) -> list[Token]:

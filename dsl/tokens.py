@@ -114,10 +114,14 @@ HABITS: Final[dict[str, tuple[str, str]]] = {
     "!": ("PREFIX", "not"),
     "<>": ("OP", "!="),
     "===": ("OP", "=="),
+    "%*%": ("OP", "@"),
 }
 
 # tokens after which an operand is complete
 OPERAND_END: Final = frozenset({"NAME", "NUMBER", "STRING", "PRIME", "RPAR", "RSQB", "AXIS", "DOTS"})
+
+# tokens that begin a value
+VALUES: Final = frozenset({"NAME", "NUMBER", "STRING", "LPAR", "LSQB"})
 
 # tokens that begin what stands outside of all functions
 ITEMS: Final = frozenset({"DEF", "STRUCTURE", "CONST", "USE"})

@@ -11,10 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# Seconds of an entry by itself, and for each column of the other matrix, by measurement of native code (one thread).
-CALL, ENTRY, LINE = 1e-6, 0.45e-9, 0.08e-9
-IN_BLOCKS = {4: (0.3e-9, 0.042e-9), 16: (0.25e-9, 0.033e-9)}
+# Seconds of a byte of what is stored, and of a number of the other matrix that each entry meets, in f64, by measurement
+# of native code (one thread).
+CALL, BYTE, LINE = 1e-6, 0.034e-9, 0.08e-9
+IN_BLOCKS = {4: (0.3e-9, 0.042e-9), 16: (0.25e-9, 0.033e-9)}  # of an entry by itself, and of a number that it meets
 IN_DIAGONALS = 0.35e-9
+OF_BITS, BITS_BYTE = 0.85e-9, 0.022e-9  # of as many places as there are in a vector, and of a byte of their entries
+VECTOR = 64  # bytes
 MOVED = 1e-9  # of a number that is put in its place
 INFINITE = float("inf")
 
@@ -46,7 +49,8 @@ class Format:
 
 
 def _rows(A: Any, columns: int) -> float:
-    return CALL + int(A.nnz) * (ENTRY + LINE * columns)
+    size = int(A.dtype.itemsize)
+    return CALL + int(A.nnz) * ((size + 4) * BYTE + (LINE * size / 8 * columns if columns > 1 else 0))
 
 
 def _blocks(side: int) -> Callable[[Any, int], float]:
@@ -56,7 +60,7 @@ def _blocks(side: int) -> Callable[[Any, int], float]:
         if A.shape[0] % side or A.shape[1] % side or not A.nnz or columns == 1:
             return INFINITE
         entry, line = IN_BLOCKS[side]
-        return CALL + side * side * filled_blocks(A, side, side) * (entry + line * columns)
+        return CALL + side * side * filled_blocks(A, side, side) * (entry + line * int(A.dtype.itemsize) / 8 * columns)
 
     return seconds
 
@@ -68,7 +72,16 @@ def _diagonals(A: Any, columns: int) -> float:
     import numpy as np
 
     coo = A.tocoo()
-    return CALL + len(np.unique(coo.coords[1] - coo.coords[0])) * int(A.shape[1]) * IN_DIAGONALS
+    count = len(np.unique(coo.coords[1] - coo.coords[0])) * int(A.shape[1])
+    return CALL + count * IN_DIAGONALS * int(A.dtype.itemsize) / 8
+
+
+def _bits(A: Any, columns: int) -> float:
+    """A bit for each place: a walk over all places, which reads the entries and little else."""
+    if columns > 1 or A.dtype.char not in "fd":
+        return INFINITE
+    size = int(A.dtype.itemsize)
+    return CALL + int(A.shape[0]) * -(-int(A.shape[1]) * size // VECTOR) * OF_BITS + int(A.nnz) * size * BITS_BYTE
 
 
 def filled_blocks(A: Any, high: int, wide: int) -> int:
@@ -80,6 +93,20 @@ def filled_blocks(A: Any, high: int, wide: int) -> int:
     return len(np.unique(coo.coords[0] // high * np.int64(across) + coo.coords[1] // wide))
 
 
+STORE_BITS = '''
+def store(A):
+    """The entries by rows, a bit for each place, where rows begin, and the number of columns."""
+    A = scipy.sparse.csr_array(A)
+    mask = np.zeros((A.shape[0], A.shape[1] + -A.shape[1] % 16), bool)
+    mask[np.repeat(np.arange(A.shape[0]), A.indptr[1:] - A.indptr[:-1]), A.indices] = True
+    return A.data, np.packbits(mask, axis=1, bitorder="little").view(np.int8), A.indptr, A.shape[1]
+'''
+SPMM_BITS = """
+def spmm(stored, X):
+    entries, bits, starts, columns = stored
+    places = np.nonzero(np.unpackbits(bits.view(np.uint8), axis=1, count=columns, bitorder="little"))[1]
+    return scipy.sparse.csr_array((entries, places, starts), shape=(len(starts) - 1, columns)) @ X
+"""
 AS_IT_IS = "def spmm(A, X):\n    return A @ X\n"
 
 FORMATS: dict[str, Format] = {
@@ -103,6 +130,7 @@ FORMATS: dict[str, Format] = {
             "def store(A):\n    return scipy.sparse.dia_array(A)\n",
             AS_IT_IS,
         ),
+        Format("bits", "entries, and a bit for each place", _bits, STORE_BITS, SPMM_BITS),
     )
 }
 

@@ -10,7 +10,7 @@ from tpc.ir.formula import Access, Formula, Scalar, SizeValue, mapped
 from tpc.ir.node import Fact, Node, Program, Type, topological
 from tpc.ir.notes import follow
 from tpc.ir.op import Op
-from tpc.ir.ops.structure import IF, INDEX, LITERAL, REPEAT, SCAN, SIZE
+from tpc.ir.ops.structure import IF, INDEX, ITEM, LITERAL, REPEAT, SCAN, SIZE
 
 Attributes = Iterable[tuple[str, Any]]
 
@@ -120,6 +120,11 @@ def _block(op: Op, args: Sequence[Node], attributes: dict[str, Any], type: Type)
     return Node(op, [*args[:start], *order, *args[end:]], attributes.items(), type)
 
 
+def map_blocks(node: Node, change: Callable[[Program], Program]) -> Node:
+    """The node with `change` applied to the bodies of loops and branches; called functions are left alone."""
+    return node if node.op.name in ("call", "derivative") else map_programs(node, change)
+
+
 def everywhere(program: Program, change: Callable[[Node], Node]) -> Program:
     """The program with `change` applied to every node, those of loops and branches included; facts move along.
 
@@ -127,14 +132,48 @@ def everywhere(program: Program, change: Callable[[Node], Node]) -> Program:
     """
 
     def inside(node: Node) -> Node:
-        if node.op.name not in ("call", "derivative"):
-            node = map_programs(node, lambda inner: everywhere(inner, change))
-        return change(node)
+        return change(map_blocks(node, lambda inner: everywhere(inner, change)))
 
-    known = [node for node, _ in program.facts]
-    results = rewrite([*program.outputs, *known], inside)
-    outputs = results[: len(program.outputs)]
-    facts = zip(results[len(outputs) :], (f for _, f in program.facts), strict=True)
+    return with_values(program, rewrite(values(program), inside))
+
+
+def expanded(
+    program: Program, inside: Callable[[Node], Node], change: Callable[[Node], Sequence[Node] | None]
+) -> Program:
+    """The program in which nodes give way to one value for each of their results; facts move along.
+
+    Parameters
+    ----------
+    inside
+        What is done to a node first: to the programs that it has.
+    change
+        Gives the values of the results of a node, of their types, or None where it stays.
+    """
+    taken: dict[Node, Sequence[Node]] = {}
+
+    def replaced(node: Node) -> Node:
+        if node.op is ITEM and node.args[0] in taken:
+            position: int = node["position"]
+            return taken[node.args[0]][position]
+        node = inside(node)
+        results = change(node)
+        if results is None:
+            return node
+        taken[node] = results
+        return results[0] if len(results) == 1 else node
+
+    return with_values(program, rewrite(values(program), replaced))
+
+
+def values(program: Program) -> list[Node]:
+    """The results of a program, and behind them the values that it states facts of."""
+    return [*program.outputs, *(node for node, _ in program.facts)]
+
+
+def with_values(program: Program, found: Sequence[Node]) -> Program:
+    """The program with other nodes for its `values`."""
+    outputs = found[: len(program.outputs)]
+    facts = zip(found[len(outputs) :], (f for _, f in program.facts), strict=True)
     return program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts))
 
 

@@ -16,7 +16,7 @@ from tpc.ir.node import Node, Program, topological
 from tpc.ir.notes import follow
 from tpc.ir.ops.structure import INDEX, ITEM, REPEAT, SCAN, SUBSCRIPT
 from tpc.ir.ops.structured import STRUCTURED
-from tpc.ir.rewrite import map_programs, ordered_facts, rebuilt, replace, rewrite
+from tpc.ir.rewrite import map_blocks, ordered_facts, rebuilt, replace, rewrite, values, with_values
 from tpc.passes.contraction import product_of, summands_of
 
 # What may be wrong with the operands of these shows only when they are computed: they stay inside of a loop that may
@@ -32,8 +32,7 @@ def hoist(program: Program, filled: bool = True) -> Program:
     """
 
     def change(node: Node) -> Node:
-        inside = node.op.name not in ("call", "derivative")
-        node = map_programs(node, lambda body: hoist(body, filled)) if inside else node
+        node = map_blocks(node, lambda body: hoist(body, filled))
         loop = node.args[0] if node.op is ITEM else node
         if loop.op not in (REPEAT, SCAN):
             return node
@@ -43,11 +42,7 @@ def hoist(program: Program, filled: bool = True) -> Program:
         return _hoisted(node, there, filled) if node is loop else node
 
     there = set(program.nodes)
-    known = [n for n, _ in program.facts]
-    results = rewrite([*program.outputs, *known], change)
-    outputs = results[: len(program.outputs)]
-    facts = zip(results[len(outputs) :], (f for _, f in program.facts), strict=True)
-    return program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts))
+    return with_values(program, rewrite(values(program), change))
 
 
 def _hoisted(loop: Node, there: Collection[Node], filled: bool) -> Node:

@@ -47,7 +47,8 @@ def fuse_kronecker(program: Program, request: Request) -> Program | Optimised:
     if not products:
         return program
     bounds = Bounds(rounds=8, depth=DEPTH, files=RULES)
-    found = search(sunk(program), replace(request, bounds=bounds, kernels=False))
+    asked = replace(request, bounds=bounds, kernels=False, concerns=lambda body: any(kronecker_products(body)))
+    found = search(sunk(program), asked)
     return found if products - set(_sizes(found.program)) else program
 
 

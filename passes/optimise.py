@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from tpc.ir.rewrite import ordered_facts, rebuilt, rewrite
 from tpc.passes.choose.local import MOST_CHANGES
 from tpc.passes.choose.menu import Menu
 from tpc.passes.choose.prices import Prices, Sizes
+from tpc.passes.choose.reordering import reordered
 from tpc.passes.choose.select import Selection, select
 from tpc.passes.choose.turning import turned
 from tpc.passes.choose.value import Built, Value, Whole
@@ -43,6 +44,7 @@ class Request:
     calls: int = 1  # with the same parameters
     changes: int = MOST_CHANGES  # of a selection that are tried
     is_native: bool = False  # whether code is generated for what no library has
+    concerns: Callable[[Program], bool] | None = None  # which bodies of loops and branches are searched; None for all
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,7 @@ def built(program: Program, graph: EGraph, classes: Mapping[Node, int], selectio
             follow(node, done[node])
     outputs = [done[n] for n in program.outputs]
     facts = [(done.get(n, n), f) for n, f in program.facts if n in done or n in program.inputs]
-    nodes = turned([*outputs, *(n for n, _ in facts)])
+    nodes = reordered(turned([*outputs, *(n for n, _ in facts)]))
     outputs, facts = nodes[: len(outputs)], list(zip(nodes[len(outputs) :], (f for _, f in facts), strict=True))
     return program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts))
 
@@ -216,7 +218,7 @@ def with_bodies(
         start = node.get("state", 0) + (node.op is IF)
         attributes = []
         for name, value in node.attributes:
-            if isinstance(value, Program):
+            if isinstance(value, Program) and (request.concerns is None or request.concerns(value)):
                 known = {
                     own: facts.get(operand, frozenset())
                     for own, operand in zip(value.inputs[first:], node.args[start:])

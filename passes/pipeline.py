@@ -18,7 +18,7 @@ from tpc.ir.notes import Notes, keeping
 from tpc.ir.ops.structure import DERIVATIVE
 from tpc.ir.sizes import with_sizes
 from tpc.ir.verify import verify
-from tpc.passes.differentiate import differentiate
+from tpc.passes.differentiate import differentiate, without_surrogates
 from tpc.passes.fold import fold
 from tpc.passes.hoist import hoist
 from tpc.passes.inline import inline
@@ -126,7 +126,9 @@ def _sparse(program: Program, options: Options) -> Program:
 def _approximated(program: Program, options: Options) -> Program | Approximated:
     from tpc.passes.approximation.replacing import approximate
 
-    return approximate(program, _request(options) if optimises(options) else None, options.tolerance, options.store)
+    request = _request(options) if optimises(options) else None
+    lower = (lambda made: _sparse(made, options)) if options.native and request is not None else None
+    return approximate(program, request, options.tolerance, options.store, lower)
 
 
 def _within(program: Program, options: Options) -> Program | Within:
@@ -135,7 +137,7 @@ def _within(program: Program, options: Options) -> Program | Within:
     if options.memory is None or open_sizes(program):  # a plan is made for sizes, once they are known
         return program
     from tpc.passes.cost import profile
-    from tpc.passes.count import node_seconds
+    from tpc.passes.kernels import node_seconds
     from tpc.passes.memory.liveness import Liveness
     from tpc.passes.rematerialise import rematerialise
 
@@ -182,7 +184,7 @@ PIPELINE: tuple[Pass, ...] = (
     Pass(
         "respell",
         "One spelling for equal things (double transposes, casts of casts, squares), so that they are shared.",
-        lambda program, options: respell(program),
+        lambda program, options: respell(without_surrogates(program)),
     ),
     Pass(
         "vectorise",

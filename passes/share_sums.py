@@ -12,7 +12,7 @@ from itertools import combinations
 from tpc.ir.build import make
 from tpc.ir.node import Node, Program
 from tpc.ir.notes import follow
-from tpc.ir.rewrite import map_programs, ordered_facts, replace, rewrite
+from tpc.ir.rewrite import map_blocks, replace, rewrite, values, with_values
 
 Summand = tuple[int, Node]  # its sign, and what is added or taken away
 MOST_SUMMANDS = 64
@@ -20,17 +20,9 @@ MOST_SUMMANDS = 64
 
 def share_sums(program: Program) -> Program:
     """The program with common parts of its sums computed once, those inside of loops and branches too."""
-
-    def change(node: Node) -> Node:
-        return map_programs(node, share_sums) if node.op.name not in ("call", "derivative") else node
-
-    known = [n for n, _ in program.facts]
-    roots = rewrite([*program.outputs, *known], change)
+    roots = rewrite(values(program), lambda node: map_blocks(node, share_sums))
     changed = _shared(roots)
-    results = replace(roots, changed) if changed else roots
-    outputs = results[: len(program.outputs)]
-    facts = zip(results[len(outputs) :], (f for _, f in program.facts), strict=True)
-    return program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts))
+    return with_values(program, replace(roots, changed) if changed else roots)
 
 
 def _shared(outputs: list[Node]) -> dict[Node, Node]:

@@ -30,9 +30,9 @@ from tpc.passes.choose.short import Polynomial, Shortener, cheapest
 from tpc.passes.choose.table import Picks, Table, values_of
 from tpc.passes.choose.wins import wins
 from tpc.passes.cost import profile
-from tpc.passes.count import Kernel, kernels_of
 from tpc.passes.egraph.explore import Outcome, Search
 from tpc.passes.egraph.load import load
+from tpc.passes.kernels import Kernel, kernels_of
 from tpc.passes.optimise import Optimised, Request, built, keeps_digits, results, with_bodies, with_guard
 from tpc.passes.pipeline import PIPELINE, Options, Plan, optimises, run
 from tpc.passes.stages.times import given_uses

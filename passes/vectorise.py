@@ -21,13 +21,14 @@ from tpc.ir.dims import DimLike, evaluate, names_of, product
 from tpc.ir.node import Node, Program, topological
 from tpc.ir.notes import follow
 from tpc.ir.op import Misfit
-from tpc.ir.ops.structure import ITEM, SCAN, SUBSCRIPT, At, Range
-from tpc.ir.rewrite import map_programs, ordered_facts, rebuilt, replace, rewrite
+from tpc.ir.ops import OPS
+from tpc.ir.ops.structure import SCAN, SUBSCRIPT, At, Range
+from tpc.ir.rewrite import expanded, map_blocks, ordered_facts, rebuilt, replace
 from tpc.ir.types import TensorType
 from tpc.passes.choose.prices import Prices, Sizes
 from tpc.passes.choose.samples import draw, open_sizes
-from tpc.passes.count import node_seconds
 from tpc.passes.hoist import MAY_FAIL, USUAL, runs
+from tpc.passes.kernels import node_seconds
 from tpc.passes.lift import lift
 from tpc.passes.recurrences.attention import attention
 from tpc.passes.recurrences.convolution import asked, convolved, recurrences, without_states
@@ -36,11 +37,13 @@ from tpc.passes.recurrences.linear import ONE, SHORTEST, Linear, by_matrix, recu
 from tpc.passes.recurrences.states import States, states, states_by_matrix, zeros
 
 POINTS = 12  # at which forms are compared, where sizes are open
+EYE = OPS["eye"]
 READ = 1.5e-7  # seconds that a loop takes, beside its kernels, for each part that it reads or collects
 LEAST = 1e-9
 CACHE = 1 << 17  # entries: 1 MB of f64
 # What only shows the entries of another value in another order is not stored.
-_VIEWS = frozenset(["transpose", "permute", "subscript", "reshape", "unsqueeze", "squeeze", "arange", "item"])
+_SHAPES = frozenset(["transpose", "permute", "reshape", "unsqueeze", "squeeze"])
+_VIEWS = _SHAPES | frozenset(["subscript", "arange", "item"])
 
 
 def vectorise(
@@ -65,27 +68,11 @@ def vectorise(
 
 
 def _vectorised(program: Program, at: Mapping[str, int], compare: _Comparison | None) -> Program:
-    taken: dict[Node, list[Node]] = {}  # what the results of a loop have become
-
-    def change(node: Node) -> Node:
-        if node.op is ITEM and node.args[0] in taken:
-            position: int = node["position"]
-            return taken[node.args[0]][position]
-        if node.op.name not in ("call", "derivative"):
-            node = map_programs(node, lambda inner: _vectorised(inner, at, compare))
-        if node.op is not SCAN:
-            return node
-        results = _Loop(node, at, compare).best()
-        if results is None:
-            return node
-        taken[node] = results
-        return results[0] if len(results) == 1 else node
-
-    known = [n for n, _ in program.facts]
-    results = rewrite([*program.outputs, *known], change)
-    outputs = results[: len(program.outputs)]
-    facts = zip(results[len(outputs) :], (f for _, f in program.facts), strict=True)
-    made = program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts))
+    made = expanded(
+        program,
+        lambda node: map_blocks(node, lambda inner: _vectorised(inner, at, compare)),
+        lambda node: _Loop(node, at, compare).best() if node.op is SCAN else None,
+    )
     return made if compare is None else convolved(made, compare.recurrences, compare.is_cheaper)
 
 
@@ -141,6 +128,7 @@ class _Loop:
         self.carried = set(inputs[: self.state])
         self.outside = dict(zip(inputs[self.state :], loop.args[self.state :], strict=True))
         self.at = at
+        self.units: set[Node] = set()  # multiples of a unit array
         self.states: dict[Node, States] = {}  # those found
         self.matrices: dict[Node, Node] = {}  # those of which the last alone is known
         self.steady: dict[Node, Node] = dict(self.outside)  # the same in every pass, as it is outside
@@ -218,8 +206,29 @@ class _Loop:
             elif all(a in self.steady or a in self.lifted for a in node.args):
                 with suppress(Misfit):
                     found = lift(node, self.counter, self.extent, self.steady, self.lifted)
-                    if found is not None and self._fits(found):
+                    if found is not None and (self._is_unit(node) or self._fits(found)):
                         self.lifted[node] = found
+
+    def _is_unit(self, node: Node) -> bool:
+        """Whether a value is a multiple of a unit array that is another one in each pass.
+
+        That of all passes is a product with an identity matrix, which contractions are made without.
+        """
+        if node in self.units:
+            return True
+        match node.op.name:
+            case "subscript":
+                bare = node.args[0].args[0] if node.args[0].op.name == "cast" else node.args[0]
+                is_unit = len(node.args) == 2 and node.args[1] is self.counter and self.steady.get(bare, bare).op is EYE
+            case "mul" | "outer":
+                is_unit = any(a in self.units for a in node.args)
+            case "neg" | "cast" | "div":
+                is_unit = node.args[0] in self.units
+            case name:
+                is_unit = name in _SHAPES and node.args[0] in self.units
+        if is_unit:
+            self.units.add(node)
+        return is_unit
 
     def _lift_state(self) -> bool:
         """Lift one of the values that the loop carries along, where it is a linear recurrence of what is lifted."""

@@ -34,14 +34,14 @@ class LlvmBackend:
         module = emit.Module(DIALECT, dict(names or {}), tight)
         outlined = outliner.program(program)
         emitted = _with_natives(module.emit(outlined), module, outliner)
-        is_whole = len(emitted.natives) == 1 and all(n.op in (INPUT, CALL, ITEM) for n in outlined.nodes)
-        return replace(emitted, whole=next(iter(emitted.natives))) if is_whole else emitted
+        return replace(emitted, whole=_whole([outlined], module, emitted))
 
     def emit_choice(self, alternatives: Sequence[choice.Alternative]) -> Emitted:
         outliner = Outliner(refusal)
         outlined = [replace(a, program=outliner.program(a.program)) for a in alternatives]
         module = emit.Module(DIALECT, choice.names(outlined))
-        return _with_natives(choice.emit(outlined, module), module, outliner)
+        emitted = _with_natives(choice.emit(outlined, module), module, outliner)
+        return replace(emitted, whole=_whole([a.program for a in outlined], module, emitted))
 
     def constant(self, node: Node) -> Any:
         return NUMPY.constant(node)
@@ -63,6 +63,18 @@ def _with_natives(emitted: Emitted, module: emit.Module, outliner: Outliner) -> 
         if told.issuperset(sizes_of(body)):  # where all that there is is m*n, m is not known
             natives[function.name] = Region(body, tuple(function.parameters), dict(function.keyword_sizes))
     return replace(emitted, natives=natives)
+
+
+def _whole(outlined: Sequence[Program], module: emit.Module, emitted: Emitted) -> tuple[str, ...]:
+    """The native functions that are all of each of some programs; none where a program has more to it."""
+    found = []
+    for program in outlined:
+        calls = [n for n in program.nodes if n.op is CALL]
+        rest = [n for n in program.nodes if n.op not in (INPUT, CALL, ITEM)]
+        if rest or len(calls) != 1 or calls[0].args != program.inputs:
+            return ()
+        found.append(module.functions[calls[0]["body"]].name)
+    return tuple(found) if emitted.natives.keys() >= set(found) else ()
 
 
 BACKEND: Backend = LlvmBackend()

@@ -13,7 +13,10 @@ from __future__ import annotations
 
 import ctypes
 import re
+from collections.abc import Sequence
 from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 
 MODULES = ("cython_blas", "cython_lapack")
 PREFIXES = ("scipy_", "")  # SciPy's wheels have their own OpenBLAS
@@ -120,17 +123,25 @@ out:
 """
 
 
+def of_scipy() -> Path | None:
+    """The library that SciPy's wheels bring, in which names begin with `scipy_`."""
+    places = (Path(folder).parent / "scipy.libs" for folder in _folders())
+    return next((found for place in places for found in sorted(place.glob("*scipy_openblas*"))), None)
+
+
+def _folders() -> Sequence[str]:
+    """Where SciPy is."""
+    found = find_spec("scipy")
+    return [] if found is None else found.submodule_search_locations or []
+
+
 @cache
 def _libraries() -> tuple[ctypes.CDLL, ...]:
     """SciPy's modules, as libraries through which the linker sees those that they are linked to."""
     from importlib.machinery import EXTENSION_SUFFIXES
-    from importlib.util import find_spec
-    from pathlib import Path
 
-    scipy = find_spec("scipy")
-    folders = scipy.submodule_search_locations or [] if scipy is not None else []
     found = []
-    for folder in folders:
+    for folder in _folders():
         for module in MODULES:
             for suffix in EXTENSION_SUFFIXES:
                 place = Path(folder) / "linalg" / f"{module}{suffix}"

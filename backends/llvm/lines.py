@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tpc.dsl.source import Span
+from tpc.ir.build import items
 from tpc.ir.node import Node
 from tpc.ir.ops.structure import INPUT
 
@@ -30,11 +31,15 @@ class Lines:
     spans: Mapping[Node, Span]
     whole: Span
 
-    def annotate(self, function: ir.Function, kernels: Sequence[Kernel]) -> Remarks:
-        """Put line tables into the module of a native function; what there is to remark on its functions."""
+    def annotate(self, function: ir.Function, kernels: Sequence[Kernel], routines: Sequence[Node]) -> Remarks:
+        """Put line tables into the module of a native function; what there is to remark on its functions.
+
+        The code of `routines` is in the native function itself.
+        """
         table = _Table(function.module, self.whole.source.name)
         table.add(function, self.whole)
-        remarks = {function.name: self._remark([self.whole])}
+        spans = [self.spans[value] for node in routines for value in (node, *items(node)) if value in self.spans]
+        remarks = {function.name: self._remark([self.whole, *spans])}
         targets = {kernel.buffers[0] for kernel in kernels}
         for number, kernel in enumerate(kernels):
             target = _value(kernel, kernels[number + 1 :])

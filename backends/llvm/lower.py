@@ -7,6 +7,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tpc.backends.llvm import routines
+from tpc.backends.llvm.respelled import respelled
+from tpc.backends.llvm.rooms import room
 from tpc.backends.llvm.signature import Array, Native, Signature
 from tpc.dsl.diagnostics import InternalError
 from tpc.ir.dims import Dim, DimLike, maximum, names_of
@@ -76,7 +78,7 @@ def _sequence(program: Program, fast: bool) -> tuple[Sequence, Run]:
             raise InternalError("lower", reason)
     sequence = Sequence(lambda part, written: _run(part, fast, written))
     try:
-        return sequence, sequence.of(program)
+        return sequence, sequence.of(respelled(program))
     except Untranslatable as problem:
         raise InternalError("lower", str(problem)) from problem
 
@@ -84,13 +86,15 @@ def _sequence(program: Program, fast: bool) -> tuple[Sequence, Run]:
 def _run(program: Program, fast: bool, written: Collection[Node]) -> Run:
     """The steps of a program without loops; what is `written` before may be a result as it is."""
     from tpc.backends.llvm.fusion.blocks import blocked
+    from tpc.backends.llvm.fusion.crossing import crossed
     from tpc.backends.llvm.fusion.loop import Run
     from tpc.backends.llvm.fusion.plan import statements
     from tpc.backends.llvm.fusion.together import together
 
     planned = statements(program, fast)
     results, copies = _results(program, written)
-    return Run(tuple(together(blocked([*planned, *copies], results), results)), tuple(results))
+    steps = together(blocked([*planned, *copies], results), results)
+    return Run(tuple(crossed(steps)), tuple(results))
 
 
 TRANSFORMED = ("circulant_matmul", "toeplitz_matmul")
@@ -224,7 +228,7 @@ def _needed(run: Run) -> Iterator[tuple[Any, DimLike]]:
 
 
 def _needed_by_routine(routine: Routine, run: Run) -> Iterator[tuple[Any, DimLike]]:
-    yield routine, routines.room(routine.node)
+    yield routine, room(routine.node)
     yield from ((node, node.tensor.bytes) for node in routine.given if node not in run.results)
 
 

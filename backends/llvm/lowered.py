@@ -38,12 +38,12 @@ def lowered(region: Region, name: str) -> Native:
     def written() -> Native:
         from tpc.backends.llvm.lower import lower
 
-        return lower(_as_numpy_holds(region.program), name, fast=region.fast)
+        return lower(as_numpy_holds(region.program), name, fast=region.fast)
 
     return kept([name, at.vector_bits, at.caches, at.cores, region.fast, region.text], written)
 
 
-def _as_numpy_holds(program: Program) -> Program:
+def as_numpy_holds(program: Program) -> Program:
     """The program with operands and results of bf16 in f32, which are rounded: NumPy has no such arrays."""
     meant = {n: input_node(n["name"], TensorType(F32, n.tensor.dims)) for n in program.inputs if n.tensor.dtype is BF16}
     if not meant and BF16 not in {type.dtype for type in program.result_types}:

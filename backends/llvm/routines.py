@@ -1,4 +1,4 @@
-"""Steps of native functions that are no loop nests: factorizations and solves by LAPACK, sorting, scattering.
+"""Steps of native functions that are no loop nests: linear algebra by LAPACK, sorting, scattering.
 
 A routine reads operands that are stored, whole, and writes results that are. Axes before those of a matrix, or of a row
 to be sorted, are a batch. `nests.routines` has the code; what is here is known without LLVM.
@@ -26,12 +26,24 @@ FACTORS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "lu_logdet": ((2, 1), (0,)),
     "det": ((2,), (0,)),
     "logdet": ((2,), (0,)),
+    "slogdet": ((2,), (0, 0)),
     "solve": ((2, RIGHT), (RIGHT,)),
     "inv": ((2,), (2,)),
+    "qr": ((2,), (2, 2)),
+    "eigh": ((2,), (1, 2)),
+    "eigvalsh": ((2,), (1,)),
+    "svd": ((2,), (2, 1, 2)),
+    "svdvals": ((2,), (1,)),
+    "cond": ((2,), (0,)),
+    "matrix_rank": ((2,), (0,)),
+    "pinv": ((2,), (2,)),
+    "lstsq": ((2, RIGHT), (RIGHT,)),
+    "band_solve": ((2, RIGHT), (RIGHT,)),
+    "spd_band_solve": ((2, RIGHT), (RIGHT,)),
 }
-PIVOT = 4  # bytes in LAPACK
 PLACE = 8  # bytes of a place, and of a key, while rows are sorted
 FEW = 64  # entries of a row that are put in order by insertion, at most
+BRIEF = 8  # entries of a row that is sorted without vectors sooner than with them
 BUCKETS = 256  # values of a byte
 
 
@@ -81,13 +93,21 @@ def refusal(node: Node) -> str | None:
         if _held(node.args[0].tensor) not in (F64, F32, F16, BF16, I64, I32, I8, BOOL):
             return f"`{name}` of {node.args[0].tensor.dtype} has no native code"
         rows = node.args[0].tensor.dims[-1] if node.args[0].tensor.rank else 1
-        if name == "sort" and not (isinstance(rows, int) and rows <= FEW):
-            return "NumPy has vector code for `sort` of long rows"
+        if name == "sort" and not (isinstance(rows, int) and rows <= BRIEF):
+            return f"NumPy has vector code for `sort` of more than {BRIEF} entries"
+        if name == "argsort" and _held(node.args[0].tensor) in (I8, BOOL):
+            return "NumPy counts the values of bytes as well"
         is_last = name == "topk" or node["axis"] in (-1, node.args[0].tensor.rank - 1)
         return None if is_last else f"`{name}` along another axis than the last has no native code"
-    formats = {_held(type) for type in (*(a.tensor for a in node.args), *types)} - {I64}
+    entries = [a.tensor for number, a in enumerate(node.args) if not node.op.holds_places(number)]
+    entries += [type for type in types if type.dtype is not I64]
+    formats = {_held(type) for type in entries}
     if len(formats) != 1 or not formats <= {F64, F32}:
         return f"`{name}` of {node.args[0].tensor.dtype} has no native code"
+    if name == "pinv" and formats == {F32}:
+        return "`pinv` of f32 takes other singular values for zero"
+    if not all(isinstance(node.get(width, 0), int) for width in ("below", "above", "width")):
+        return f"`{name}` of a band of open width has no native code"
     operands, results = cores(node)
     outer = [a.tensor.dims[: a.tensor.rank - core] for a, core in zip(node.args, operands, strict=True)]
     if any(dims not in ((), batch(node)) for dims in outer):
@@ -97,14 +117,3 @@ def refusal(node: Node) -> str | None:
 
 def _held(type: TensorType) -> DType:
     return STRONG.get(type.dtype, type.dtype)
-
-
-def room(node: Node) -> DimLike:
-    """The bytes that a routine needs for itself."""
-    name = node.op.name
-    if name in ("lu_factor", "det", "logdet", "solve", "inv"):
-        n = node.args[0].tensor.dims[-1]
-        return n * n * node.args[0].tensor.dtype.size + n * PIVOT
-    if name in ORDERING:
-        return 4 * PLACE * node.args[0].tensor.dims[-1] + PLACE * PLACE * BUCKETS
-    return 0

@@ -15,6 +15,8 @@ from benchmarks.algebra.case import Sizes
 from benchmarks.algebra.contenders import Contender, Unavailable
 from benchmarks.derivatives.case import Case, by_torch, jax_derivative, torch_by_autograd, torch_derivative
 
+SETTLED = 25  # calls after which the default backend has chosen what it runs
+
 
 def known(case: Case) -> Case:
     """A case with a function that gives the right result."""
@@ -82,13 +84,18 @@ def _jax(case: Case) -> Contender:
 
 
 def _tpc(name: str, case: Case, sizes: Sizes) -> Contender:
-    backend = name.removeprefix("tpc ")
+    backend = name.removeprefix("tpc").strip() or "auto"
     try:
         compiled = tpc.compile(case.program, function="main", backend=backend, dims=dict(sizes))  # type: ignore[arg-type]
     except tpc.TpcError as error:
         raise Unavailable(error.diagnostics[0].title) from None
     if backend == "llvm":
         compiled.prepare()  # native code, which is else made while slower code runs
+    elif backend == "auto":
+        operands = case.operands(sizes, seed=0)
+        compiled.prepare(*operands)
+        for _ in range(SETTLED):
+            compiled(*operands)
 
     def flops() -> float | None:
         counted = compiled.cost.flops

@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks.kernels import loops, tensors
 from benchmarks.kernels.kernel import Kernel
+from benchmarks.kernels.sparse import SPARSE
 
 
 def _rows(m: int) -> dict[str, dict[str, int]]:
@@ -272,4 +273,5 @@ KERNELS: tuple[Kernel, ...] = (
         )
         for s in (8, 16, 32)
     ),
+    *SPARSE,
 )

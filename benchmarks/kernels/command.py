@@ -81,15 +81,17 @@ def _row(
     kernel: Any, size: str, sizes: Any, dtype: str, options: argparse.Namespace, memory: Bandwidth
 ) -> dict[str, Any]:
     import numpy as np
+    from scipy.sparse import issparse
 
     from benchmarks.kernels.bandwidth import best as best_bandwidth
     from benchmarks.kernels.peers import NAMES, Unavailable, way
+    from benchmarks.kernels.sparse import in_parts
 
     arrays = kernel.arrays(sizes, dtype, 1)
     row: dict[str, Any] = {"kernel": kernel.name, "size": size, "sizes": dict(sizes), "dtype": dtype, "runs": {}}
     right = None
     entries = kernel.traffic(**sizes) * (8 if dtype == "f64" else 4)
-    held = sum(a.nbytes for a in arrays)
+    held = sum(part.nbytes for a in arrays for part in (in_parts(a) if issparse(a) else (a,)))
     ready: dict[str, tuple[Any, list[Any], float]] = {}
     for name in NAMES:
         if name in options.without.split(","):

@@ -27,6 +27,8 @@ class Kernel:
         In NumPy; the peers' functions are in `ways`, by name. What is missing there does without.
     traffic, work
         Bytes that must be read and written, in entries, and operations (an exponential counts as one), at given sizes.
+    density
+        The share of entries of the first operand that are not zero, where it is sparse.
     """
 
     name: str
@@ -38,12 +40,16 @@ class Kernel:
     traffic: Callable[..., float]
     work: Callable[..., float]
     dtypes: tuple[str, ...] = ("f64", "f32")
+    density: float | None = None
 
     def arrays(self, sizes: Sizes, dtype: str, seed: int) -> list[Any]:
         """Operands at sizes."""
         rng = np.random.default_rng(seed)
         kind = np.float64 if dtype == "f64" else np.float32
-        return [
-            rng.standard_normal([sizes.get(d, 0) or int(d) for d in dims]).astype(kind)
-            for dims in self.operands.values()
-        ]
+        shapes = [[sizes.get(d, 0) or int(d) for d in dims] for dims in self.operands.values()]
+        first = []
+        if self.density is not None:
+            from benchmarks.kernels.sparse import matrix
+
+            first = [matrix(shapes.pop(0)[0], self.density, seed, kind)]
+        return [*first, *(rng.standard_normal(shape).astype(kind) for shape in shapes)]

@@ -124,3 +124,33 @@ def batched_product(a: Any, b: Any) -> Any:
                 for j in range(b.shape[2]):
                     out[n, i, j] += a[n, i, k] * b[n, k, j]
     return out
+
+
+def sparse_vector(data: Any, columns: Any, starts: Any, x: Any) -> Any:
+    out = np.empty(starts.size - 1, x.dtype)
+    for i in prange(out.size):
+        total = x[0] * 0
+        for e in range(starts[i], starts[i + 1]):
+            total += data[e] * x[columns[e]]
+        out[i] = total
+    return out
+
+
+def sparse_product(data: Any, columns: Any, starts: Any, x: Any) -> Any:
+    out = np.zeros((starts.size - 1, x.shape[1]), x.dtype)
+    for i in prange(out.shape[0]):
+        for e in range(starts[i], starts[i + 1]):
+            for j in range(x.shape[1]):
+                out[i, j] += data[e] * x[columns[e], j]
+    return out
+
+
+def sampled(data: Any, columns: Any, starts: Any, u: Any, v: Any) -> Any:
+    out = np.empty_like(data)
+    for i in prange(starts.size - 1):
+        for e in range(starts[i], starts[i + 1]):
+            total = u[0, 0] * 0
+            for k in range(u.shape[1]):
+                total += u[i, k] * v[columns[e], k]
+            out[e] = data[e] * total
+    return out

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 import tpc
+from benchmarks.kernels import sparse
 from benchmarks.kernels.kernel import Kernel, Sizes
 
 NAMES = ("tpc", "numpy", "numba", "torch", "torch.compile", "jax", "keops")
@@ -44,9 +46,9 @@ def way(name: str, kernel: Kernel, sizes: Sizes, dtype: str, threads: int) -> Wa
     if name == "tpc":
         compiled = tpc.compile(kernel.program.format(dtype=dtype), backend="llvm")  # TPC_THREADS says how many
         compiled.prepare(*kernel.arrays(sizes, dtype, 0))
-        return Way(name, list, compiled, np.asarray)
+        return Way(name, list, compiled, sparse.entries)
     if name == "numpy":
-        return Way(name, list, kernel.written, np.asarray)
+        return Way(name, list, kernel.written, sparse.entries)
     own = kernel.ways.get("torch" if name == "torch.compile" else name)
     if own is None:
         raise Unavailable("nobody wrote it")
@@ -54,10 +56,14 @@ def way(name: str, kernel: Kernel, sizes: Sizes, dtype: str, threads: int) -> Wa
         case "numba":
             from benchmarks.kernels.loops import compiled as numba_compiled
 
-            return Way(name, list, numba_compiled(own, threads), np.asarray)
+            return Way(name, _in_parts, numba_compiled(own, threads), np.asarray)
         case "jax":
             return _jax(own)
     return _torch(name, own, threads)
+
+
+def _in_parts(arrays: list[Any]) -> list[Any]:
+    return [part for a in arrays for part in (sparse.in_parts(a) if issparse(a) else (a,))]
 
 
 def _jax(own: Callable[..., Any]) -> Way:
@@ -67,7 +73,7 @@ def _jax(own: Callable[..., Any]) -> Way:
     jitted = jax.jit(own)
     return Way(
         "jax",
-        lambda arrays: [jax.device_put(a) for a in arrays],
+        lambda arrays: [sparse.in_jax(a) if issparse(a) else jax.device_put(a) for a in arrays],
         lambda *given: jitted(*given).block_until_ready(),
         np.asarray,
     )
@@ -81,4 +87,8 @@ def _torch(name: str, own: Callable[..., Any], threads: int) -> Way:
         torch._dynamo.reset()
         own = torch.compile(own)
     run = torch.no_grad()(own)
-    return Way(name, lambda arrays: [torch.from_numpy(a) for a in arrays], run, lambda result: result.numpy())
+
+    def give(arrays: list[Any]) -> list[Any]:
+        return [sparse.in_torch(a) if issparse(a) else torch.from_numpy(a) for a in arrays]
+
+    return Way(name, give, run, lambda result: result.numpy())

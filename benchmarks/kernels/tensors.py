@@ -42,3 +42,14 @@ def keops_log_sum_exp(x: Any, y: Any) -> Any:
     from pykeops.torch import LazyTensor
 
     return (LazyTensor(x[:, None, :]) * LazyTensor(y[None, :, :])).sum(2).logsumexp(1)[:, 0]
+
+
+def torch_sampled(a: Any, u: Any, v: Any) -> Any:
+    pattern = torch().sparse_csr_tensor(
+        a.crow_indices(), a.col_indices(), torch().ones_like(a.values()), a.shape, check_invariants=False
+    )
+    return a.values() * torch().sparse.sampled_addmm(pattern, u, v.T, beta=0.0).values()
+
+
+def jax_sampled(a: Any, u: Any, v: Any) -> Any:
+    return a.data * (u[a.indices[:, 0]] * v[a.indices[:, 1]]).sum(1)

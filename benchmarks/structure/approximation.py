@@ -25,6 +25,7 @@ class Layer:
 
     structure: str
     batch: int
+    backend: str = "numpy"
 
     @property
     def name(self) -> str:
@@ -42,7 +43,7 @@ def f(x: f64[{self.batch}, {SIZE}]) -> f64[{self.batch}, {SIZE}]:
     Ws ~= W within 1e-2
     return x @ Ws'
 """
-            compiled = tpc.compile(text, folder=folder, backend="numpy")
+            compiled = tpc.compile(text, folder=folder, backend=self.backend)
             x = np.random.default_rng(1).standard_normal((self.batch, SIZE))
             calls: dict[str, Callable[[], Any]] = {"tpc": lambda: compiled(x), "numpy": lambda: x @ W.T}
             exact = calls["numpy"]()
@@ -129,6 +130,8 @@ class Sign:
 
 def _weights(structure: str) -> Array:
     """A matrix that is a structure up to noise; block low rank is a kernel of points in order."""
+    from tpc.passes.approximation.projections.sparse import butterfly
+
     normal, q = np.random.default_rng(0).standard_normal, int(SIZE**0.5)
     noise = normal((SIZE, SIZE))
     match structure:
@@ -141,6 +144,10 @@ def _weights(structure: str) -> Array:
         case "block low rank":
             t = np.sort(np.random.default_rng(1).random(SIZE))
             return np.sqrt(np.abs(t[:, None] - t))
+        case "sparse":
+            W = noise * (np.random.default_rng(1).random((SIZE, SIZE)) < 0.02)
+        case "flat butterfly":
+            W = noise * butterfly(q).repeat(q, 0).repeat(q, 1)
         case "banded":
             W = np.tril(np.triu(noise, -3), 2)
         case _:
@@ -150,17 +157,24 @@ def _weights(structure: str) -> Array:
 
 def _refused() -> float:
     from tpc.ir.types import F64
+    from tpc.passes.approximation.projections.sparse import flat_butterfly, sparsified
     from tpc.passes.approximation.replacing import candidates
     from tpc.passes.approximation.target import Target
 
     draw = np.random.default_rng(0)
     shapes = [(48, 48), (64, 256), (512, 512), (100, 60), (8, 9, 10), (4, 4, 4, 4)]
-    return float(sum(bool(candidates(Target(draw.standard_normal(s), F64, 1e-2))[0]) for s in shapes for _ in range(3)))
+    found = 0
+    for shape in 3 * shapes:
+        target = Target(draw.standard_normal(shape), F64, 1e-2)
+        found += bool(candidates(target)[0] or list(sparsified(target)) or list(flat_butterfly(target)))
+    return float(found)
 
 
 def _violated() -> float:
     """Arrays that are a structure up to noise of any size: errors above what is certified, or above the budget."""
     from tpc.ir.types import F32
+    from tpc.passes.approximation.projections.quantized import quantized
+    from tpc.passes.approximation.projections.sparse import sparsified
     from tpc.passes.approximation.replacing import candidates
     from tpc.passes.approximation.target import Target
 
@@ -175,6 +189,12 @@ def _violated() -> float:
         for projected, bound in candidates(Target(A, F32, within))[0]:
             error = np.linalg.norm(A - projected.dense()) / np.linalg.norm(A)
             wrong += bool(error > bound or bound > within)
+        if seed % 10 == 0:  # those that look at large matrices alone
+            A = draw.standard_normal((256, 256)) * draw.standard_normal((256, 256)) ** 8
+            target = Target(A, F32, within)
+            for projected in (*quantized(target), *sparsified(target)):
+                near = projected.rounded(F32).dense()
+                wrong += bool(np.linalg.norm(A - near) > min(within, target.error(near)) * np.linalg.norm(A))
     return float(wrong)
 
 
@@ -202,6 +222,7 @@ def _cross() -> float:
     return float(np.linalg.norm(A - found.dense(), 2) > bound)
 
 
+SPARSE = ("sparse", "flat butterfly")  # for which there is native code
 STRUCTURES = ("low rank", "kronecker", "monarch", "circulant", "banded", "block low rank")
 TRAIN = "tensor_train4(A: f64[8, 8, 16], B: f64[16, 8, 8, 16], C: f64[16, 8, 8, 16], D: f64[16, 8, 8])"
 SIGNS = (
@@ -211,6 +232,7 @@ SIGNS = (
 )
 ROWS = (
     *(Layer(name, batch) for name in STRUCTURES for batch in (1, 32, 512)),
+    *(Layer(name, batch, "auto") for name in SPARSE for batch in (1, 32, 512)),
     *(Sign(*case) for case in SIGNS),
     Fault("gaussian matrices refused at 1 %", _refused),
     Fault("certificates of 500 random arrays", _violated),

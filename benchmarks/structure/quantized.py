@@ -52,6 +52,25 @@ def _bits(n: int, bits: int, goal: float) -> Row:
     return Row(name, _text(n, bits), make, contenders, {"f32": goal}, error=1e-4, backend="llvm")
 
 
+def _codebook(n: int, goal: float) -> Row:
+    """The same with codes that name the entries of a table for each row."""
+
+    def make(rng: np.random.Generator) -> tuple[Any, ...]:
+        codes = rng.integers(-128, 128, (n, 1, n // 2), np.int8)
+        return rng.standard_normal(n).astype(np.float32), codes, rng.standard_normal((n, 1, 16)).astype(np.float32)
+
+    def wide(x: Any, codes: Any, tables: Any) -> Callable[[], Any]:
+        W = np.concatenate(
+            [np.take_along_axis(tables, c.astype(np.int64), 2) for c in (codes % 16, codes // 16 + 8)], 2
+        )
+        W = W.reshape(n, n)
+        return lambda: W @ x
+
+    text = TEXT.format(n=n, rows="", groups=1, length=n // 2, kind="i8", option=", packed=true")
+    text = text.replace(f"s: f32[{n}, 1]", f"s: f32[{n}, 1, 16]")
+    return Row(f"codebook, {n} by {n}", text, make, {"f32": wide}, {"f32": goal}, error=1e-4, backend="llvm")
+
+
 @dataclass(frozen=True)
 class BreakEven:
     """The number of rows up to which codes pay, as it is predicted and as it is measured: at most a factor of two
@@ -100,6 +119,8 @@ class BreakEven:
 
 ROWS = (
     *(_bits(n, bits, goal) for n in (4096, 11520) for bits, goal in ((4, 3), (8, 2.3), (16, 1.6))),
+    _codebook(4096, 3),
+    _codebook(11520, 3),
     BreakEven(4096, 4),
     BreakEven(4096, 8),
 )

@@ -6,6 +6,7 @@ from tpc.dsl import syntax
 from tpc.dsl.diagnostics import Label, TpcError, fail
 from tpc.ir.build import cast, make, static_dim
 from tpc.ir.dims import DimLike, dim_text, divide, is_nonnegative
+from tpc.ir.elaborate.calls import size_hint
 from tpc.ir.elaborate.expression import apply, described, evaluate_node, is_known, try_dim
 from tpc.ir.elaborate.scope import Frame
 from tpc.ir.node import Constraint, Node
@@ -75,7 +76,10 @@ def subscript(frame: Frame, expression: syntax.Subscript) -> Node | None:
                         "E0505",
                         f"an index must be an integer, but {described(item)} is {node.tensor}",
                         item.span,
-                        help="convert it, as in `i64(x)`" if node.tensor.dtype.kind == "f" else None,
+                        help="convert it, as in `i64(x)`"
+                        if node.tensor.dtype.kind == "f"
+                        else f"`select({item.span.text}, {expression.base.span.text}, 0)` keeps the size and puts 0 "
+                        "for the others",
                     )
                 if node.tensor.rank == 0:
                     items.append(At(None))
@@ -100,13 +104,20 @@ def subscript(frame: Frame, expression: syntax.Subscript) -> Node | None:
     return result
 
 
-def _require(frame: Frame, where: syntax.Expr | syntax.Slice, low: DimLike, high: DimLike, text: str) -> None:
+def _require(
+    frame: Frame,
+    where: syntax.Expr | syntax.Slice,
+    low: DimLike,
+    high: DimLike,
+    text: str,
+    help: str | None = None,
+) -> None:
     """Demand `low <= high`: now if both are known, else at the call."""
     slack = high - low
     if is_nonnegative(slack):
         return
     if isinstance(slack, int) or is_nonnegative(-slack - 1):
-        raise fail("E0506", "this index leaves the axis", Label(where.span, text))
+        raise fail("E0506", "this index leaves the axis", Label(where.span, text), help=help)
     frame.where.append(Constraint(low, "<=", high))
 
 
@@ -114,7 +125,8 @@ def _position(frame: Frame, item: syntax.Expr, position: DimLike, dim: DimLike) 
     if isinstance(position, int) and position < 0:
         position = dim + position
         _require(frame, item, 0, position, f"the axis has {dim_text(dim)} entries")
-    _require(frame, item, position + 1, dim, f"the axis has {dim_text(dim)} entries, counted from 0")
+    help = "the last entry is at -1" if position == dim else None
+    _require(frame, item, position + 1, dim, f"the axis has {dim_text(dim)} entries, counted from 0", help)
     return position
 
 
@@ -130,7 +142,11 @@ def _range(frame: Frame, item: syntax.Slice, dim: DimLike) -> Range:
                 "E0511",
                 "the bounds of a slice must be sizes",
                 part.span,
-                help="its length is part of the type; use sizes and integers, or gather with an array of positions",
+                help="`div(n, 2)` is the whole part of a quotient of sizes"
+                if isinstance(part, syntax.Binary) and part.operator == "/"
+                else size_hint(frame, part)
+                if isinstance(part, syntax.Name)
+                else "its length is part of the type; use sizes and integers, or gather with an array of positions",
             )
         return dim + known if isinstance(known, int) and known < 0 else known
 
@@ -172,6 +188,7 @@ def block(frame: Frame, expression: syntax.Block) -> Node | None:
             numbers = [(cast(n, common) if n.op is LITERAL and common.is_weak else n, item) for n, item in values]
             line = apply(frame, "stack", numbers, expression, axis=0)
         else:
+            _refuse_numbers(values)
             parts = [(_lift(node, 2 if rank == 2 else 1, item), item) for node, item in values]
             line = parts[0][0] if len(parts) == 1 else apply(frame, "concat", parts, expression, axis=-1)
         if line is None:
@@ -184,6 +201,18 @@ def block(frame: Frame, expression: syntax.Block) -> Node | None:
     return apply(frame, "concat", joined, expression, axis=0)
 
 
+def _refuse_numbers(row: list[tuple[Node, syntax.Expr]]) -> None:
+    """`[1, X]` is no column of ones: a number is a block of 1 by 1."""
+    heights = [node.tensor.dims[0] for node, _ in row if node.tensor.rank == 2]
+    number = next((item for node, item in row if node.tensor.rank == 0), None)
+    if number is None or not heights or heights[0] == 1:
+        return
+    rows, text = dim_text(heights[0]), number.span.text
+    column = f"ones({rows}, 1)" if text == "1" else f"{text} * ones({rows}, 1)"
+    title = f"a number beside a matrix of {rows} rows is one entry, not a column"
+    raise fail("E0202", title, number.span, help=f"write `{column}` for a column")
+
+
 def _lift(node: Node, rank: int, item: syntax.Expr) -> Node:
     """Scalars become vectors of one entry, vectors rows of one line."""
     missing = rank - node.tensor.rank
@@ -192,7 +221,7 @@ def _lift(node: Node, rank: int, item: syntax.Expr) -> Node:
             "E0204",
             "a vector beside matrices could be a row or a column",
             Label(item.span, f"this is {node.tensor}"),
-            help="say which: `reshape(v, 1, n)` is a row, `reshape(v, n, 1)` a column",
+            help=f"say which: `unsqueeze({item.span.text}, 0)` is a row, `unsqueeze({item.span.text}, 1)` a column",
         )
     for _ in range(missing):
         node = make("reshape", (node,), dims=(1, *node.tensor.dims))

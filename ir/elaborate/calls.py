@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from tpc.dsl import syntax
@@ -9,8 +10,8 @@ from tpc.dsl.diagnostics import Label, TpcError, fail
 from tpc.ir.build import cast, items, make, operation, size
 from tpc.ir.dims import DimLike, product
 from tpc.ir.elaborate import derivatives, stale, systems
-from tpc.ir.elaborate.expression import apply, described, evaluate, evaluate_node, try_dim
-from tpc.ir.elaborate.foreign import spelling
+from tpc.ir.elaborate.expression import apply_called, described, evaluate, evaluate_node, help_instead, try_dim
+from tpc.ir.elaborate.foreign import OPTIONS, spelling
 from tpc.ir.elaborate.parts import spread
 from tpc.ir.elaborate.scope import Frame, FunctionValue, Value, suggestion
 from tpc.ir.node import Node
@@ -108,7 +109,7 @@ def _library(frame: Frame, expression: syntax.Call, op: Op) -> Value | None:
         if keyword.name in given:
             raise fail("E0304", f"`{keyword.name}` is given twice", keyword.span)
         if keyword.name not in order and keyword.name not in op.options:
-            close = suggestion(keyword.name, [*order, *op.options])
+            close = suggestion(OPTIONS.get(keyword.name, keyword.name), [*order, *op.options])
             raise fail(
                 "E0304",
                 f"`{op.name}` has no option `{keyword.name}`",
@@ -153,7 +154,7 @@ def _library(frame: Frame, expression: syntax.Call, op: Op) -> Value | None:
         # draws without a seed are numbered in the order of the text, so that no two are the same numbers
         attributes["seed"] = frame.root().draws
         frame.root().draws += 1
-    node = apply(frame, op, operands, expression, **attributes)
+    node = apply_called(frame, op, operands, expression, **attributes)
     if node is None:
         return None
     results = items(node)
@@ -187,17 +188,36 @@ def _too_many(expression: syntax.Call, op: Op, order: list[str]) -> Exception:
 def _dim_argument(frame: Frame, op: Op, part: syntax.Expr, minus_one: bool = False) -> DimLike:
     dim = try_dim(frame, part)
     if dim is None:
+        mark = len(frame.diagnostics.items)
         if evaluate(frame, part) is None:
+            if isinstance(part, syntax.Name) and len(frame.diagnostics.items) > mark and frame.dims:
+                help_instead(frame, f"sizes have their names from the types of parameters; here {_listed(frame.dims)}")
             raise TpcError(())  # what is wrong with it is told already
-        raise fail(
-            "E0216",
-            f"`{op.name}` needs a size here, and {described(part)} is not one",
-            part.span,
-            help="sizes are integers, the names in parameter types, and what `+ - *` makes of them",
-        )
+        help = size_hint(frame, part)
+        if isinstance(part, syntax.Tuple | syntax.Block):
+            inside = part.items if isinstance(part, syntax.Tuple) else part.rows[0]
+            help = f"leave the brackets away: `{op.name}({', '.join(item.span.text for item in inside)})`"
+        raise fail("E0216", f"`{op.name}` needs a size here, and {described(part)} is not one", part.span, help=help)
     if isinstance(dim, int) and dim < 0 and not (minus_one and dim == -1):
         raise fail("E0208", f"a size cannot be negative, but this is {dim}", part.span)
     return dim
+
+
+def size_hint(frame: Frame, part: syntax.Expr) -> str:
+    """What to do about a value in the place of a size."""
+    if isinstance(part, syntax.Name):
+        binding = frame.lookup(part.name)
+        if binding is not None and binding.kind == "parameter":
+            return (
+                f"`{part.name}` is a value of the call, and sizes are known before; "
+                "write the number itself, or take the size of an array"
+            )
+    return "sizes are integers, the names in parameter types, and what `+ - *` makes of them"
+
+
+def _listed(names: Iterable[str]) -> str:
+    *first, last = [f"`{name}`" for name in names]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _fill_reshape(node: Node, dims: tuple[DimLike, ...], expression: syntax.Call) -> tuple[DimLike, ...]:
@@ -254,7 +274,8 @@ def _option(frame: Frame, op: Op, name: str, part: syntax.Expr) -> Any:
 
 def _cast(frame: Frame, expression: syntax.Call, dtype: DType) -> Node | None:
     if len(expression.arguments) != 1 or expression.keywords:
-        raise fail("E0302", f"`{dtype}` converts one value", expression.span)
+        help = f"`{dtype}(x)` converts x; as a type it has its sizes in square brackets, `{dtype}[n, m]`"
+        raise fail("E0302", f"`{dtype}` converts one value", expression.span, help=help)
     node = evaluate_node(frame, expression.arguments[0])
     if node is None:
         return None

@@ -1,4 +1,4 @@
-"""Loops and branches: blocks of statements become programs of their own, held by one node.
+"""Loops: blocks of statements become programs of their own, held by one node.
 
 A block takes what it uses from outside as further inputs. Inputs are numbered, the state first and then what is
 captured in the order in which the block's graph meets it, so that equal blocks are the same program.
@@ -13,6 +13,7 @@ from tpc.dsl.diagnostics import Diagnostics, Label, fail
 from tpc.dsl.source import Span
 from tpc.ir.build import cast, input_node, items, literal, make
 from tpc.ir.elaborate.expression import described, evaluate_node, try_dim
+from tpc.ir.elaborate.hints import state_hint
 from tpc.ir.elaborate.scope import Frame, placeholder
 from tpc.ir.node import Node, Program, topological
 from tpc.ir.ops.structure import INPUT
@@ -38,7 +39,7 @@ def close(frame: Frame, name: str, state: Sequence[Node], outputs: Sequence[Node
     ), order
 
 
-def _outside(frame: Frame, stand_ins: Sequence[Node]) -> list[Node]:
+def captured_from(frame: Frame, stand_ins: Sequence[Node]) -> list[Node]:
     back = {inner: outer for outer, inner in frame.captured.items()}
     return [back[n] for n in stand_ins]
 
@@ -69,7 +70,7 @@ def assigned(statements: Sequence[syntax.Statement], stacked: str | None = None)
     return found
 
 
-def _carried(frame: Frame, names: dict[str, Span]) -> tuple[dict[str, Node], bool]:
+def state_before(frame: Frame, names: dict[str, Span]) -> tuple[dict[str, Node], bool]:
     """The assigned names that have a value before the block, with it; and whether none of them is poisoned."""
     state: dict[str, Node] = {}
     sound = True
@@ -87,7 +88,7 @@ def _carried(frame: Frame, names: dict[str, Span]) -> tuple[dict[str, Node], boo
     return state, sound
 
 
-def _rebind(frame: Frame, names: Sequence[str], values: Sequence[Node | None], where: Span) -> None:
+def rebind(frame: Frame, names: Sequence[str], values: Sequence[Node | None], where: Span) -> None:
     """Give the carried names their values after the block."""
     for name, value in zip(names, values, strict=True):
         previous = frame.names.get(name)
@@ -97,7 +98,7 @@ def _rebind(frame: Frame, names: Sequence[str], values: Sequence[Node | None], w
         frame.names[name].kind = "value"
 
 
-def _forget(frame: Frame, names: dict[str, Span], kept: Sequence[str]) -> None:
+def forget(frame: Frame, names: dict[str, Span], kept: Sequence[str]) -> None:
     for name, span in names.items():
         if name not in kept:
             frame.root().block_locals.setdefault(name, span)
@@ -154,13 +155,14 @@ def repeat(frame: Frame, statement: syntax.Repeat, run: RunStatements) -> None:
     elif isinstance(count_dim, int) and count_dim < 0:
         raise fail("E0603", "the number of passes cannot be negative", statement.count.span)
     names = assigned(statement.body)
-    state, sound = _carried(frame, names)
-    if not state and sound:
+    state, sound = state_before(frame, names)
+    if not state and sound and not any(isinstance(s, syntax.Broken) for s in statement.body):
         frame.diagnostics.add(
             "E0604",
             "this loop changes nothing",
             statement.span,
-            help="give the values that it replaces a start before the loop, as in `x = zeros(n)`",
+            help=state_hint(names, frame.visible())
+            or "give the values that it replaces a start before the loop, as in `x = zeros(n)`",
         )
     settling = _Settling(frame, state)
     for _ in range(4):
@@ -173,9 +175,9 @@ def repeat(frame: Frame, statement: syntax.Repeat, run: RunStatements) -> None:
         if settled:
             break
     frame.diagnostics.items.extend(trial.items)
-    _forget(frame, names, list(state))
+    forget(frame, names, list(state))
     if not sound or any(r is None for r in results.values()) or (count_dim is None and count is None):
-        _rebind(frame, list(state), [None] * len(state), statement.span)
+        rebind(frame, list(state), [None] * len(state), statement.span)
         return
     # each result in the format of its state: a literal assigned in the body is converted
     outputs = [cast(r, settling.initial[n].tensor.dtype) for n, r in results.items() if r is not None]
@@ -183,7 +185,7 @@ def repeat(frame: Frame, statement: syntax.Repeat, run: RunStatements) -> None:
     carried = inner.carried or []
     outputs += [c.next for c in carried]
     body, order = close(inner, "body", [*stand_ins, *(c.stand_in for c in carried)], [*outputs, *tests])
-    operands = [*settling.initial.values(), *(c.initial for c in carried), *_outside(inner, order)]
+    operands = [*settling.initial.values(), *(c.initial for c in carried), *captured_from(inner, order)]
     attributes: dict[str, object] = {"state": len(outputs), "count": count_dim}
     if count is not None:
         operands.append(count)
@@ -192,7 +194,7 @@ def repeat(frame: Frame, statement: syntax.Repeat, run: RunStatements) -> None:
     if outputs:
         node = make("repeat", operands, **attributes)
         frame.spans.setdefault(node, statement.span)
-        _rebind(frame, list(state), items(node)[: len(state)], statement.span)
+        rebind(frame, list(state), items(node)[: len(state)], statement.span)
 
 
 def _pass(
@@ -247,7 +249,7 @@ def scan(frame: Frame, statement: syntax.Scan, run: RunStatements) -> None:
         )
     letter = statement.letter.name
     names = assigned(statement.body, letter)
-    state, sound = _carried(frame, names)
+    state, sound = state_before(frame, names)
     settling = _Settling(frame, state)
     for _ in range(4):
         inner = frame.loop()
@@ -266,17 +268,18 @@ def scan(frame: Frame, statement: syntax.Scan, run: RunStatements) -> None:
             break
     frame.diagnostics.items.extend(inner.diagnostics.items)
     stacked = {n: b for n, b in inner.names.items() if b.kind == "stacked"}
-    _forget(frame, names, list(state))
+    forget(frame, names, list(state))
     values = [*results.values(), *(b.value for b in stacked.values())]
-    if not state and not stacked and sound:
+    if not state and not stacked and sound and not any(isinstance(s, syntax.Broken) for s in statement.body):
         raise fail(
             "E0604",
             "this loop changes nothing",
             statement.span,
-            help=f"carry a value that was given before the loop, or stack results as in `y[{letter}] = ...`",
+            help=state_hint(names, frame.visible())
+            or f"carry a value that was given before the loop, or stack results as in `y[{letter}] = ...`",
         )
     if not sound or any(not isinstance(v, Node) for v in values):
-        _rebind(frame, list(state), [None] * len(state), statement.span)
+        rebind(frame, list(state), [None] * len(state), statement.span)
         for name, binding in stacked.items():
             frame.define(name, None, binding.span)
         return
@@ -288,123 +291,13 @@ def scan(frame: Frame, statement: syntax.Scan, run: RunStatements) -> None:
     body, order = close(inner, "body", [counter, *stand_ins, *(c.stand_in for c in carried)], outputs)
     node = make(
         "scan",
-        [*settling.initial.values(), *(c.initial for c in carried), *_outside(inner, order)],
+        [*settling.initial.values(), *(c.initial for c in carried), *captured_from(inner, order)],
         state=held,
         extent=extent,
         body=body,
     )
     frame.spans.setdefault(node, statement.span)
     parts = items(node)
-    _rebind(frame, list(state), parts[: len(state)], statement.span)
+    rebind(frame, list(state), parts[: len(state)], statement.span)
     for (name, binding), part in zip(stacked.items(), parts[held:], strict=True):
         frame.define(name, part, binding.span)
-
-
-def branch(frame: Frame, statement: syntax.If, run: RunStatements) -> None:
-    """`if`, `elif`, `else`: what all branches assign, or one of them replaces, has a value afterwards."""
-    names = assigned([statement])
-    before, _ = _carried(frame, names)
-
-    def block(body: Sequence[syntax.Statement]) -> Callable[[Frame], dict[str, Node | None]]:
-        def results(inner: Frame) -> dict[str, Node | None]:
-            for name in before:
-                binding = inner.lookup(name)
-                assert binding is not None
-                inner.names[name] = binding
-                binding.kind = "state"
-            run(inner, body)
-            return {n: b.value if isinstance(b.value, Node) else None for n, b in inner.names.items() if n in names}
-
-        return results
-
-    blocks = [(condition, block(body)) for condition, body in statement.branches]
-    values = _choose(frame, blocks, block(statement.otherwise), statement.span)
-    _forget(frame, names, list(values))
-    for name, value in values.items():
-        if name in before:
-            _rebind(frame, [name], [value], names[name])
-        else:
-            frame.define(name, value, names[name])
-
-
-def conditional(frame: Frame, expression: syntax.Conditional) -> Node | None:
-    """`then if condition else other`"""
-
-    def part(value: syntax.Expr) -> Callable[[Frame], dict[str, Node | None]]:
-        return lambda inner: {"": evaluate_node(inner, value)}
-
-    return _choose(frame, [(expression.condition, part(expression.then))], part(expression.other), expression.span).get(
-        ""
-    )
-
-
-Branch = Callable[[Frame], dict[str, Node | None]]
-
-
-def _choose(
-    frame: Frame, blocks: Sequence[tuple[syntax.Expr, Branch]], otherwise: Branch, where: Span
-) -> dict[str, Node | None]:
-    """The values of the names that both sides give, chosen by the condition."""
-    condition = evaluate_node(frame, blocks[0][0])
-    if condition is not None and (condition.tensor.rank or condition.tensor.dtype.kind != "b"):
-        part = blocks[0][0]
-        frame.diagnostics.add(
-            "E0213",
-            f"`if` needs a scalar truth value, but {described(part)} is {condition.tensor}",
-            part.span,
-            help="compare it with something"
-            if not condition.tensor.rank
-            else "for entries of an array use `select(c, a, b)`",
-        )
-        condition = None
-    then_frame, other_frame = frame.block(), frame.block()
-    then = blocks[0][1](then_frame)
-    if len(blocks) > 1:
-        other = _choose(other_frame, blocks[1:], otherwise, where)
-    else:
-        other = otherwise(other_frame)
-    names = [name for name in then if name in other]
-    if condition is None or any(then[n] is None or other[n] is None for n in names):
-        return dict.fromkeys(names)
-    pairs = [_same_type(frame, name, then[name], other[name], where) for name in names]
-    if not pairs:
-        return {}
-    first, first_order = close(then_frame, "then", [], [a for a, _ in pairs])
-    second, second_order = close(other_frame, "other", [], [b for _, b in pairs])
-    # both branches take the same operands: those of the first, then what only the second uses
-    outer = _outside(then_frame, first_order)
-    more = [v for v in _outside(other_frame, second_order) if v not in outer]
-    shared = [*outer, *more]
-    inputs = [input_node(f"c{k}", v.tensor) for k, v in enumerate(shared)]
-    by_value = dict(zip(shared, inputs, strict=True))
-    second_inputs = dict(zip(second.inputs, (by_value[v] for v in _outside(other_frame, second_order)), strict=True))
-    node = make(
-        "if",
-        [condition, *shared],
-        then=Program("then", inputs, first.outputs, facts=first.facts),
-        other=_with_inputs(second, inputs, second_inputs),
-    )
-    frame.spans.setdefault(node, where)
-    return dict(zip(names, items(node), strict=True))
-
-
-def _with_inputs(program: Program, inputs: Sequence[Node], mapping: dict[Node, Node]) -> Program:
-    known = [n for n, _ in program.facts]
-    results = replace([*program.outputs, *known], mapping)
-    outputs, nodes = results[: len(program.outputs)], results[len(program.outputs) :]
-    facts = zip(nodes, (f for _, f in program.facts), strict=True)
-    return Program(program.name, inputs, outputs, facts=ordered_facts(inputs, outputs, facts))
-
-
-def _same_type(frame: Frame, name: str, a: Node | None, b: Node | None, where: Span) -> tuple[Node, Node]:
-    assert a is not None and b is not None
-    common = promote(a.tensor.dtype, b.tensor.dtype)
-    if a.tensor.dims != b.tensor.dims or not all(n.tensor.dtype is common or n.tensor.dtype.is_weak for n in (a, b)):
-        what = f"`{name}`" if name else "this"
-        raise fail(
-            "E0606",
-            f"{what} is {a.tensor} in one branch and {b.tensor} in the other",
-            Label(where),
-            help="both branches must give values of one type",
-        )
-    return cast(a, common), cast(b, common)

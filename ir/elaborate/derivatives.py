@@ -35,6 +35,7 @@ OPTIONS: dict[str, dict[str, type]] = {
     "jet": {"order": int},
     "laplacian": {"samples": int, "seed": int},
 }
+STEPS = frozenset(["floor", "ceil", "round", "trunc", "sign", "floor_div"])  # floats that change by steps, if at all
 _DIRECTED = ("jvp", "hvp", "jet")  # which take a direction for each parameter
 Operand = tuple[Node, syntax.Expr]
 
@@ -57,7 +58,13 @@ def transform(frame: Frame, expression: syntax.Call, kind: str) -> Value | None:
     if function is None:
         return None
     if not isinstance(function, FunctionValue):
-        raise fail("E0306", f"`{kind}` takes a function, but this is a value", arguments[0].span)
+        help = None
+        match arguments[0]:
+            case syntax.Call(function=syntax.Name(name=called), arguments=given):
+                by = "".join(f", {argument.span.text}" for argument in arguments[1:])
+                there = ", ".join(argument.span.text for argument in given)
+                help = f"give it the function, and its arguments behind: `{kind}({called}{by})({there})`"
+        raise fail("E0306", f"`{kind}` takes a function, but this is a value", arguments[0].span, help=help)
     names = [p.name.name for p in function.definition.parameters]
     if not names:
         raise fail("E0302", f"`{function.definition.name.name}` has no parameters", arguments[0].span)
@@ -152,17 +159,17 @@ def apply_operands(
 
 
 def _warn_of_zeros(frame: Frame, call: syntax.Call, step: FunctionValue, program: Program) -> None:
-    """Tell of parameters whose derivative is zero, since all paths from them lead through integers or comparisons."""
+    """Tell of parameters whose derivative is zero, as all paths from them lead through integers, comparisons, steps."""
     for name in step.parameters if step.kind not in ("vmap", "fixed_point", systems.KIND) else ():
         (at,) = (i for i in program.inputs if i["name"] == name)
         reached = {at}
         cuts: dict[str, None] = {}
         for node in topological(program.outputs):
             if node is not at and any(a in reached for a in node.args):
-                if any(t.dtype.kind in "fc" for t in _types(node)):
-                    reached.add(node)
-                else:
+                if node.op.name in STEPS or not any(t.dtype.kind in "fc" for t in _types(node)):
                     cuts[node.op.name] = None
+                else:
+                    reached.add(node)
         if not reached & set(program.outputs):
             function = step.definition.name
             frame.diagnostics.add(
@@ -171,7 +178,8 @@ def _warn_of_zeros(frame: Frame, call: syntax.Call, step: FunctionValue, program
                 Label(call.span, f"`{function.name}` does not change with `{name}`" + " little by little" * bool(cuts)),
                 Label(function.span, "defined here"),
                 notes=[f"from `{name}` all ways lead through {', '.join(f'`{c}`' for c in cuts)}"] if cuts else [],
-                help="differentiate by another parameter",
+                help="differentiate by another parameter"
+                + ", or give the step a derivative, as in `surrogate(round(x), x)`" * bool(STEPS & set(cuts)),
             )
 
 
@@ -281,12 +289,12 @@ class _Typing:
         self, results: Sequence[TensorType], x: TensorType, method: object, labels: Sequence[Label]
     ) -> None:
         """A product with the matrix, and perhaps one with the preconditioner."""
-        if x.dtype.kind == "c":
+        if x.dtype.kind == "c" and method != "cg":
             raise fail(
                 "E0221",
                 f"`solve` by steps needs real entries, not {x.dtype}",
                 *labels,
-                help="without options it solves directly; or solve for the real and imaginary parts",
+                help="`method=cg` is for Hermitian positive definite matrices; without options it solves directly",
             )
         if method not in (None, "lsqr") and results[0].dims != x.dims:
             raise fail(
@@ -364,7 +372,7 @@ def check_kind(
             "E0607",
             f"`{kind}` needs a function with one scalar result, but `{name}` gives {given}",
             *labels,
-            help="reduce it, as with sum or mean, or take `jacobian`",
+            help="reduce it, as with sum or mean, or take `jacobian` or `vjp`",
         )
     for parameter, type in by.items():
         if type.dtype.kind not in "fc":

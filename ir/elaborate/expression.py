@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 from tpc.dsl import syntax
 from tpc.dsl.diagnostics import Label, TpcError
 from tpc.ir.build import cast, literal, literal_value, make, size, static_dim
-from tpc.ir.dims import DimLike, dim_text
-from tpc.ir.elaborate.hints import product_hint, shapes_hint
+from tpc.ir.dims import DimLike
+from tpc.ir.elaborate.foreign import NAMES
+from tpc.ir.elaborate.hints import call_hint, product_hint, shapes_hint
 from tpc.ir.elaborate.scope import Frame, FunctionValue, Value, suggestion
 from tpc.ir.node import Node
 from tpc.ir.notation import CONSTANTS, dim_of_syntax
 from tpc.ir.op import Misfit, Op
+from tpc.ir.ops.structure import ITEM
 from tpc.ir.scalar import OPERATORS
-from tpc.ir.types import TensorType, as_float
+from tpc.ir.types import as_float
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +33,10 @@ def evaluate(frame: Frame, expression: syntax.Expr) -> Value | None:
         return None
     if isinstance(value, Node):
         frame.spans.setdefault(value, expression.span)
+    elif isinstance(value, list):  # of one node with several results
+        for part in value:
+            if isinstance(part, Node) and part.op is ITEM:
+                frame.spans.setdefault(part.args[0], expression.span)
     return value
 
 
@@ -51,14 +57,16 @@ def evaluate_node(frame: Frame, expression: syntax.Expr) -> Node | None:
             "E0307",
             f"this gives {len(value)} values where one is needed",
             expression.span,
-            help=f"take them apart first, as in `{', '.join('abcdefgh'[: len(value)])} = ...`",
+            help="leave the brackets away: several values are given one by one"
+            if isinstance(expression, syntax.Tuple)
+            else f"take them apart first, as in `{', '.join('abcdefgh'[: len(value)])} = ...`",
         )
         return None
     return value
 
 
 def _evaluate(frame: Frame, expression: syntax.Expr) -> Value | None:
-    from tpc.ir.elaborate import arrays, calls, control, index
+    from tpc.ir.elaborate import arrays, branches, calls, index
 
     match expression:
         case syntax.Number(value=value):
@@ -84,7 +92,7 @@ def _evaluate(frame: Frame, expression: syntax.Expr) -> Value | None:
             values = [evaluate_node(frame, item) for item in items]
             return None if any(v is None for v in values) else [v for v in values if v is not None]
         case syntax.Conditional():
-            return control.conditional(frame, expression)
+            return branches.conditional(frame, expression)
         case syntax.String():
             frame.diagnostics.add(
                 "E0702",
@@ -150,7 +158,7 @@ def _unknown_name(frame: Frame, name: syntax.Name) -> None:
         )
         return
     close = suggestion(name.name, [*frame.visible(), *frame.module.names(), *CONSTANTS])
-    help = f"did you mean `{close}`?" if close else None
+    help = NAMES.get(name.name) or (f"did you mean `{close}`?" if close else None)
     if name.name in frame.module.library():
         help = f"`{name.name}` is a function of the library; call it, as in `{name.name}(x)`"
     frame.diagnostics.add("E0301", f"`{name.name}` is not defined", name.span, help=help)
@@ -170,6 +178,24 @@ def apply(
                 labels.append(Label(part.span, f"{described(part)} {text}" if text.startswith("has ") else text))
         frame.diagnostics.add(misfit.code, misfit.title, *labels, help=misfit.help)
         return None
+
+
+def apply_called(
+    frame: Frame, op: Op | str, arguments: Sequence[tuple[Node, syntax.Expr]], where: syntax.Expr, **attributes: object
+) -> Node | None:
+    """A node of an op that is called by its name, with what fits in its place as help."""
+    mark = len(frame.diagnostics.items)
+    node = apply(frame, op, arguments, where, **attributes)
+    if node is not None or len(frame.diagnostics.items) == mark:
+        return node
+    name = op if isinstance(op, str) else op.name
+    said = frame.diagnostics.items[-1]
+    if isinstance(where, syntax.Call) and isinstance(op, Op) and op.operator:
+        said = replace(said, title=said.title.replace(f"`{op.operator}`", f"`{name}`"))
+        frame.diagnostics.items[-1] = said
+    if said.code in ("E0204", "E0205"):
+        help_instead(frame, call_hint(name, [(part, node.tensor) for node, part in arguments]))
+    return node
 
 
 def described(expression: syntax.Expr) -> str:
@@ -257,7 +283,7 @@ def _combine(frame: Frame, expression: syntax.Binary, left: Node, right: Node) -
     if operator == "@":
         return _matmul(frame, expression, left, right)
     if operator == "\\":
-        return apply(frame, "solve", parts, expression)
+        return apply_called(frame, "solve", parts, expression)
     if operator in ("and", "or"):
         for node, part in parts:
             if node.tensor.dtype.kind != "b":
@@ -283,11 +309,11 @@ def _combine(frame: Frame, expression: syntax.Binary, left: Node, right: Node) -
     mark = len(frame.diagnostics.items)
     result = apply(frame, OPERATORS[operator, 2].name, [(left, expression.left), parts[1]], expression)
     if result is None and len(frame.diagnostics.items) > mark:
-        _help_instead(frame, shapes_hint(expression, left.tensor, right.tensor))
+        help_instead(frame, shapes_hint(expression, left.tensor, right.tensor))
     return result
 
 
-def _help_instead(frame: Frame, help: str | None) -> None:
+def help_instead(frame: Frame, help: str | None) -> None:
     """Give the last message this help, if there is any."""
     if help is not None and len(help) < 120:
         frame.diagnostics.items[-1] = replace(frame.diagnostics.items[-1], help=help)
@@ -316,7 +342,7 @@ def _matmul(frame: Frame, expression: syntax.Binary, left: Node, right: Node) ->
     mark = len(frame.diagnostics.items)
     node = apply(frame, name, parts, expression)
     if node is None and len(frame.diagnostics.items) > mark:
-        _help_instead(frame, product_hint(expression, left.tensor, right.tensor))
+        help_instead(frame, product_hint(expression, left.tensor, right.tensor))
     return node
 
 
@@ -334,39 +360,3 @@ def _transpose(frame: Frame, expression: syntax.Transpose, node: Node) -> Node |
     if node.op.name == "transpose" and node.args[0].tensor.rank >= 2:
         return node.args[0]
     return apply(frame, "transpose", [(node, expression.operand)], expression)
-
-
-def fits(frame: Frame, node: Node, wanted: TensorType, what: str, part: syntax.Expr, declared: Label) -> Node | None:
-    """The node as a value of the declared type: literals are converted, anything else must agree."""
-    actual = node.tensor
-    if actual.dims != wanted.dims:
-        frame.diagnostics.add(
-            "E0210",
-            f"{what} is {_shape(actual)}, but is declared {_shape(wanted)}",
-            Label(part.span, f"this is {actual}"),
-            declared,
-            help="transpose it with `'`, or declare it the other way round"
-            if actual.rank == 2 and actual.dims == wanted.dims[::-1]
-            else f"declare it {actual}, if that is what is meant",
-        )
-        return None
-    if actual.dtype is wanted.dtype:
-        return node
-    if actual.dtype.is_weak and "bifc".index(actual.dtype.kind) <= "bifc".index(wanted.dtype.kind):
-        return cast(node, wanted.dtype)
-    frame.diagnostics.add(
-        "E0211",
-        f"{what} is {actual.dtype}, but is declared {wanted.dtype}",
-        Label(part.span, f"this is {actual}"),
-        declared,
-        help=f"declare it {actual.dtype}, or convert with `{wanted.dtype}({part.span.text})`"
-        if len(part.span.text) < 40
-        else f"declare it {actual.dtype}, or convert with `{wanted.dtype}(...)`",
-    )
-    return None
-
-
-def _shape(type: TensorType) -> str:
-    if not type.dims:
-        return "a scalar"
-    return " by ".join(dim_text(d) for d in type.dims) if type.rank > 1 else f"a vector of {dim_text(type.dims[0])}"

@@ -14,6 +14,34 @@ WRITTEN = {
     "crossprod": "X' @ Y",
     "t": "X'",
     "array": "[1, 2, 3]",
+    "c": "[1, 2, 3]",
+    "I": "eye(n)",
+    "flatten": "vec(X)",
+    "ravel": "vec(X)",
+    "matmul": "X @ Y",
+    "mm": "X @ Y",
+    "bmm": "X @ Y",
+    "multiply": "X * Y",
+    "einsum": "C[i, k] = sum[j](A[i, j] * B[j, k])",
+    "meshgrid": "G[i, j] = f(x[i], y[j])",
+    "cat": "concat(x, y)",
+    "numel": "size(X)",
+    "length": "len(x)",
+    "rowSums": "sum(X, axis=1)",
+    "colSums": "sum(X, axis=0)",
+    "rowMeans": "mean(X, axis=1)",
+    "colMeans": "mean(X, axis=0)",
+    "tr": "trace(X)",
+    "sd": "std(x)",
+    "ln": "log(x)",
+    "lm": "lstsq(X, y)",
+    "rnorm": "normal(n, seed=1)",
+    "runif": "uniform(n, seed=1)",
+    "fabs": "abs(x)",
+    "linsolve": "A \\ b",
+    "mldivide": "A \\ b",
+    "repmat": "tile(x, 3)",
+    "diagm": "diag(x)",
     "nrow": "rows(X)",
     "ncol": "cols(X)",
     "shape": "rows(X)",
@@ -31,6 +59,18 @@ WRITTEN = {
     "randint": "cast(floor(n * uniform(k, seed=1)), i64)",
     "cdist": "D[i, j] = sqrt(sum[k]((X[i, k] - Y[j, k])^2))",
 }
+
+# What names of other languages stand for.
+NAMES = {
+    "I": "write `eye(n)`",
+    "e": "write `exp(1)`",
+    "end": "the last entry is `x[-1]`",
+    "NULL": "leave it out",
+    "Inf": "write `inf`",
+    "NA": "write `nan`",
+}
+# What options of other languages are called here.
+OPTIONS = {"dim": "axis", "keepdim": "keepdims"}
 
 
 def spelling(name: str) -> str | None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tpc.dsl import syntax
 from tpc.dsl.diagnostics import Diagnostics, Label, TpcError, fail
 from tpc.ir.build import cast, input_node, literal_value, make
 from tpc.ir.dims import DimLike, assuming
-from tpc.ir.elaborate import control, index
-from tpc.ir.elaborate.expression import evaluate, evaluate_node, fits
+from tpc.ir.elaborate import branches, control, index
+from tpc.ir.elaborate.declared import fits, results, typed
+from tpc.ir.elaborate.expression import evaluate, evaluate_node
 from tpc.ir.elaborate.promises import check_promises
 from tpc.ir.elaborate.scope import Binding, Frame, FunctionValue, Value
-from tpc.ir.elaborate.types import constraint_of, facts_of, nonnegative_dims, type_of
+from tpc.ir.elaborate.types import constraint_of, facts_of
+from tpc.ir.facts.lines import nonnegative_sizes
 from tpc.ir.node import Node, Program, topological
 from tpc.ir.ops.structure import NORMS
 from tpc.ir.rewrite import ordered_facts
@@ -60,9 +62,9 @@ def build(
         frame.where.extend(constraint_of(written, sizes, diagnostics))
     frame.later.update(control.assigned(definition.body))
     _poison_broken(frame, definition)
-    with assuming(nonnegative_dims(frame.where)):
+    with assuming(nonnegative_sizes(frame.where)):
         returned = _run_body(frame, definition)
-        outputs = None if returned is None else _results(frame, definition, returned, batch)
+        outputs = None if returned is None else results(frame, definition, returned, batch)
     if outputs is None or diagnostics.errors:
         return None  # and no word on values that are not used: that may be because of the error
     if not _is_broken(definition):
@@ -88,15 +90,15 @@ def build(
                     Label(parameter.name.span, "declared here"),
                 )
                 defaults.append((parameter.name.name, value))
-    results = [node for node, _ in outputs]
-    _check_literals(frame, definition, results)
-    known = [*frame.facts, *((n, module.constant_facts[n]) for n in topological(results) if n in module.constant_facts)]
+    nodes = [node for node, _ in outputs]
+    _check_literals(frame, definition, nodes)
+    known = [*frame.facts, *((n, module.constant_facts[n]) for n in topological(nodes) if n in module.constant_facts)]
     program = Program(
         name,
         inputs,
-        results,
+        nodes,
         [n for _, n in outputs],
-        ordered_facts(inputs, results, known),
+        ordered_facts(inputs, nodes, known),
         list(dict.fromkeys(frame.where)),
         defaults,
     )
@@ -118,7 +120,19 @@ def _check_literals(frame: Frame, definition: syntax.Def, results: Sequence[Node
 
 def _is_broken(definition: syntax.Def) -> bool:
     """Whether a line of the body could not be read."""
-    return any(isinstance(s, syntax.Broken) for s in definition.body)
+    return any(isinstance(s, syntax.Broken) for s in _within(definition.body))
+
+
+def _within(statements: Sequence[syntax.Statement]) -> Iterator[syntax.Statement]:
+    """Statements, and those in the blocks of them."""
+    for statement in statements:
+        yield statement
+        match statement:
+            case syntax.Repeat(body=body) | syntax.Scan(body=body):
+                yield from _within(body)
+            case syntax.If(branches=branches, otherwise=otherwise):
+                for block in [*(body for _, body in branches), otherwise]:
+                    yield from _within(block)
 
 
 def _poison_broken(frame: Frame, definition: syntax.Def) -> None:
@@ -133,7 +147,7 @@ def assigned_in_text(text: str) -> list[str]:
     """The names that lines of a text seem to assign."""
     names: list[str] = []
     for line in text.split("\n"):
-        target, sign, value = line.partition("=")
+        target, sign, value = line.replace("<-", "=").partition("=")
         if sign and target[-1:] not in "<>!" and not value.startswith("="):
             names += re.findall(r"[^\W\d]\w*", re.sub(r"\[[^\]]*\]", "", target))
     return names
@@ -153,7 +167,7 @@ def _run_body(frame: Frame, definition: syntax.Def) -> syntax.Return | None:
                 )
             return statement
         run(frame, [statement])
-    if not _is_broken(definition):
+    if not any(isinstance(s, syntax.Broken | syntax.Return) for s in _within(body)):  # of those something is told
         frame.diagnostics.add(
             "E0311",
             f"`{definition.name.name}` has no `return`",
@@ -178,7 +192,7 @@ def run(frame: Frame, statements: Sequence[syntax.Statement]) -> None:
 
 def _run(frame: Frame, statement: syntax.Statement) -> None:
     match statement:
-        case syntax.Repeat(body=[syntax.Broken()]) | syntax.Scan(body=[syntax.Broken()]):
+        case syntax.Repeat(body=body) | syntax.Scan(body=body) if all(isinstance(s, syntax.Broken) for s in body):
             frame.broken = True
         case syntax.Assign():
             _assign(frame, statement)
@@ -189,7 +203,7 @@ def _run(frame: Frame, statement: syntax.Statement) -> None:
         case syntax.Scan():
             control.scan(frame, statement, run)
         case syntax.If():
-            control.branch(frame, statement, run)
+            branches.branch(frame, statement, run)
         case syntax.Return():
             raise fail(
                 "E0314",
@@ -217,12 +231,12 @@ def _assign(frame: Frame, statement: syntax.Assign) -> None:
     value = evaluate(frame, statement.value)
     if len(targets) == 1:
         if isinstance(value, list):
-            names = ", ".join("abcdefgh"[: len(value)])
+            names = ", ".join([targets[0].name.name, *(f"_{k}" for k in range(2, len(value) + 1))])
             frame.diagnostics.add(
                 "E0307",
                 f"this gives {len(value)} values, and one name takes them",
                 statement.span,
-                help=f"name each of them, as in `{names} = ...`",
+                help=f"name each of them, as in `{names} = ...`; those with `_` may stay unused",
             )
             value = None
         _define(frame, targets[0], value, statement.value)
@@ -248,22 +262,8 @@ def _define(frame: Frame, target: syntax.Target, value: Value | None, part: synt
     if isinstance(value, FunctionValue):
         raise fail("E0306", "functions cannot be assigned to names", part.span, help="use the function by its own name")
     if isinstance(value, Node) and target.type is not None:
-        value = _declared(frame, target, value, part)
+        value = typed(frame, target, value, part)
     frame.define(target.name.name, value, target.name.span)
-
-
-def _declared(frame: Frame, target: syntax.Target, node: Node, part: syntax.Expr) -> Node | None:
-    """A value with a written type: checked against it, and its facts noted."""
-    assert target.type is not None
-    wanted = type_of(target.type, frame.dims, (), frame.diagnostics, node.tensor.dtype)
-    if wanted is None:
-        return None
-    fitting = fits(frame, node, wanted, f"`{target.name.name}`", part, Label(target.type.span, "declared here"))
-    if fitting is not None and target.facts:
-        facts = facts_of(target.facts, wanted, frame.dims, frame.diagnostics)
-        if facts:
-            frame.facts.append((fitting, facts))
-    return fitting
 
 
 def _assign_indexed(frame: Frame, statement: syntax.Assign, target: syntax.Target) -> None:
@@ -278,7 +278,7 @@ def _assign_indexed(frame: Frame, statement: syntax.Assign, target: syntax.Targe
         _refuse_recurrence(frame, target, statement.value)
         node = index.statement(frame, letters, statement.value, statement.span)
     if node is not None and target.type is not None:
-        node = _declared(frame, target, node, statement.value)
+        node = typed(frame, target, node, statement.value)
     if node is not None and stacked and node.tensor.dtype.is_weak:
         node = cast(node, STRONG[node.tensor.dtype])
     frame.define(target.name.name, node, target.name.span, "stacked" if stacked else "value")
@@ -329,69 +329,21 @@ def _approximate(frame: Frame, statement: syntax.Approx) -> None:
     _define(frame, statement.target, value, statement.value)
 
 
-def _results(
-    frame: Frame, definition: syntax.Def, returned: syntax.Return, batch: tuple[DimLike, ...]
-) -> list[tuple[Node, str]] | None:
-    """The results with their names, checked against the declared types."""
-    value = evaluate(frame, returned.value)
-    if value is None:
-        return None
-    if isinstance(value, FunctionValue):
-        raise fail("E0306", "a function cannot be returned", returned.value.span)
-    values = value if isinstance(value, list) else [value]
-    parts = (
-        returned.value.items
-        if isinstance(returned.value, syntax.Tuple) and len(returned.value.items) == len(values)
-        else [returned.value] * len(values)
-    )
-    declared = definition.results
-    if declared is not None and len(declared) != len(values):
-        frame.diagnostics.add(
-            "E0307",
-            f"`{definition.name.name}` declares {len(declared)} result{'s' * (len(declared) != 1)} "
-            f"and returns {len(values)}",
-            Label(returned.span),
-            Label(declared[0].span.to(declared[-1].span), "declared here"),
-        )
-        return None
-    outputs: list[tuple[Node, str]] = []
-    names: set[str] = set()
-    for position, (item, part) in enumerate(zip(values, parts, strict=True)):
-        if not isinstance(item, Node):
-            return None
-        node: Node | None = item
-        if declared is not None:
-            written = declared[position]
-            wanted = type_of(written.type, frame.dims, batch, frame.diagnostics, item.tensor.dtype)
-            if wanted is None:
-                return None
-            node = fits(frame, item, wanted, "the result", part, Label(written.span, "declared here"))
-            if node is None:
-                return None
-            facts = facts_of(written.facts, wanted, frame.dims, frame.diagnostics)
-            if facts:
-                frame.facts.append((node, facts))
-        if node is not None and node.tensor.dtype.is_weak:
-            node = cast(node, STRONG[node.tensor.dtype])
-        assert node is not None
-        name = part.name if isinstance(part, syntax.Name) else "out" if len(values) == 1 else f"out{position + 1}"
-        while name in names or (
-            not isinstance(part, syntax.Name) and (name in frame.dims or frame.lookup(name) is not None)
-        ):
-            name += "_"
-        names.add(name)
-        outputs.append((node, name))
-    return outputs
-
-
 def _warn_unused(frame: Frame, definition: syntax.Def) -> None:
+    among = {
+        target.name.span
+        for statement in definition.body
+        if isinstance(statement, syntax.Assign) and len(statement.targets) > 1
+        for target in statement.targets
+    }
     for name, binding in frame.names.items():
         if binding.used or name.startswith("_"):
             continue
         what = "parameter" if binding.kind == "parameter" else "value"
+        ways = f"call it `_{name}`" if binding.span in among else f"remove it, or call it `_{name}`"
         frame.diagnostics.add(
             "W0302" if what == "parameter" else "W0301",
             f"{what} `{name}` is never used",
             binding.span,
-            help=f"remove it, or call it `_{name}` if it is meant to be there",
+            help=f"{ways} if it is meant to be there",
         )

@@ -54,7 +54,8 @@ class _FrameScope:
     def extent(self, expression: syntax.Expr) -> DimLike:
         dim = try_dim(self.frame, expression)
         if dim is None:
-            raise fail("E0510", "the extent of a letter must be a size", expression.span)
+            help = "a letter runs from 0 to the size behind `in`, as in `i in n`"
+            raise fail("E0510", "the extent of a letter must be a size", expression.span, help=help)
         return dim
 
     def function(self, name: str) -> syntax.Def | None:

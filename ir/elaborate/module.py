@@ -7,17 +7,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import zip_longest
-from typing import Protocol
 
 from tpc.dsl import syntax
-from tpc.dsl.diagnostics import Diagnostic, Diagnostics, Label, TpcError, diagnostic, fail
+from tpc.dsl.diagnostics import Diagnostic, Diagnostics, Label, TpcError, diagnostic
 from tpc.dsl.parser import parse
 from tpc.dsl.source import Source, Span
 from tpc.ir.arrays import type_of_array
 from tpc.ir.build import cast, make
 from tpc.ir.dims import DimLike, named, substitute
-from tpc.ir.elaborate.expression import evaluate_node, fits
+from tpc.ir.elaborate.declared import fits
+from tpc.ir.elaborate.expression import evaluate_node
+from tpc.ir.elaborate.files import Files, NoFiles
 from tpc.ir.elaborate.function import assigned_in_text, build
+from tpc.ir.elaborate.hints import misplaced_fact
 from tpc.ir.elaborate.match import abstract, equalities, match_arguments
 from tpc.ir.elaborate.parts import expanded, function_of
 from tpc.ir.elaborate.scope import Frame, FunctionValue, Value
@@ -25,49 +27,9 @@ from tpc.ir.elaborate.types import facts_of, holds, size_names, type_of
 from tpc.ir.library import functions
 from tpc.ir.node import Constraint, Fact, Node, Program
 from tpc.ir.notes import Notes
-from tpc.ir.ops.structure import CONSTANT, ConstantData
+from tpc.ir.ops.structure import CONSTANT
 from tpc.ir.structures import standard
 from tpc.ir.types import DTYPES, DType, TensorType
-
-
-class Files(Protocol):
-    """How `use` and `load` reach files below the folder of the program."""
-
-    def program(self, path: str, origin: Source, span: Span) -> Source:
-        """The text of another program. Raises TpcError."""
-        ...
-
-    def array(self, path: str, origin: Source, span: Span, wanted: DType | None = None) -> ConstantData:
-        """An array from a file, in the wanted format where the file leaves it open. Raises TpcError."""
-        ...
-
-    def sparse(self, path: str, origin: Source, span: Span) -> tuple[int, int] | None:
-        """The rows and columns of a matrix that a file stores by its entries; None for other files. Raises TpcError.
-
-        Its parts are arrays: `values`, their `columns`, and the `starts` of rows, as in `A.mtx:values`.
-        """
-        ...
-
-
-class NoFiles:
-    """For a program given as text: there is no folder to read from."""
-
-    def program(self, path: str, origin: Source, span: Span) -> Source:
-        raise self._refused(span)
-
-    def array(self, path: str, origin: Source, span: Span, wanted: DType | None = None) -> ConstantData:
-        raise self._refused(span)
-
-    def sparse(self, path: str, origin: Source, span: Span) -> tuple[int, int] | None:
-        raise self._refused(span)
-
-    def _refused(self, span: Span) -> TpcError:
-        return fail(
-            "E0701",
-            "a program given as text has no folder to read files from",
-            span,
-            help="save it to a file, or give the folder with `folder=`",
-        )
 
 
 @cache
@@ -468,7 +430,8 @@ def check(source: Source, files: Files | None = None) -> Checked:
                 "W0303",
                 f"`{name}` is never called, and its parameters have no types",
                 definition.name.span,
-                help="give the parameters types, so that it can be checked and run by itself",
+                help=misplaced_fact(definition)
+                or "give the parameters types, so that it can be checked and run by itself",
             )
     if not module.definitions and not module.diagnostics.errors:
         module.diagnostics.add(

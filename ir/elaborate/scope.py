@@ -131,7 +131,8 @@ class Frame:
                 help="choose another name",
             )
         if isinstance(value, Node):
-            self.node_names.setdefault(value, name)
+            if not name.startswith("_"):  # which nothing is meant to be read by
+                self.node_names.setdefault(value, name)
             self.spans.setdefault(value, span)
         self.names[name] = Binding(value, span, previous is not None, kind)
 

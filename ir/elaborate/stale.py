@@ -77,7 +77,7 @@ def stale(frame: Frame, expression: syntax.Call) -> Node | None:
 
 def _chosen(frame: Frame, expression: syntax.Call, step: syntax.Expr, last: syntax.Expr) -> Node | None:
     """`last if mod(step, every) != 0 else e`, so that e is computed in the passes alone that need it."""
-    from tpc.ir.elaborate.control import conditional
+    from tpc.ir.elaborate.branches import conditional
 
     span = expression.span
     every = next(keyword.value for keyword in expression.keywords if keyword.name == "every")

@@ -31,6 +31,7 @@ OPTIONS: dict[str, str] = {
 OPERANDS = ("precond", "start")
 PRECONDITIONERS = {
     "diagonal": "diag(1 / diag(A)) @ v",
+    "incomplete_cholesky": "inv(incomplete_cholesky(A)') @ (inv(incomplete_cholesky(A)) @ v)",
     "gauss_seidel": "solve_triangular(triu(A), diag(diag(A)) @ solve_triangular(tril(A), v), lower=false)",
 }
 

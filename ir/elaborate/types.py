@@ -23,6 +23,9 @@ from tpc.ir.types import DTYPES, F64, DType, TensorType
 MAX_RANK = 16
 MAX_SIZE = 2**48
 
+_SHAPES = {"matrix": "f64[n, m]", "vector": "f64[n]", "array": "f64[n, m]", "ndarray": "f64[n, m]"}
+_SHAPES |= {"tensor": "f64[n, m, k]", "scalar": "f64", "list": "f64[n]"}
+
 
 def dtype_of(name: syntax.Name, diagnostics: Diagnostics) -> DType:
     """The dtype with this name; f64 (after a message) if there is none."""
@@ -33,6 +36,7 @@ def dtype_of(name: syntax.Name, diagnostics: Diagnostics) -> DType:
         return found
     habits = {"float": "f64", "double": "f64", "float64": "f64", "float32": "f32", "float16": "f16"}
     habits |= {"bfloat16": "bf16", "int64": "i64", "int32": "i32", "int8": "i8", "long": "i64", "boolean": "bool"}
+    habits |= {"int": "i64", "integer": "i64", "real": "f64", "number": "f64", "complex": "c128"}
     habits |= {"complex128": "c128", "complex64": "c64", "half": "f16"}
     close = habits.get(name.name) or suggestion(name.name, DTYPES)
     diagnostics.add(
@@ -54,6 +58,12 @@ def type_of(
     default: DType = F64,
 ) -> TensorType | None:
     """The type as written, with names of sizes looked up; None (after messages) if it cannot be made out."""
+    if written.dtype is not None and written.dtype.name.lower() in _SHAPES:
+        name, shape = written.dtype.name, _SHAPES[written.dtype.name.lower()]
+        diagnostics.add(
+            "E0201", f"`{name}` is not a dtype", written.dtype.span, help=f"write `{shape}`, with its sizes"
+        )
+        return None
     dtype = dtype_of(written.dtype, diagnostics) if written.dtype is not None else default
     dims: list[DimLike] = []
     failed = False
@@ -176,21 +186,6 @@ def holds(constraint: Constraint) -> bool | None:
         if constraint.relation == relation:
             return True if is_nonnegative(sure) else False if is_nonnegative(never) else None
     return None
-
-
-def nonnegative_dims(constraints: list[Constraint]) -> list[DimLike]:
-    """Dims that are not negative because the constraints hold."""
-    known: list[DimLike] = []
-    for c in constraints:
-        difference = c.left - c.right
-        known += {
-            ">": [difference - 1],
-            ">=": [difference],
-            "<": [-difference - 1],
-            "<=": [-difference],
-            "==": [difference, -difference],
-        }.get(c.relation, [])
-    return known
 
 
 def match_dims(written: DimLike, actual: DimLike, sizes: dict[str, DimLike]) -> bool | None:

@@ -1,10 +1,11 @@
-"""Promises about values that are tested while the program runs."""
+"""Promises: conditions that are tested while the program runs, and derivatives that stand for others."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from tpc.ir.op import Attributes, Misfit, Op
+from tpc.ir.ops.entries import entries_of
 from tpc.ir.ops.indexing import option_misfit
 from tpc.ir.types import TensorType
 
@@ -52,5 +53,13 @@ PROMISES: list[Op] = [
         typing=_types,
         reference=_require,
         exact=lambda operands, attributes: operands[0],
-    )
+    ),
+    Op(
+        name="surrogate",
+        line="surrogate(x[...], path[...])[...] = x[...]",
+        about="x, with the derivative of `path` in the place of its own: a custom derivative, such as one that passes "
+        "straight through `round`",
+        group="promises",
+        facts=entries_of("x"),
+    ),
 ]

@@ -4,6 +4,7 @@
             i8 [n, groups, l], packed  two codes of -8 to 7 in a byte: the low halves (less 8) are the first l entries
                                        of a group, the high halves the next l
     scales  [n, groups]                an entry is its code times the scale of its group
+            [n, groups, 16]            or, of packed codes, the entry of a table: that of -8 first
 
 Their meaning is a formula, so that every backend runs them; where code is generated, a product reads the codes alone.
 """
@@ -18,6 +19,7 @@ from tpc.ir.op import Attributes, Misfit, Op
 from tpc.ir.ops.indexing import option_misfit
 from tpc.ir.types import TensorType
 
+ENTRIES = 16  # of a table: what a code of 4 bits can tell apart
 _I, _K, _L, _H = (LetterValue(name) for name in "iklh")
 
 
@@ -28,12 +30,21 @@ def _halves(codes: int) -> tuple[Scalar, Scalar]:
     return low, Apply("floor_div", (code, Literal("16")))
 
 
-def _entry(codes: int, scales: int, packed: bool) -> Scalar:
+def _of_tables(codes: int, tables: int) -> tuple[Scalar, Scalar]:
+    """What the two codes of a byte stand for in the table of their group."""
+    code, sixteen = Access(codes, (_I, _K, _L)), Literal("16")
+    upper = Apply("add", (Apply("floor_div", (code, sixteen)), Literal("8")))
+    low, high = (Access(tables, (_I, _K, Apply("mod", (c, sixteen)))) for c in (code, upper))
+    return low, high
+
+
+def _entry(codes: int, scales: int, packed: bool, tables: bool) -> Scalar:
     """The entry of the matrix at row i, group k and place l (of half h) of the group."""
     code: Scalar = Access(codes, (_I, _K, _L))
     if packed:
-        code = Apply("select", (Apply("eq", (_H, Literal("0"))), *_halves(codes)))
-    return Apply("mul", (Access(scales, (_I, _K)), code))
+        halves: tuple[Scalar, Scalar] = _of_tables(codes, scales) if tables else _halves(codes)
+        code = Apply("select", (Apply("eq", (_H, Literal("0"))), *halves))
+    return code if tables else Apply("mul", (Access(scales, (_I, _K)), code))
 
 
 def _extents(codes: TensorType, packed: bool) -> tuple[tuple[str, Any], ...]:
@@ -51,10 +62,12 @@ def _check(codes: TensorType, scales: TensorType, attributes: Attributes, first:
     packed = attributes["packed"]
     if not isinstance(packed, bool):
         raise option_misfit("dequantize", "packed", packed, "true or false")
-    if codes.rank != 3 or scales.dims != codes.dims[:2]:
+    kinds = (codes.dims[:2], (*codes.dims[:2], ENTRIES)) if packed else (codes.dims[:2],)
+    if codes.rank != 3 or scales.dims not in kinds:
+        or_table = f" or a table of {ENTRIES}" if packed else ""
         raise Misfit(
             "E0203",
-            f"codes by groups and a scale for each group are needed, but these are {codes} and {scales}",
+            f"codes by groups and a scale{or_table} for each group are needed, but these are {codes} and {scales}",
             [(first, f"this is {codes}"), (first + 1, f"this is {scales}")],
         )
     if packed and codes.dtype.kind != "i":
@@ -65,7 +78,7 @@ def _check(codes: TensorType, scales: TensorType, attributes: Attributes, first:
 def _matrix(operands: list[TensorType], attributes: Attributes) -> Formula:
     codes, scales = operands
     packed = _check(codes, scales, attributes, 0)
-    return Formula((("i",), _columns(packed)), _extents(codes, packed), _entry(0, 1, packed))
+    return Formula((("i",), _columns(packed)), _extents(codes, packed), _entry(0, 1, packed, scales.rank == 3))
 
 
 def _product(operands: list[TensorType], attributes: Attributes) -> Formula:
@@ -81,23 +94,26 @@ def _product(operands: list[TensorType], attributes: Attributes) -> Formula:
     lead = ("b",) if X.rank == 2 else ()
     axes, rows = tuple((n,) for n in lead), tuple((n, X.dims[0]) for n in lead)
     if transposed and packed:  # a byte is read once, for both of its codes
-        body = Apply("mul", (Access(2, (_I, _K)), _of_byte(lead, length)))
+        if scales.rank == 3:
+            body = _of_byte(lead, length, _of_tables(1, 2))
+        else:
+            body = Apply("mul", (Access(2, (_I, _K)), _of_byte(lead, length, _halves(1))))
         extents = (*rows, *_extents(codes, False))
         return Formula((*axes, ("i",)), extents, Reduction("sum", ("k", "l"), None, body))
     columns = _columns(packed)
     place: Scalar | Composed = Composed(columns) if transposed else _I
-    body = Apply("mul", (_entry(1, 2, packed), Access(0, (*map(LetterValue, lead), place))))
+    body = Apply("mul", (_entry(1, 2, packed, scales.rank == 3), Access(0, (*map(LetterValue, lead), place))))
     summed, kept = (columns, ("i",)) if transposed else (("i",), columns)
     return Formula((*axes, kept), (*rows, *_extents(codes, packed)), Reduction("sum", summed, None, body))
 
 
-def _of_byte(lead: tuple[str, ...], length: DimLike) -> Scalar:
-    """The two codes of a byte times what they meet in X."""
+def _of_byte(lead: tuple[str, ...], length: DimLike, halves: tuple[Scalar, Scalar]) -> Scalar:
+    """What a byte stands for times what it meets in X."""
     start = Apply("add", (Apply("mul", (size_scalar(2 * length), _K)), _L))
     places = start, Apply("add", (start, size_scalar(length)))
     low, high = (
         Apply("mul", (code, Access(0, (*map(LetterValue, lead), place))))
-        for code, place in zip(_halves(1), places, strict=True)
+        for code, place in zip(halves, places, strict=True)
     )
     return Apply("add", (low, high))
 
@@ -113,8 +129,9 @@ def _typed(formula: Any) -> Any:
 QUANTIZED: list[Op] = [
     Op(
         name="dequantize",
-        line="dequantize(codes[i, k, l], scales[i, k])[...]",
-        about="the matrix whose entries are codes times the scale of their group; packed: two of 4 bits in a byte",
+        line="dequantize(codes[i, k, l], scales[i, k, ...])[...]",
+        about="the matrix whose entries are codes times the scale of their group; packed: two of 4 bits in a byte, "
+        "which may stand for the entries of a table of 16 that is given in the place of the scale",
         group="quantized",
         options={"packed": False},
         kinds="if f",
@@ -123,7 +140,7 @@ QUANTIZED: list[Op] = [
     ),
     Op(
         name="quantized_matmul",
-        line="quantized_matmul(X[..., j], codes[i, k, l], scales[i, k])[...]",
+        line="quantized_matmul(X[..., j], codes[i, k, l], scales[i, k, ...])[...]",
         about="X @ W for the matrix W that `dequantize` gives, or X @ W' with transposed=true; X may be a vector",
         group="quantized",
         options={"packed": False, "transposed": False},

@@ -346,8 +346,10 @@ SPARSE: list[Op] = [
     _op(
         "splu",
         "splu(A[i, i])[i, i]",
-        "sparse A, stored as its sparse triangular factors with an order that keeps them so",
-        meanings.itself,
+        "sparse A, stored as its sparse triangular factors with an order that keeps them so; a definite one needs no "
+        "pivots",
+        lambda A, spd: meanings.itself(A),
+        options={"spd": False},
         group="linalg",
         dtype="float",
         needs="nonsingular(A)",

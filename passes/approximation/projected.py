@@ -22,7 +22,8 @@ from tpc.ir.dims import DimLike
 from tpc.ir.formula import Access, Apply, Formula, LetterValue, Reduction, Scalar
 from tpc.ir.node import Node
 from tpc.ir.ops.structure import CONSTANT, INDEX, ConstantData
-from tpc.ir.types import F16, I8, DType, TensorType
+from tpc.ir.types import F16, I8, I32, DType, TensorType
+from tpc.passes.approximation.coded import CODED
 from tpc.passes.approximation.lines import mixed, slid, turned
 
 Array = np.ndarray[Any, Any]
@@ -104,7 +105,7 @@ class Projected:
 
 
 def _format(part: Array, dtype: DType) -> DType:
-    return {"int8": I8, "float16": F16}.get(part.dtype.name, dtype)
+    return {"int8": I8, "int32": I32, "float16": F16}.get(part.dtype.name, dtype)
 
 
 def sum_of(arrays: Iterator[Array]) -> Array:
@@ -212,29 +213,15 @@ def _hankel(t: Array, m: int, n: int) -> Array:
     return slid(t, (m, n))
 
 
-def _coded(codes: Array, scales: Array) -> Array:
-    return (codes * scales[:, :, None]).reshape(len(codes), -1)
+def _scattered(values: Array, columns: Array, starts: Array, n: int) -> Array:
+    whole = np.zeros((len(starts) - 1, n), values.dtype)
+    rows = np.repeat(np.arange(len(whole)), np.diff(starts).astype(np.int64))
+    whole[rows, columns.astype(np.int64)] = values
+    return whole
 
 
-def _unpacked(codes: Array, scales: Array) -> Array:
-    return _coded(np.concatenate([codes % 16 - 8, codes // 16], axis=2), scales)
-
-
-def _widened(coded: Callable[..., Array]) -> Callable[..., Array]:
-    return lambda codes, scales, widths: coded(codes, scales) * widths
-
-
-def _widened_nodes(packed: bool) -> Callable[..., list[Node]]:
-    def nodes(codes: Node, scales: Node, widths: Node) -> list[Node]:
-        whole = make("dequantize", (codes, scales), packed=packed)
-        row = make("unsqueeze", (widths,), axis=0)
-        return [whole, row, make("mul", (whole, row))]
-
-    return nodes
-
-
-def _dequantized(packed: bool) -> Callable[..., list[Node]]:
-    return lambda codes, scales: [make("dequantize", (codes, scales), packed=packed)]
+def _sparse_nodes(values: Node, columns: Node, starts: Node, n: int) -> list[Node]:
+    return [make("sparse_matrix", (values, columns, starts), m=n)]
 
 
 def _called(name: str) -> Callable[..., list[Node]]:
@@ -250,8 +237,6 @@ SPREAD: dict[str, tuple[Callable[..., Array], Callable[..., list[Node]]]] = {
     "xor_circulant": (mixed, _called("xor_circulant")),
     "toeplitz": (_toeplitz, _called("toeplitz")),
     "hankel": (_hankel, _called("hankel")),
-    "codes": (_coded, _dequantized(False)),
-    "packed": (_unpacked, _dequantized(True)),
-    "codes of widened columns": (_widened(_coded), _widened_nodes(False)),
-    "packed of widened columns": (_widened(_unpacked), _widened_nodes(True)),
+    **CODED,
+    "sparse": (_scattered, _sparse_nodes),
 }

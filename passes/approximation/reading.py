@@ -1,4 +1,4 @@
-"""Products with matrices that are stored in few bits read the codes, and make no matrix of them."""
+"""Products with matrices that are stored in few bits, or sparse beside something else, read what is stored."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tpc.ir.build import input_node, make
+from tpc.ir.dims import divide, divide_exactly
 from tpc.ir.node import Node
 from tpc.ir.rewrite import rewrite
 from tpc.ir.types import TensorType
 from tpc.passes.choose.prices import Prices
-from tpc.passes.count import node_seconds
+from tpc.passes.kernels import node_seconds
 
 ROWS = 16  # of a block that each code is read for; beyond these, a product of matrices is quicker
 
@@ -50,13 +51,36 @@ def reading_codes(outputs: Sequence[Node]) -> list[Node]:
     return rewrite(outputs, change)
 
 
+def distributed(outputs: Sequence[Node]) -> list[Node]:
+    """Values with products of each part in the place of a product with a sparse matrix and what is added to it."""
+
+    def change(node: Node) -> Node:
+        if node.op.name not in ("matvec", "vecmat", "matmul"):
+            return node
+        for place, operand in enumerate(node.args):
+            is_turned = operand.op.name == "transpose"
+            whole = operand.args[0] if is_turned else operand
+            if whole.op.name != "add" or whole.args[0].op.name != "sparse_matrix":
+                continue
+            parts = [make("transpose", (part,)) if is_turned else part for part in whole.args]
+            return make("add", [make(node.op, [*node.args[:place], part, *node.args[place + 1 :]]) for part in parts])
+        return node
+
+    return rewrite(outputs, change)
+
+
 @dataclass(frozen=True)
 class Codes:
-    """A dequantized matrix, what its columns are multiplied with, if they are, and whether it is its transpose."""
+    """A dequantized matrix, what is done to it, and whether it is its transpose.
+
+    `other` is what its columns are multiplied with (`mul`), a row that is added to each (`add`), or what each group of
+    columns is multiplied with (`matmul`).
+    """
 
     matrix: Node
-    widths: Node | None
     is_transposed: bool
+    change: str = ""
+    other: Node | None = None
 
     @property
     def turned(self) -> Codes:
@@ -65,13 +89,25 @@ class Codes:
 
 def _codes(node: Node) -> Codes | None:
     is_transposed = node.op.name == "transpose"
-    matrix, widths = node.args[0] if is_transposed else node, None
-    if matrix.op.name == "mul" and matrix.args[1].op.name == "unsqueeze":
-        matrix, row = matrix.args
-        (widths,) = row.args if row["axis"] == 0 else (None,)
-        if widths is None or widths.tensor.rank != 1:
-            return None
-    return Codes(matrix, widths, is_transposed) if matrix.op.name == "dequantize" else None
+    matrix = node.args[0] if is_transposed else node
+    if matrix.op.name == "dequantize":
+        return Codes(matrix, is_transposed)
+    change, parts = matrix.op.name, matrix.args
+    if change == "reshape" and parts[0].op.name == "matmul" and parts[0].args[0].op.name == "reshape":
+        change, parts = "matmul", (parts[0].args[0].args[0], parts[0].args[1])
+    elif change in ("mul", "add") and parts[1].op.name == "unsqueeze" and parts[1]["axis"] == 0:
+        parts = (parts[0], parts[1].args[0])
+    else:
+        return None
+    codes, other = parts
+    if codes.op.name != "dequantize" or codes.type is not matrix.type:
+        return None
+    columns, dims = codes.tensor.dims[1], other.tensor.dims
+    if change == "matmul":
+        is_whole = len(dims) == 2 and dims[0] == dims[1] and divide_exactly(columns, dims[0]) is not None
+    else:
+        is_whole = dims == (columns,)
+    return Codes(codes, is_transposed, change, other) if is_whole else None
 
 
 def _is_short(X: Node) -> bool:
@@ -81,8 +117,27 @@ def _is_short(X: Node) -> bool:
 
 def _product(X: Node, code: Codes) -> Node:
     """X @ W, or X @ W'."""
-    if code.widths is not None and code.is_transposed:
-        X = make("mul", (X, code.widths))
-    matrix = code.matrix
-    found = make("quantized_matmul", (X, *matrix.args), packed=matrix["packed"], transposed=code.is_transposed)
-    return found if code.widths is None or code.is_transposed else make("mul", (found, code.widths))
+    other, matrix = code.other, code.matrix
+    options = {"packed": matrix["packed"], "transposed": code.is_transposed}
+    if other is None:
+        return make("quantized_matmul", (X, *matrix.args), **options)
+    if code.change == "add":
+        found = make("quantized_matmul", (X, *matrix.args), **options)
+        if code.is_transposed:  # each row of W has the same row added to it
+            added = make("dot" if X.tensor.rank == 1 else "matvec", (X, other))
+            return make("add", (found, added if X.tensor.rank == 1 else make("unsqueeze", (added,), axis=1)))
+        total = make("sum", (X,), axis=X.tensor.rank - 1)
+        return make("add", (found, make("mul" if X.tensor.rank == 1 else "outer", (total, other))))
+    if code.is_transposed:
+        turned = make("transpose", (other,)) if code.change == "matmul" else other
+        return make("quantized_matmul", (_changed(X, code.change, turned), *matrix.args), **options)
+    return _changed(make("quantized_matmul", (X, *matrix.args), **options), code.change, other)
+
+
+def _changed(X: Node, change: str, other: Node) -> Node:
+    """The columns of X, or each group of them, times something."""
+    if change == "mul":
+        return make("mul", (X, other))
+    size = other.tensor.dims[0]
+    groups = make("reshape", (X,), dims=(divide(X.tensor.size, size), size))
+    return make("reshape", (make("matmul", (groups, other)),), dims=X.tensor.dims)

@@ -7,7 +7,7 @@ with it. The cheapest one is taken, or E itself where none pays. Afterwards no b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from tpc.ir.notes import follow, name_of
 from tpc.ir.ops.structure import APPROXIMATE, IF, REPEAT, SCAN
 from tpc.ir.rewrite import map_programs, ordered_facts, rewrite
 from tpc.passes.approximation.certificate import EXACT, MEASURED, SURE, Certificate, Replacement
-from tpc.passes.approximation.reading import break_even, reading_codes
+from tpc.passes.approximation.reading import break_even, distributed, reading_codes
 
 if TYPE_CHECKING:
     from tpc.passes.approximation.keeping import Search, Store
@@ -52,7 +52,11 @@ class Stand:
 
 
 def approximate(
-    program: Program, request: Request | None, tolerance: float = 0.0, store: Store | None = None
+    program: Program,
+    request: Request | None,
+    tolerance: float = 0.0,
+    store: Store | None = None,
+    lower: Callable[[Program], Program] | None = None,
 ) -> Program | Approximated:
     """Spend the budgets of a program.
 
@@ -64,6 +68,8 @@ def approximate(
         A budget for each result, beside those that are written.
     store
         Where what is found for constants is kept; None where it is not.
+    lower
+        Gives products with sparse constants their kernels; None where there are none.
     """
     names: dict[Node, str] = {}
     if tolerance and request is not None:
@@ -71,7 +77,7 @@ def approximate(
     nodes = list(_budgets(program))
     if not nodes:
         return program
-    return _Search(program, nodes, request, names, store).run()
+    return _Search(program, nodes, request, names, store, lower).run()
 
 
 def _with_budgets(program: Program, tolerance: float) -> tuple[Program, dict[Node, str]]:
@@ -101,8 +107,9 @@ class _Search:
         request: Request | None,
         names: Mapping[Node, str],
         store: Store | None,
+        lower: Callable[[Program], Program] | None,
     ) -> None:
-        self.program, self.request, self.names, self.store = program, request, names, store
+        self.program, self.request, self.names, self.store, self.lower = program, request, names, store, lower
         self.nodes = list(dict.fromkeys(nodes))
         self.chosen: dict[Node, Stand] = {}
         self.trials = 0
@@ -153,10 +160,7 @@ class _Search:
         if isinstance(target, str):
             return replace(exact, reason=target)
         found, reason = candidates(target, self.store)
-        if self.request is not None and self.request.is_native:
-            from tpc.passes.approximation.projections.quantized import quantized
-
-            found += [(projected, target.error(projected.dense())) for projected in quantized(target)]
+        found += [(projected, target.error(projected.dense())) for projected in self._by_kernels(target)]
         if not found:
             return replace(exact, reason=reason)
         before = self._seconds(self.chosen)
@@ -186,6 +190,21 @@ class _Search:
             seconds=(before, seconds),
             spent=(replacement(exact.name, target, projected, error),),
         )
+
+    def _by_kernels(self, target: Target) -> Iterator[Projected]:
+        """What is stored in a format that not every backend has kernels for, within the budget."""
+        if self.request is not None and self.request.is_native:
+            from tpc.passes.approximation.projections.quantized import quantized
+
+            yield from quantized(target)
+        if self.lower is not None and 1 / LARGEST < target.norm < LARGEST:
+            from tpc.passes.approximation.projections.sparse import flat_butterfly, sparsified
+
+            for family in (sparsified, flat_butterfly):
+                for projected in family(target):
+                    rounded = projected.rounded(target.dtype)
+                    if target.error(rounded.dense()) <= target.within:
+                        yield rounded
 
     # ---- values that depend on inputs
 
@@ -222,6 +241,8 @@ class _Search:
 
         assert self.request is not None
         program = replaced(self.program, chosen)
+        if self.lower is not None:
+            program = self.lower(program)
         uses = given_uses(program, self.request.calls)
         found = search(program, self.request)
         return seconds_each(found.program, self.request.prices, self.request.at, uses)
@@ -360,6 +381,8 @@ def replaced(program: Program, chosen: Mapping[Node, Stand]) -> Program:
     made = {node for stand in chosen.values() for node in stand.made if node.args}
     if any(node.op.name == "dequantize" for node in made):
         outputs = reading_codes(outputs)
+    if any(node.op.name == "sparse_matrix" for node in made):
+        outputs = distributed(outputs)
     program = program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts))
     return sunk(program, made) if made and any(n.op in (REPEAT, SCAN, IF) for n in program.nodes) else program
 

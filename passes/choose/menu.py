@@ -30,9 +30,9 @@ from tpc.passes.choose.sums import sum_ways
 from tpc.passes.choose.value import VIEW, Build, Built, Factors, Part, Value, Way, Whole, seconds_of
 from tpc.passes.contraction import Contraction
 from tpc.passes.contraction.form import letters_of
-from tpc.passes.count import Kernel, kernels_of
 from tpc.passes.egraph.graph import EGraph
 from tpc.passes.egraph.terms import Applied, Contract, Leaf, Sum, Term
+from tpc.passes.kernels import Kernel, kernels_of
 from tpc.passes.stages.times import Uses
 
 LAST_RESORT = 10**9  # how many times its price a step counts that loses digits where others do not

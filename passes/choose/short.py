@@ -14,7 +14,7 @@ from typing import Any
 from tpc.ir.dims import DimLike, divide, evaluate, maximum, minimum, named, power, product
 from tpc.ir.types import DType
 from tpc.passes.choose.prices import Prices
-from tpc.passes.count import Kernel
+from tpc.passes.kernels import Kernel
 
 Polynomial = tuple[tuple[DimLike, float], ...]
 """Products of sizes, each with its seconds; the size 1 has those of the calls."""

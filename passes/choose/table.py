@@ -12,7 +12,7 @@ from tpc.passes.choose.prices import Prices
 from tpc.passes.choose.samples import Point
 from tpc.passes.choose.select import Selection, select
 from tpc.passes.choose.value import Value, Way
-from tpc.passes.count import Kernel
+from tpc.passes.kernels import Kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

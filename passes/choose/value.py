@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from tpc.ir.node import Node
 from tpc.passes.choose.prices import Prices, Sizes
 from tpc.passes.contraction import Contraction
-from tpc.passes.count import Kernel
 from tpc.passes.egraph.terms import Term
+from tpc.passes.kernels import Kernel
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ COMMON = (
 LEVELS = 3  # of cache
 PAGES = 2**25  # bytes beyond which the memory of a result is fetched from the system, page by page, at each call
 LARGE, SMALL = 1e6, 2e4  # operations from which on products of matrices, and walks over arrays, are large
+NEAR = 2**17  # numbers that a cache next to the core holds
 WIDE = 500  # entries of a state from which on a recurrence is made step by step
 SMALL_FACTOR = 13  # of the length of a Fourier transform, up to which libraries have code of its own
 
@@ -279,6 +280,39 @@ FAMILIES: dict[str, Family] = {
             # a library without a solver for bands takes the whole matrix
             "n n n": n**3,
             "n n m": n * n * m,
+        },
+        SMALL,
+    ),
+    # with a sparse matrix, of which so many entries are stored, each with its column
+    "spmv": Family(
+        ("n", "k", "stored"),
+        lambda n, k, stored: 2 * stored,
+        lambda n, k, stored: 2 * stored + k + n,
+        lambda n, k, stored: {"n": n, "stored beyond a cache": stored * _beyond(k, NEAR)},
+        SMALL,
+    ),
+    "spmm": Family(
+        ("n", "k", "m", "stored"),
+        lambda n, k, m, stored: 2 * stored * m,
+        lambda n, k, m, stored: 2 * stored + k * m + n * m,
+        lambda n, k, m, stored: {
+            "n": n,
+            "n m": n * m,
+            "stored": stored,
+            "stored in blocks": stored * _blocks(m, 8),
+            "stored m beyond a cache": stored * m * _beyond(k * min(m, 64), NEAR),  # columns are taken in parts
+        },
+        SMALL,
+    ),
+    "sddmm": Family(
+        ("rows", "columns", "k", "stored"),
+        lambda rows, columns, k, stored: 2 * stored * k,
+        lambda rows, columns, k, stored: 3 * stored + (rows + columns) * k,
+        lambda rows, columns, k, stored: {
+            "rows": rows,
+            "stored": stored,
+            "stored in blocks": stored * _blocks(k, 8),
+            "stored k beyond a cache": stored * k * _beyond(columns * k, NEAR),
         },
         SMALL,
     ),

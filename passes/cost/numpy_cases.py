@@ -78,6 +78,13 @@ def cases(helpers: Helpers) -> dict[str, Case]:
             lambda A, B, below, above: band_solve(A, B, below, above, "A"),
             prepare=lambda A, B, n, m, width: (A, right_side(B, m), *band(width)),
         ),
+        "spmv": Case(("k",), helpers["_spmm"], prepare=lambda x, n, k, stored: (sparse(x.dtype, n, k, stored), x)),
+        "spmm": Case(("k m",), helpers["_spmm"], prepare=lambda X, n, k, m, stored: (sparse(X.dtype, n, k, stored), X)),
+        "sddmm": Case(
+            ("rows k", "columns k"),
+            helpers["_sddmm"],
+            prepare=lambda B, C, rows, columns, k, stored: (sparse(B.dtype, rows, columns, stored), B, C.T),
+        ),
         "reduce": Case(
             ("entries",),
             lambda X, axis: np.sum(X, axis=axis),
@@ -108,6 +115,19 @@ def symmetric(A: Any) -> Any:
 def right_side(B: Any, m: int) -> Any:
     """The m columns of B; a single one, as programs have it, is a vector."""
     return B[:, 0] if m == 1 else B
+
+
+def sparse(dtype: Any, rows: int, columns: int, stored: int) -> Any:
+    """A matrix with so many entries, which are spread evenly."""
+    import numpy as np
+    import scipy.sparse
+
+    chance = np.random.default_rng(0)
+    places = np.sort(chance.choice(rows * columns, stored, replace=False, shuffle=False))
+    starts = np.searchsorted(places, np.arange(rows + 1) * columns)
+    entries = chance.standard_normal(stored).astype(dtype)
+    parts = entries, (places % columns).astype(np.int32), starts.astype(np.int32)
+    return scipy.sparse.csr_array(parts, shape=(rows, columns))
 
 
 def band(width: int) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from tpc.passes.cost.weights import LEARNT, weight
 TINY = (1, 2, 8, 30)  # drawn more often than chance would
 BATCH = (2, 5, 20, 100)
 STRETCH = 20  # how much longer than `largest` one side of a thin array may be
+FRESH = 400_000  # entries of a result, from where on the time of small sums is that of the memory for them
 ENTRIES = 10_000_000  # of the operands and results of one call
 
 
@@ -56,6 +57,9 @@ RANGES: dict[str, Range] = {
     "geev": Range((300,), 7e8, 24),
     "band_matmul": Range((2000, 500, 60), 2e7, 80),
     "band_solve": Range((2000, 500, 60), 2e7, 80),
+    "spmv": Range((4000, 4000, 4_000_000), 1e7, 60),
+    "spmm": Range((4000, 4000, 64, 2_000_000), 1e8, 100),
+    "sddmm": Range((4000, 4000, 128, 1_000_000), 1e8, 60),
     "reduce": Range((4_000_000, 2000), 1e7, 50),
     "copy": Range((8_000_000,), 1e7, 30),
     "transpose_copy": Range((3000, 3000), 4e6, 40),
@@ -146,6 +150,12 @@ def _keep(
     elif kernel.startswith("band"):
         n, m, width = sizes
         sizes = asked = (n, m, min(n, width))
+    elif kernel in ("spmv", "spmm", "sddmm"):  # at most every other entry is stored
+        rows, columns, *middle, stored = sizes
+        middle = [min(m, span) for m, span in zip(middle, RANGES[kernel].largest[2:])]  # more are taken in parts
+        sizes = asked = (rows, columns, *middle, max(1, min(stored, rows * columns // 2)))
+        if kernel == "spmm" and rows * middle[0] > FRESH:
+            return
     family = FAMILIES[kernel]
     if kernel.startswith("band") and sizes[0] ** 2 > ENTRIES:  # the band is one of a whole matrix
         return

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from tpc.passes.cost.case import Case, Helpers
-from tpc.passes.cost.numpy_cases import LOWER, band, folded, symmetric
+from tpc.passes.cost.numpy_cases import LOWER, band, folded, sparse, symmetric
 
 
 def cases(helpers: Helpers) -> dict[str, Case]:
@@ -67,6 +67,26 @@ def cases(helpers: Helpers) -> dict[str, Case]:
             lambda A, B, below, above: band_solve(A, B, below, above, "A"),
             prepare=lambda A, B, n, m, width: (A, B, *band(width)),
         ),
+        # tensors are dense in programs, but for those that are given sparse
+        "spmv": Case(
+            ("k",),
+            lambda A, x: A @ x,
+            prepare=lambda x, n, k, stored: (tensor(sparse(x.numpy().dtype, n, k, stored)), x),
+        ),
+        "spmm": Case(
+            ("k m",),
+            lambda A, X: A @ X,
+            prepare=lambda X, n, k, m, stored: (tensor(sparse(X.numpy().dtype, n, k, stored)), X),
+        ),
+        "sddmm": Case(
+            ("rows k", "columns k"),
+            lambda A, B, C: A.values() * torch.sparse.sampled_addmm(A, B, C.T, beta=0.0).values(),
+            prepare=lambda B, C, rows, columns, k, stored: (
+                tensor(sparse(B.numpy().dtype, rows, columns, stored)),
+                B,
+                C,
+            ),
+        ),
         "reduce": Case(
             ("entries",),
             lambda X, axis: torch.sum(X) if axis is None else torch.sum(X, dim=axis),
@@ -87,6 +107,17 @@ def cases(helpers: Helpers) -> dict[str, Case]:
         ),
         "fft": Case(("n",), torch.fft.fft, True),
     }
+
+
+def tensor(A: Any) -> Any:
+    """A matrix of scipy.sparse as a tensor."""
+    import warnings
+
+    import torch
+
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # that these are new
+        starts, places, entries = map(torch.from_numpy, (A.indptr, A.indices, A.data))
+        return torch.sparse_csr_tensor(starts, places, entries, A.shape)
 
 
 def functions() -> dict[str, Any]:

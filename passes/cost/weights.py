@@ -20,7 +20,7 @@ _BY_WEIGHT: dict[int, str] = {
     20: "xlogy sigmoid",
     26: "sin cos silu bessel_j1 ndtri",
     42: "mod floor_div hypot logit gelu erf erfc gamma ndtr sinc",
-    54: "erfinv digamma",
+    54: "erfinv digamma trigamma",
     75: "lgamma log_ndtr",
     120: "bessel_i0 bessel_i1 bessel_i0e bessel_i1e softplus",
     190: "beta lbeta",

@@ -16,12 +16,12 @@ from tpc.dsl.format import format_expression
 from tpc.dsl.parser import parse_expression
 from tpc.ir.node import Node
 from tpc.passes.choose.local import FEW_CHANGES, MOST_CHANGES
-from tpc.passes.count import Totals, totals
 from tpc.passes.derivation.reasons import Reasons
 from tpc.passes.derivation.replay import Replay
 from tpc.passes.derivation.trace import Trace
 from tpc.passes.egraph.expressions import Expressions
 from tpc.passes.egraph.phrases import Expr, substituted
+from tpc.passes.kernels import Totals, totals
 from tpc.passes.optimise import Optimised
 
 PRICED = 16  # steps, at most; the last one is always priced

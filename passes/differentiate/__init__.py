@@ -19,10 +19,12 @@ directions  products with Jacobians and Hessians, which need not be made
 units       directions that derivatives are taken along one by one
 sparsity    Jacobians that are zero but for a few diagonals
 patterns    Jacobians that are told by few directions, where sizes are known
+kernels     kernels of plans as what they stand for
 prepare     programs in the form that is best differentiated
 transform   `grad`, `jacobian`, `hessian`, `hvp`, `jvp`, `vjp`, `vmap`, `laplacian`
 """
 
+from tpc.passes.differentiate.prepare import without_surrogates
 from tpc.passes.differentiate.transform import derivative, differentiate
 
-__all__ = ["derivative", "differentiate"]
+__all__ = ["derivative", "differentiate", "without_surrogates"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from tpc.ir.build import cast, make
 from tpc.ir.node import Node, Program
 from tpc.ir.ops.structure import DERIVATIVE
-from tpc.ir.rewrite import ordered_facts, replace
+from tpc.ir.rewrite import replace, values, with_values
 from tpc.ir.types import TensorType
 
 MOST = 4  # products with one matrix, beyond which it is made
@@ -25,7 +25,7 @@ def along_directions(program: Program) -> Program:
     for node in program.nodes:
         for arg in dict.fromkeys(node.args):
             users.setdefault(arg, []).append(node)
-    given = {*program.outputs, *(n for n, _ in program.facts)}
+    given = set(values(program))
     mapping: dict[Node, Node] = {}
     for matrix in program.nodes:
         if not _is_matrix(matrix) or matrix in given:
@@ -43,10 +43,7 @@ def along_directions(program: Program) -> Program:
     for node in program.nodes:
         if node in mapping:
             (replaced[node],) = replace([mapping[node]], replaced)
-    results = replace([*program.outputs, *(n for n, _ in program.facts)], replaced)
-    outputs = results[: len(program.outputs)]
-    facts = zip(results[len(outputs) :], (f for _, f in program.facts), strict=True)
-    return program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts))
+    return with_values(program, replace(values(program), replaced))
 
 
 def _is_matrix(node: Node) -> bool:

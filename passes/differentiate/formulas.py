@@ -86,8 +86,15 @@ def adjoint(formula: Formula, operands: Sequence[Node], number: int, value: Node
 def _index(formula: Formula, given: Sequence[Node]) -> Node:
     """An index statement over those operands that it reads."""
     read = sorted({a.operand for a in accesses(formula.body)})
-    body = mapped(formula.body, lambda s: replace(s, operand=read.index(s.operand)) if isinstance(s, Access) else s)
-    return index(replace(formula, body=body), [given[n] for n in read])
+
+    def change(scalar: Scalar) -> Scalar:
+        if not isinstance(scalar, Access):
+            return scalar
+        axes = zip(scalar.indices, given[scalar.operand].tensor.dims, strict=True)
+        is_inside = all(isinstance(n, LetterValue) and formula.extent[n.name] == dim for n, dim in axes)
+        return replace(scalar, operand=read.index(scalar.operand), pad=None if is_inside else scalar.pad)
+
+    return index(replace(formula, body=mapped(formula.body, change)), [given[n] for n in read])
 
 
 def _entry(formula: Formula, number: int) -> Access:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from tpc.dsl.diagnostics import TpcError
 from tpc.ir.build import input_node, items, make
 from tpc.ir.node import Node, Program, topological
 from tpc.ir.ops.structure import DERIVATIVE, IF, ITEM, LITERAL, REPEAT, SCAN, SIZE
 from tpc.ir.rewrite import rebuilt, replace
 from tpc.passes.differentiate.arrays import fitted, zeros
 from tpc.passes.differentiate.loops import Fresh, declared
-from tpc.passes.differentiate.reverse import adjoints, carries, is_differentiable, node_adjoints
+from tpc.passes.differentiate.reverse import adjoints, carries, is_differentiable, node_adjoints, placed
 from tpc.passes.differentiate.structure import symmetric_values
 
 _NUMBERS = (LITERAL, SIZE)
@@ -24,7 +25,9 @@ LINEAR = frozenset(
     + ["tril", "triu", "sum", "mean", "neg", "cast", "cumsum", "take"]
 )
 # Linear in all operands together.
-JOINT = frozenset(["concat", "stack", "fft", "ifft", "fft2", "ifft2", "rfft", "irfft", "re", "im", "conj", "adjoint"])
+JOINT = frozenset(
+    ["concat", "stack", "fft", "ifft", "fft2", "ifft2", "rfft", "irfft", "dct", "idct", "re", "im", "conj", "adjoint"]
+)
 
 
 def tangents(
@@ -53,7 +56,11 @@ def tangents(
     for node in topological(outputs):
         if node in directions or node.op is ITEM or not any(a in moving for a in node.args) or not carries(node):
             continue
-        for value, tangent in zip(items(node), node_tangents(node, moving, symmetric), strict=True):
+        try:
+            found = node_tangents(node, moving, symmetric)
+        except TpcError as error:
+            raise placed(error, node) from None
+        for value, tangent in zip(items(node), found, strict=True):
             if tangent is not None:
                 moving[value] = tangent
                 moving[node] = tangent  # of several results, as a mark

@@ -29,10 +29,6 @@ DIRECT = 256  # entries of a state up to which the matrix is made
 Options = tuple[tuple[str, Any], ...]
 
 
-def is_fixed_point(node: Node) -> bool:
-    return node.op is DERIVATIVE and node["steps"][-1][0] == KIND
-
-
 def kept(body: Program, at: Sequence[Node], args: Sequence[Node], options: Options) -> list[Node]:
     """A fixed point by some inputs of a program as a node, for what differentiates it."""
     names = tuple(i["name"] for i in at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from tpc.ir.build import items, literal, make, size
+from tpc.ir.build import items, literal, make
 from tpc.ir.dims import is_nonnegative
 from tpc.ir.node import Node
 from tpc.ir.ops.structure import ITEM, SUBSCRIPT, Range
@@ -16,7 +16,8 @@ from tpc.passes.library import Library
 
 _ADJOINTS = Library(Path(__file__).with_name("linalg.tp"))
 _MATRIX_FUNCTIONS = ("expm", "logm", "sqrtm")
-_SAME_FOR_COMPLEX = ("inv", "solve", "solve_vector", "det", "logdet")
+_TRIANGULAR = ("solve_lower", "solve_lower_vector", "solve_upper", "solve_upper_vector")
+_SAME_FOR_COMPLEX = ("inv", "solve", "solve_vector", *_TRIANGULAR, "det", "logdet")
 
 
 def adjoint(
@@ -34,12 +35,18 @@ def adjoint(
         Adjoints of its results: None where a result does not count, and with zeros in these places.
     """
     name, args = _form(node, bars, symmetric), list(node.args)
+    if (of_trace := _of_trace(node, whole[0])) is not None and not (set(args[1:]) & set(active)):
+        return [of_trace, *(None for _ in args[1:])]
     if name.removesuffix("_symmetric") == "matpow":
         base = applied(name, [*args, node, whole[0]])[0] if name != "matpow" else _corner(node, whole[0])
         power = applied("matpow_power", [args[0], node, whole[0]])[0] if args[1] in active else None
         return [base, power]
     if name in _MATRIX_FUNCTIONS:
         return [_corner(node, whole[0])]
+    if name == "lu" and args[0].tensor.dims[-2] != args[0].tensor.dims[-1]:
+        raise no_derivative("lu of a matrix that is not square", "only that of square ones is there yet")
+    if name == "eig":
+        return [_of_eigenvalues(node, bars)]
     if name == "qr" and not is_nonnegative(args[0].tensor.dims[-2] - args[0].tensor.dims[-1]):
         raise no_derivative("qr of a wide matrix", "its columns are not independent")
     if not _has(name):
@@ -49,8 +56,25 @@ def adjoint(
         if name.removesuffix("_batch") not in _SAME_FOR_COMPLEX:
             raise no_derivative(f"{name} of complex matrices", "only that of real ones is there yet")
         values = [make("conj", (v,)) for v in values]
-    more = [literal(_nearly_equal(args[0].tensor))] if node.op.name in ("eigh", "svd") else []
-    return applied(name, [*values, *whole, *more])
+    if node.op.name not in ("eigh", "svd"):
+        return applied(name, [*values, *whole])
+    unit = literal(_nearly_equal(args[0].tensor))
+    if name != "svd":
+        return applied(name, [*values, *whole, unit])
+    (turned,) = applied(_of_shape("svd_vectors", args[0].tensor), [*values, *whole, unit])
+    return applied("svd", [*values[1:], whole[1], turned, unit])
+
+
+def _of_eigenvalues(node: Node, bars: Sequence[Node | None]) -> Node | None:
+    """The adjoint by the eigenvalues of any matrix: those of its vectors depend on how long and turned they are."""
+    values, vectors = bars
+    if vectors is not None:
+        raise no_derivative("eig", "its vectors are known but for a factor each; its values alone have one")
+    if values is None:
+        return None
+    back = make("adjoint", (items(node)[1],))
+    scaled = make("mul", (make("unsqueeze", (values,), axis=-1), back))
+    return make("solve", (back, scaled))
 
 
 def vectors_apart(vectors: Node, users: Sequence[Node]) -> Node | None:
@@ -81,7 +105,8 @@ def vectors_apart(vectors: Node, users: Sequence[Node]) -> Node | None:
         first, count = (item.start, item.count) if isinstance(item, Range) else (item.position, 1)
         if (isinstance(item, Range) and item.step != 1) or values.tensor.dims == (count,):
             return None
-        (here,) = _ADJOINTS.called("stretch", [values, size(first), size(count)])
+        ones = make("ones", dims=(count,), dtype=values.tensor.dtype)
+        here = make("pad", (ones,), before=first, after=values.tensor.dims[0] - first - count)
         read = here if read is None else make("maximum", (read, here))
     return read and _ADJOINTS.called("are_apart", [values, read, literal(_nearly_equal(values.tensor))])[0]
 
@@ -107,7 +132,7 @@ def _form(node: Node, bars: Sequence[Node | None], symmetric: Collection[Node]) 
         if all(b is None for b in vectors):
             return f"{name}_values"
         if values[0] is None:
-            return f"{name}_vectors"
+            return f"{name}_vectors" if name == "eigh" else _of_shape("svd_vectors", args[0].tensor)
     if len(args) == 2 and args[1].tensor.rank == 1:
         name += "_vector"
     if args[0].tensor.rank > 2 and _has(f"{name}_batch"):
@@ -117,9 +142,35 @@ def _form(node: Node, bars: Sequence[Node | None], symmetric: Collection[Node]) 
     return name
 
 
+def _of_shape(name: str, type: TensorType) -> str:
+    """The name of an adjoint with what the shape of a matrix says about it."""
+    over = type.dims[-2] - type.dims[-1]
+    return f"{name}_tall" if is_nonnegative(over) else f"{name}_wide" if is_nonnegative(-over) else name
+
+
 def _nearly_equal(type: TensorType) -> float:
     """The distance of eigenvalues, as a part of their norm, up to which they may be equal but for rounding."""
     return 1e-12 if type.dtype is F64 else 1e-5
+
+
+def _of_trace(node: Node, bar: Node) -> Node | None:
+    """The adjoint c * f'(A)' of c * trace(f(A)), which takes no eigenvalues; None for other adjoints and ops."""
+    if bar.op.name != "mul" or bar.args[0].tensor.rank or bar.args[1].op.name != "eye":
+        return None
+    by, a = bar.args[0], node.args[0]
+    match node.op.name:
+        case "expm":
+            slope = node
+        case "logm":
+            slope = make("inv", (a,))
+        case "sqrtm":
+            by, slope = make("mul", (literal(0.5), by)), make("inv", (node,))
+        case "matpow":
+            power = node.args[1]
+            by, slope = make("mul", (power, by)), make("matpow", (a, make("sub", (power, literal(1.0)))))
+        case _:
+            return None
+    return make("mul", (by, make("transpose", (slope,))))
 
 
 def _corner(node: Node, bar: Node) -> Node:

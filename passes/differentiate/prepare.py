@@ -6,9 +6,11 @@ of its own, with derivatives where there are some on paper, and without loops th
 
 from __future__ import annotations
 
-from tpc.ir.build import literal_value, make
+from tpc.ir.build import items, literal_value, make
 from tpc.ir.node import Node, Program
 from tpc.ir.rewrite import everywhere
+from tpc.passes.differentiate.arrays import part
+from tpc.passes.differentiate.kernels import as_meant
 from tpc.passes.differentiate.rules.reductions import is_euclidean
 from tpc.passes.differentiate.spectral import as_matrix_function, powers_on_factors
 from tpc.passes.recurrences.entrywise import spelled
@@ -25,13 +27,25 @@ def prepared(program: Program) -> Program:
     return vectorise(respell(everywhere(powers_on_factors(spelled(program)), _smooth)))
 
 
-def _smooth(node: Node) -> Node:
-    """Squares of norms and absolute values without a root, which have derivatives at 0; and matrix functions as such.
+def without_surrogates(program: Program) -> Program:
+    """The program with what surrogates stand for in their places, once all derivatives are taken."""
+    return everywhere(program, lambda node: node.args[0] if node.op.name == "surrogate" else node)
 
-    And two Fourier transforms that are added as that of the sum, so that there is one on the way back as well.
+
+def _smooth(node: Node) -> Node:
+    """A node as one whose derivative is there, or is shorter.
+
+    Squares of norms and absolute values without a root, which have derivatives at 0; matrix functions as such; kernels
+    of plans as what they stand for; eigenvalues with their vectors; and two Fourier transforms that are added as that
+    of the sum, so that there is one on the way back as well.
     """
+    node = as_meant(node)
     if node.op.name == "matmul":
         return as_matrix_function(node)
+    if node.op.name == "eigvals":  # whose derivative takes the vectors
+        return items(make("eig", node.args))[0]
+    if node.op.name == "cond":
+        return _condition(node)
     if node.op.name in ("add", "sub"):
         return _transform_of_sum(node)
     is_square = node.op.name == "square" or (node.op.name == "pow" and literal_value(node.args[1]) == 2)
@@ -47,6 +61,13 @@ def _smooth(node: Node) -> Node:
     if x.tensor.dtype.kind != "f" or not is_euclidean(norm):
         return node
     return make("sum", (make("square", (x,)),), axis=norm["axis"], keepdims=norm["keepdims"])
+
+
+def _condition(node: Node) -> Node:
+    values = make("svdvals", node.args)
+    count = values.tensor.dims[-1]
+    ends = [part(values, -1, at, 1) for at in (0, count - 1)]
+    return make("reshape", (make("div", ends),), dims=node.tensor.dims)
 
 
 def _transform_of_sum(node: Node) -> Node:

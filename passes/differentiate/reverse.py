@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 
 from tpc.dsl.diagnostics import Label, TpcError
-from tpc.ir.build import cast, literal, literal_value, make
+from tpc.ir.build import cast, items, literal, literal_value, make
 from tpc.ir.formula import Access, Apply, Literal, Scalar
 from tpc.ir.node import Node, topological
-from tpc.ir.notes import place
-from tpc.ir.ops.structure import DERIVATIVE, IF, ITEM, REPEAT, SCAN, SUBSCRIPT, At
+from tpc.ir.notes import follow, place
+from tpc.ir.ops.structure import DERIVATIVE, IF, ITEM, LITERAL, REPEAT, SCAN, SIZE, SUBSCRIPT, At
 from tpc.ir.scalar import SCALARS
 from tpc.ir.types import TensorType
 from tpc.passes.differentiate import matrices
@@ -50,12 +50,30 @@ def adjoints(
     return _Reverse(outputs, wanted, symmetric).run(outputs, bars)
 
 
-def _placed(error: TpcError, node: Node) -> TpcError:
+def placed(error: TpcError, node: Node) -> TpcError:
     """The error with the place of a node, unless it has one."""
-    span = place(node)
+    span = place(_written(node))
     if span is None:
         return error
     return TpcError([d if d.labels else dataclasses.replace(d, labels=(Label(span),)) for d in error.diagnostics])
+
+
+def _written(node: Node) -> Node:
+    """The node itself, or one of its results, which are what places are known of."""
+    return next((n for n in (node, *items(node)) if place(n) is not None), node)
+
+
+def _place_promises(node: Node, bars: Sequence[Node | None], found: Sequence[Node | None]) -> None:
+    """Let the promises that the adjoints of a node rest on stand where the node does."""
+    seen = {*node.args, *items(node), *bars}
+    waiting = [n for n in found if n is not None]
+    while waiting:
+        made = waiting.pop()
+        if made not in seen:
+            seen.add(made)
+            waiting.extend(made.args)
+            if made.op.name == "require":
+                follow(_written(node), made)
 
 
 def node_adjoints(
@@ -110,7 +128,8 @@ class _Reverse:
                 try:
                     given = self.of_node(node, bars)
                 except TpcError as error:
-                    raise _placed(error, node) from None
+                    raise placed(error, node) from None
+                _place_promises(node, bars, given)
                 for operand, bar in zip(node.args, given, strict=True):
                     if bar is not None:
                         self._add(operand, bar)
@@ -177,10 +196,10 @@ class _Reverse:
             return RULES[name](node, whole)
         if name in SCALARS:
             return self._elementwise(node, whole[0])
-        if node.op.group == "linalg":
-            return matrices.adjoint(node, bars, whole, self.active, self.symmetric)
         types = [a.tensor for a in node.args]
         formula = node.op.formula(types, dict(node.attributes))
+        if node.op.group == "linalg" and formula is None:
+            return matrices.adjoint(node, bars, whole, self.active, self.symmetric)
         if formula is None:
             raise no_derivative(name, "it has none in the language yet")
         found: list[Node | None] = []
@@ -248,6 +267,10 @@ def _times(bar: Node, line: Scalar, values: Sequence[Node]) -> Node:
     if isinstance(line, Apply) and line.function == "select":
         condition, *arms = line.arguments
         return make("select", (written(condition, values), *(_times(bar, arm, values) for arm in arms)))
+    if isinstance(line, Apply) and line.function == "div" and is_one(line.arguments[0]):
+        by = written(line.arguments[1], values)
+        if by.op in (LITERAL, SIZE):  # whose reciprocal would be rounded
+            return make("div", (bar, by))
     factor = written(line, values)
     if _is_number_one(bar):
         factor = cast(factor, bar.tensor.dtype) if factor.tensor.dtype.is_weak else factor

@@ -62,6 +62,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "erfinv": ("0.886226925452758 * exp(this^2)",),
     "gamma": ("this * digamma(x)",),
     "lgamma": ("digamma(x)",),
+    "digamma": ("trigamma(x)",),
     "beta": ("this * (digamma(x) - digamma(x + y))", "this * (digamma(y) - digamma(x + y))"),
     "lbeta": ("digamma(x) - digamma(x + y)", "digamma(y) - digamma(x + y)"),
     "ndtr": ("0.3989422804014327 * exp(-0.5 * x^2)",),

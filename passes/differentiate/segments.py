@@ -15,8 +15,8 @@ from collections.abc import Callable
 from tpc.ir.build import items, make, size
 from tpc.ir.dims import DimLike, divide
 from tpc.ir.node import Node, Program
-from tpc.ir.ops.structure import ITEM, REPEAT, SCAN, SUBSCRIPT, At, Range
-from tpc.ir.rewrite import map_programs, ordered_facts, replace, rewrite
+from tpc.ir.ops.structure import REPEAT, SCAN, SUBSCRIPT, At, Range
+from tpc.ir.rewrite import expanded, map_blocks, replace
 from tpc.ir.types import INT, TensorType
 from tpc.passes.differentiate.arrays import part
 from tpc.passes.differentiate.loops import Fresh, declared, row_read
@@ -62,25 +62,11 @@ def segmented(program: Program, levels: int, cuts: Cuts | None = None) -> Progra
     cuts
         Where they are cut once.
     """
-    taken: dict[Node, list[Node]] = {}
-
-    def change(node: Node) -> Node:
-        if node.op is ITEM and node.args[0] in taken:
-            position: int = node["position"]
-            return taken[node.args[0]][position]
-        if node.op.name not in ("call", "derivative"):
-            node = map_programs(node, lambda inner: segmented(inner, levels, cuts))
-        results = _cut(node, levels, cuts)
-        if results is None:
-            return node
-        taken[node] = results
-        return results[0] if len(results) == 1 else node
-
-    known = [n for n, _ in program.facts]
-    results = rewrite([*program.outputs, *known], change)
-    outputs = results[: len(program.outputs)]
-    facts = zip(results[len(outputs) :], (f for _, f in program.facts), strict=True)
-    return program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts))
+    return expanded(
+        program,
+        lambda node: map_blocks(node, lambda inner: segmented(inner, levels, cuts)),
+        lambda node: _cut(node, levels, cuts),
+    )
 
 
 def _cut(loop: Node, levels: int, cuts: Cuts | None) -> list[Node] | None:

@@ -10,7 +10,7 @@ from tpc.ir.build import literal_value, make
 from tpc.ir.facts import analyse
 from tpc.ir.node import Node, Program
 from tpc.ir.ops.structure import ITEM
-from tpc.ir.rewrite import map_programs, ordered_facts, rewrite
+from tpc.ir.rewrite import map_blocks, rewrite, values, with_values
 
 _OF_ONE = {"exp": "expm", "neg": "neg"}  # those that need no positive eigenvalues
 _OF_BOTH = ("add", "sub")
@@ -40,8 +40,7 @@ def powers_on_factors(program: Program) -> Program:
     facts = analyse(program)
 
     def change(node: Node) -> Node:
-        if node.op.name not in ("call", "derivative"):
-            node = map_programs(node, powers_on_factors)
+        node = map_blocks(node, powers_on_factors)
         needed = _DEFINED.get(node.op.name)
         if needed is None or node.args[0].op.name != "kron" or node.args[0].tensor.rank != 2:
             return node
@@ -51,11 +50,7 @@ def powers_on_factors(program: Program) -> Program:
         found = make("kron", [make(node.op, (f, *node.args[1:]), **dict(node.attributes)) for f in factors])
         return found if found.type is node.type else node
 
-    known = [node for node, _ in program.facts]
-    results = rewrite([*program.outputs, *known], change)
-    outputs = results[: len(program.outputs)]
-    kept = zip(results[len(outputs) :], (f for _, f in program.facts), strict=True)
-    return program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, kept))
+    return with_values(program, rewrite(values(program), change))
 
 
 def _scaled(left: Node, right: Node) -> tuple[Node, Node] | None:

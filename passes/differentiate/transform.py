@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from tpc.ir.build import cast, input_node, items, literal, make
-from tpc.ir.dims import Dim, DimLike, divide, is_nonnegative, product, substitute
+from tpc.ir.dims import Dim, DimLike, assuming, divide, is_nonnegative, product, substitute
 from tpc.ir.facts import analyse
+from tpc.ir.facts.lines import nonnegative_sizes
 from tpc.ir.node import Node, Program
 from tpc.ir.ops.structure import DERIVATIVE, SCAN, SUBSCRIPT, At, Range
-from tpc.ir.rewrite import map_programs, ordered_facts, replace, rewrite
+from tpc.ir.rewrite import expanded, map_programs, replace
 from tpc.ir.sizes import with_sizes
 from tpc.ir.types import INT, TensorType
 from tpc.passes import solvers
@@ -55,23 +56,16 @@ def differentiate(program: Program, keep_fixed_points: bool = False, levels: int
     if not keep_fixed_points and any(map(solvers.is_system, program.nodes)):
         program = inline(program)  # so that the matrices of systems show what they are written out of
         known = analyse(program)
-    taken: dict[Node, list[Node]] = {}
 
-    def change(node: Node) -> Node:
-        if node.op.name == "item" and node.args[0] in taken:
-            position: int = node["position"]
-            return taken[node.args[0]][position]
-        if node.op is not DERIVATIVE:
-            return map_programs(node, lambda inner: differentiate(inner, keep_fixed_points, levels))
-        results = _meaning(node, keep_fixed_points, known, levels)
-        taken[node] = results
-        return results[0] if len(results) == 1 else node
+    def inside(node: Node) -> Node:
+        if node.op is DERIVATIVE:
+            return node
+        return map_programs(node, lambda inner: differentiate(inner, keep_fixed_points, levels))
 
-    stated = [n for n, _ in program.facts]
-    results = rewrite([*program.outputs, *stated], change)
-    outputs = results[: len(program.outputs)]
-    facts = zip(results[len(outputs) :], (f for _, f in program.facts), strict=True)
-    return program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts))
+    def change(node: Node) -> list[Node] | None:
+        return _meaning(node, keep_fixed_points, known, levels) if node.op is DERIVATIVE else None
+
+    return expanded(program, inside, change)
 
 
 def _meaning(node: Node, keep_fixed_points: bool, known: solvers.Facts, levels: int) -> list[Node]:
@@ -83,7 +77,14 @@ def _meaning(node: Node, keep_fixed_points: bool, known: solvers.Facts, levels: 
         maps = sum(kind == "vmap" and (not names or parameter["name"] in names) for kind, names, _ in steps)
         types.append(TensorType(operand.tensor.dtype, operand.tensor.dims[maps:]))
     checkpoints = max((dict(options).get(CHECKPOINTS, 0) for _, _, options in steps), default=0)
-    made = _prepared(with_sizes(body, _sizes(body, types)), levels, checkpoints)
+    body = with_sizes(body, _sizes(body, types))
+    with assuming(nonnegative_sizes(body.where)):
+        return _taken(node, _prepared(body, levels, checkpoints), keep_fixed_points, known)
+
+
+def _taken(node: Node, made: Program, keep_fixed_points: bool, known: solvers.Facts) -> list[Node]:
+    """The results of a derivative of a program that is prepared for it."""
+    steps: Sequence[tuple[str, tuple[str, ...], implicit.Options]] = node["steps"]
     count = len(made.inputs)
     args: Sequence[Node] = node.args
     for number, (kind, names, options) in enumerate(steps):
@@ -122,9 +123,10 @@ def _prepared(program: Program, levels: int = 1, checkpoints: int = 0) -> Progra
 
 def derivative(program: Program, kind: str, names: Sequence[str]) -> Program:
     """The program of a derivative of a program by some of its inputs; its name and results say what it is."""
-    plain = _prepared(program)
-    inputs = {i["name"]: i for i in plain.inputs}
-    made = _STEPS[kind](plain, [inputs[name] for name in names])
+    with assuming(nonnegative_sizes(program.where)):
+        plain = _prepared(program)
+        inputs = {i["name"]: i for i in plain.inputs}
+        made = _STEPS[kind](plain, [inputs[name] for name in names])
     results = {
         "grad": [f"d_{name}" for name in names],
         "value_and_grad": [*plain.output_names[:1], *(f"d_{name}" for name in names)],
@@ -202,7 +204,9 @@ def _value_and_grad(program: Program, at: Sequence[Node]) -> Program:
 def vjp(program: Program, at: Sequence[Node]) -> Program:
     """The program of the adjoints of some inputs; further inputs are those of the results that are floats."""
     fresh = Fresh(program)
-    bars = [fresh("bar", o.tensor) if o.tensor.dtype.kind in "fc" else None for o in program.outputs]
+    names = ["bar"] if len(program.outputs) == 1 else [f"bar_{name}" for name in program.output_names]
+    pairs = zip(names, program.outputs, strict=True)
+    bars = [fresh(name, o.tensor) if o.tensor.dtype.kind in "fc" else None for name, o in pairs]
     found = along_facts(program, at, _adjoints(program, bars, at))
     return _with_outputs(program, found, *(b for b in bars if b is not None))
 

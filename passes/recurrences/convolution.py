@@ -18,7 +18,7 @@ from tpc.ir.dims import DimLike, divide
 from tpc.ir.formula import Access, Formula, LetterValue, Literal, free_letters
 from tpc.ir.node import Node, Program, topological
 from tpc.ir.ops.structure import INDEX, SUBSCRIPT, At, Range
-from tpc.ir.rewrite import ordered_facts, rebuilt, replace
+from tpc.ir.rewrite import rebuilt, replace, values, with_values
 
 BLOCK = 64  # passes in a block of powers
 GROWTH = 1.00001  # of a state that is said to decay
@@ -33,14 +33,12 @@ def convolved(program: Program, chosen: Callable[[Sequence[Node]], list[Node]], 
     chosen
         Gives the states of those recurrences among what results are made of that come into question.
     """
-    before = [*program.outputs, *(n for n, _ in program.facts)]
+    before = values(program)
     for scan in reversed(chosen(before)):  # so that those to come stay where they are
         found = without_states(before, scan)
         if found is not None and is_cheaper(found[0], before):
             before = asked(*found, before)
-    outputs, known = before[: len(program.outputs)], before[len(program.outputs) :]
-    facts = zip(known, (f for _, f in program.facts), strict=True)
-    return program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts))
+    return with_values(program, before)
 
 
 def recurrences(outputs: Sequence[Node]) -> list[Node]:

@@ -30,7 +30,7 @@ def _loop(node: Node) -> Node | None:
         return _states(node)
     if node.op is ITEM and node.args[0].op.name == "linear_attention" and node.tensor.dtype.kind == "f":
         query, *_, state = node.args[0].args
-        return _attention(node.args[0])[node["position"]] if query.tensor.rank == state.tensor.rank == 2 else None
+        return attention_loop(node.args[0])[node["position"]] if query.tensor.rank == state.tensor.rank == 2 else None
     return None
 
 
@@ -66,16 +66,22 @@ def _part_of_states(node: Node) -> Node | None:
     return items(whole.args[0])[0] if place == At(whole.tensor.dims[0]) else None
 
 
-def _attention(node: Node) -> list[Node]:
-    """What all passes read, and the last matrix."""
+def attention_loop(node: Node) -> list[Node]:
+    """What all passes of a `linear_attention` read, and the last matrix, by a loop."""
     *parts, matrix = node.args
     values = items(node)
     counter, state = input_node("i", TensorType(INT)), input_node("s0", values[1].tensor)
     whole = [input_node(f"c{k}", p.tensor) for k, p in enumerate(parts)]
     query, key, value, decay = (_row(w, counter) for w in whole)
     faded = make("mul", (make("unsqueeze", (decay,), axis=-1), state))
-    following = _as(make("add", (faded, make("outer", (key, value)))), values[1])
-    read = _as(make("vecmat", (query, following)), values[0])
+    if query.tensor.rank == 1:
+        following = _as(make("add", (faded, make("outer", (key, value)))), values[1])
+        read = _as(make("vecmat", (query, following)), values[0])
+    else:
+        grown = make("mul", (make("unsqueeze", (key,), axis=-1), make("unsqueeze", (value,), axis=-2)))
+        following = _as(make("add", (faded, grown)), values[1])
+        rows = make("matmul", (make("unsqueeze", (query,), axis=-2), following))
+        read = _as(make("squeeze", (rows,), axis=-2), values[0])
     body = Program("recurrence", (counter, state, *whole), (following, read))
     operands = (_as(matrix, values[1]), *parts)
     last, rows = items(make(SCAN, operands, body=body, state=1, extent=parts[0].tensor.dims[0]))

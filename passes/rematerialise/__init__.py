@@ -77,7 +77,7 @@ def rematerialise(
     for room in (min(ROOM, budget // 50), 0):
         goal = budget + unseen - room
         for _ in range(TRIES):
-            found = solve(graph, goal, moves=EFFORT * len(graph), enough=ENOUGH)
+            found = solve(graph, goal, changes=EFFORT * len(graph), enough=ENOUGH)
             after = in_order(program, nodes, found.plan.order)
             held = live(after)
             if held.peak <= budget:

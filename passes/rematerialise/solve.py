@@ -8,19 +8,22 @@ from math import inf
 from time import perf_counter
 
 from tpc.passes.memory.order import Task, Tasks, best_order
+from tpc.passes.rematerialise.annealing import anneal
 from tpc.passes.rematerialise.bound import relaxed
 from tpc.passes.rematerialise.graph import Graph, Plan, once
 from tpc.passes.rematerialise.rebase import Base, base_of
 from tpc.passes.rematerialise.search import Search
 from tpc.passes.rematerialise.seeds import checkpoints
 
-MOVES = 6_000  # for each step of a graph: what the search is bounded by, so that it finds the same each time
-MOST_MOVES = 750_000  # in all
+CHANGES = 4_000  # for each step of a graph: what the search is bounded by, so that it finds the same each time
+LEAST_CHANGES, MOST_CHANGES = 20_000, 2_000_000  # in all
+MENDED = 0.1  # of them, those that a start is mended and improved by
+WARM, COOL = 0.65, 0.25  # of them, those of a walk over all plans, and of one near the best
 EXACT = 12  # steps of which the cheapest plan is found for certain, in the order of the graph
 PARTS = 3  # the order of first runs is taken from the best plan so often
 TRIES = 4  # at coming to a hard budget
 CLEARLY = 0.95  # of what the order of a graph holds: another one is tried as well
-SECONDS = 50.0  # an end in any case, for graphs of many hundred steps
+SECONDS = 55.0  # an end in any case, for graphs of many hundred steps
 
 
 @dataclass(frozen=True)
@@ -53,65 +56,83 @@ def solve(
     graph: Graph,
     budget: int,
     *,
-    moves: int | None = None,
+    changes: int | None = None,
     seconds: float = SECONDS,
-    enough: float = 0.0,
+    enough: float | None = None,
     known: Iterable[Plan] = (),
 ) -> Solution:
     """The cheapest plan whose live bytes stay within a budget, as far as it is found.
 
     Several plans to start from are mended until they fit: that which computes nothing twice, one in another order that
-    holds less, those with checkpoints, and the solution of a relaxed problem, which also gives the bound. The best of
-    them is improved until it meets the bound, or `moves` changes were tried; by default their number depends on the
-    graph alone, so that equal graphs have equal plans. `seconds` end the search in any case, and a plan that costs no
-    more than `enough` of the whole above the bound is not improved. A plan for less is one for more, so `known` plans
-    for other budgets count: over a row of budgets from small to large, what is added never grows.
+    holds less, those with checkpoints, and the solution of a relaxed problem, which also gives the bound. Then plans
+    in any order are walked through, at last those near the best. About so many `changes` are tried, by default a number
+    that depends on the graph alone, so that equal graphs have equal plans; `seconds` end that in any case. A plan that
+    costs no more than `enough` of the whole above the bound is not improved; if not given, all are, since the bound
+    holds for one order. A plan for less is one for more, so `known` plans for other budgets count: over a row of
+    budgets from small to large, what is added never grows.
     """
     plan = once(graph)
     if plan.peak <= budget:
         return Solution(plan, budget, True, 0.0)
     begun = perf_counter()
-    most = min(MOVES * len(graph), MOST_MOVES) if moves is None else moves
+    most = max(LEAST_CHANGES, min(CHANGES * len(graph), MOST_CHANGES) if changes is None else changes)
     proved = relaxed(graph, budget)
-    least = proved.cost + max(enough, 1e-9) * graph.cost
+    least = 0.0 if enough is None else proved.cost + max(enough, 1e-9) * graph.cost
+    best: Plan | None = None
+    lowest = plan
 
     def search(base: Base, within: int, share: float, seed: int = 0) -> Search:
-        part = int(most * share)
-        return Search(base.graph, within, lambda made: made > part or perf_counter() - begun > seconds, seed)
+        part, until = int(most * share), min(perf_counter() + 2 * seconds * share, begun + seconds)
+        return Search(base.graph, within, lambda made: made > part or perf_counter() > until, seed)
 
-    best: Plan | None = None
+    def walk(start: Plan, share: float, seed: int, is_near: bool = False) -> None:
+        nonlocal best, lowest
+        left = seconds - (perf_counter() - begun)
+        if graph.floor <= budget and left > 0 and (best is None or best.added > least):
+            left *= 1.0 if is_near else WARM / (WARM + COOL)
+            found = anneal(start, budget, int(most * share), left, least, seed, is_near)
+            lowest = min(lowest, found, key=lambda plan: plan.peak)
+            if found.peak <= budget:
+                best = found if best is None else min(best, found, key=_cost)
+
     starts = [plan, *_low(graph)]
     for start in starts if graph.floor <= budget else ():
         base = base_of(start)
-        direct = search(base, budget, 1 / PARTS)
+        direct = search(base, budget, MENDED)
         seeds = [direct.start(pairs) for pairs in (frozenset[int](), *([proved.pairs] if start is plan else []))]
         seeds += [direct.start(pairs, tried=0) for pairs in checkpoints(base.graph)]
         fitting = [pairs for pairs in seeds if pairs is not None]
         if fitting:
             first = min(fitting, key=lambda pairs: _cost(base.plan(pairs)))
-            found = base.plan(direct.improve(first, least))
+            found = base.plan(direct.improve(first, max(least, proved.cost)))
             best = found if best is None else min(best, found, key=_cost)
-    lowest = starts[-1]
-    for seed in range(TRIES if best is None else 0):  # in the end each from the lowest plan so far, in its order
+    walk(plan, WARM, 0)
+    for seed in range(TRIES if best is None else 0):  # in the end each from the lowest plan so far
+        if seed % 2:
+            walk(plan, WARM, seed)
+        else:
+            walk(lowest, COOL, seed, is_near=True)
+        if best is not None:
+            break
         start = starts[-1 - seed] if seed < len(starts) else lowest
         base = base_of(start)
         down = search(base, max(budget, graph.floor), 1 / TRIES, seed)
         pairs = down.descend(base.pairs(start))
-        if pairs is not None:
-            best = base.plan(down.improve(pairs, least))
-            lowest = best
+        found = base.plan(down.least[1] if pairs is None else down.improve(pairs, least))
+        lowest = min(lowest, found, key=lambda plan: plan.peak)
+        if found.peak <= budget:
+            best = found
             break
-        lowest = min(lowest, base.plan(down.least[1]), key=lambda plan: plan.peak)
-    if best is not None and best.peak > budget:
-        best = None
     for seed in range(1, PARTS):
         if best is None or best.added <= least:
             break
         base = base_of(best)
-        best = min(best, base.plan(search(base, budget, 1 / PARTS, seed).improve(base.pairs(best), least)), key=_cost)
+        found = base.plan(search(base, budget, MENDED, seed).improve(base.pairs(best), least))
+        best = min((p for p in (best, found) if p.peak <= budget), key=_cost)
+        walk(best, COOL / 2, seed, is_near=True)
     best = min([found for found in (best, *known) if found and found.peak <= budget], key=_cost, default=None)
     bound = proved.cost
-    if len(graph) <= EXACT and graph.floor <= budget and (best is None or best.added > least):
+    if len(graph) <= EXACT and graph.floor <= budget and (best is None or best.added > proved.cost):
         from tpc.passes.rematerialise.exact import exact
 
         sure = exact(graph, budget, inf if best is None else best.added)

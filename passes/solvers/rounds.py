@@ -15,7 +15,7 @@ from tpc.ir.dims import DimLike, divide
 from tpc.ir.node import Node, Program
 from tpc.ir.ops.structure import REPEAT, SCAN, SUBSCRIPT, At, Range
 from tpc.ir.rewrite import replace
-from tpc.ir.types import F64, INT, TensorType
+from tpc.ir.types import F64, INT, TensorType, real_part
 from tpc.passes.differentiate.arrays import fitted, zeros
 from tpc.passes.differentiate.krylov import KRYLOV
 from tpc.passes.differentiate.loops import Fresh, declared
@@ -63,7 +63,7 @@ class Rounds:
         self.outside: dict[Node, Node] = {i: i for i in program.inputs}  # what loops capture, and what that is outside
         self.is_zero, self.tries = is_zero, tries
         self.steps, self.tolerance = steps or STEPS, tolerance
-        self.unit = 2.2e-16 if x.tensor.dtype is F64 else 1.2e-7
+        self.unit = 2.2e-16 if real_part(x.tensor.dtype) is F64 else 1.2e-7
 
     # ---- products
 
@@ -92,7 +92,7 @@ class Rounds:
         x, r, k, far, allowed, reasons = self._found(restart)
         for reason, holds in [*reasons, ("solved", make("le", (far, allowed)))]:
             x = make("require", (x, holds), because=reason)
-        return [x, said("size_of", r)[0], k]
+        return [x, self._size(r), k]
 
     def attempt(self) -> tuple[Node, Node]:
         """What is found, and how far it is from a solution: the residual as a part of what is allowed."""
@@ -138,7 +138,7 @@ class Rounds:
         far = replace([self._far(r)], self.outside)[0]
         least = (1e-150 if self.unit < 1e-10 else 1e-18) / (self.tolerance or self.unit)
         for b in [self.right] if self.method != "lsqr" else [self.right, self.times_back(self.right)]:
-            reasons += [("measured", said("is_measured", b, *said("size_of", b), literal(least))[0])]
+            reasons += [("measured", said("is_measured", b, self._size(b), literal(least))[0])]
         return x, r, k, far, allowed, reasons
 
     def _loop(
@@ -165,17 +165,26 @@ class Rounds:
 
     def _measure(self) -> None:
         """Lengths that tolerances are parts of: of the right side and, as far as it is needed, of the matrix."""
-        (self.length,) = self._known("length", said("size_of", self.right))
+        (self.length,) = self._known("length", [self._size(self.right)])
         if self.tolerance is not None and self.method != "lsqr":
             return
         if self.method == "lsqr":
-            w = self.times_back(self.right)
-            _, stretch = said("stretched", w, self.times(w))
+            _, stretch = self._stretched(self.times_back(self.right))
         else:
             w = self.right
             for _ in range(3 if self.tries is None else 1):  # power iteration
-                w, stretch = said("stretched", w, self.times(w))
+                w, stretch = self._stretched(w)
         (self.stretch,) = self._known("stretch", [stretch])
+
+    def _stretched(self, w: Node) -> list[Node]:
+        q = self.times(w)
+        return said("stretched", q, self._size(w), self._size(q))
+
+    def _size(self, x: Node) -> Node:
+        return said("complex_size_of" if x.tensor.dtype.kind == "c" else "size_of", x)[0]
+
+    def _dotted(self, x: Node, y: Node) -> Node:
+        return said("complex_dotted" if x.tensor.dtype.kind == "c" else "dotted", x, y)[0]
 
     def _known(self, name: str, values: Sequence[Node]) -> list[Node]:
         """Values from before the loops as what the loops capture."""
@@ -188,15 +197,15 @@ class Rounds:
 
     def _far(self, r: Node) -> Node:
         """What has to become small: the residual or, of least squares, the gradient."""
-        return said("size_of", self.times_back(r) if self.method == "lsqr" else r)[0]
+        return self._size(self.times_back(r) if self.method == "lsqr" else r)
 
     def _allowed(self, x: Node, r: Node) -> Node:
         part = self.tolerance or CLOSE * self.unit
         if self.method == "lsqr":
             part = max(part, 8 * CLOSE * self.unit)
-            return said("lsqr_allowed", literal(part), self.stretch, *said("size_of", r), self.length)[0]
+            return said("lsqr_allowed", literal(part), self.stretch, self._size(r), self.length)[0]
         if self.tolerance is None:  # a backward error
-            size = make("add", (self.length, make("mul", (self.stretch, said("size_of", x)[0]))))
+            size = make("add", (self.length, make("mul", (self.stretch, self._size(x)))))
         else:
             size = self.length
         return make("mul", (literal(part), size))
@@ -211,17 +220,18 @@ class Rounds:
     # ---- methods: x, steps, whether the matrix is as it must be; from x, its residual r, z = P @ r ...
 
     def _cg(self, x: Node, r: Node, z: Node, k: Node, fine: Node, allowed: Node) -> tuple[Node, Node, Node]:
-        (rho,) = said("dotted", r, z)
-        (length,) = said("size_of", r)
+        rho, length = self._dotted(r, z), self._size(r)
         definite = make("logical_and", (fine, make("ge", (rho, literal(0.0)))))
 
         def step(state: State) -> State:
             x, r, p, rho, _, k, _, goal = state
-            x, r, fits = said("cg_move", x, r, p, self.times(p), rho)
-            p, next_ = said("cg_turn", r, self.preconditioned(r), p, rho)
-            (length,) = said("size_of", r)
+            q = self.times(p)
+            x, r, fits = said("cg_move", x, r, p, q, rho, self._dotted(p, q))
+            z = self.preconditioned(r)
+            next_ = self._dotted(r, z)
+            (p,) = said("cg_turn", z, p, rho, next_)
             fine = make("logical_and", (fits, make("ge", (next_, literal(0.0)))))
-            return x, r, p, next_, length, make("add", (k, literal(1))), fine, goal
+            return x, r, p, next_, self._size(r), make("add", (k, literal(1))), fine, goal
 
         def until(state: State) -> Node:
             return self._ended(state[4], state[7], state[5], state[6])
@@ -231,10 +241,10 @@ class Rounds:
         return x, k, fine
 
     def _minres(self, x: Node, r: Node, z: Node, k: Node, fine: Node, allowed: Node) -> tuple[Node, Node, Node]:
-        (square,) = said("dotted", r, z)
+        square = self._dotted(r, z)
         definite = make("logical_and", (fine, make("ge", (square, literal(0.0)))))
         beta = _root(square)
-        (length,) = said("size_of", r)
+        length = self._size(r)
         goal = make("mul", (beta, make("div", (self._half(allowed), length))))
         nothing, zero, one = zeros(x.tensor), make("mul", (beta, literal(0.0))), _one(beta)
 
@@ -243,7 +253,7 @@ class Rounds:
             (v,) = said("minres_vector", y, beta)
             after, alpha = said("minres_lanczos", v, self.times(v), r1, r2, beta, old)
             y = self.preconditioned(after)
-            (square,) = said("dotted", after, y)
+            square = self._dotted(after, y)
             fine = make("logical_and", (fine, make("ge", (square, literal(0.0)))))
             following = _root(square)
             turned = said("minres_rotate", cs, sn, dbar, epsilon, phibar, alpha, following)
@@ -281,8 +291,8 @@ class Rounds:
 
     def _bicgstab(self, x: Node, r: Node, z: Node, k: Node, fine: Node, allowed: Node) -> tuple[Node, Node, Node]:
         shadow = r
-        (rho,) = said("dotted", r, r)
-        (length,) = said("size_of", r)
+        rho = self._dotted(r, r)
+        length = self._size(r)
 
         def step(state: State) -> State:
             x, r, p, shadow, rho, _, k, _, goal = state
@@ -292,7 +302,7 @@ class Rounds:
             sh = self.preconditioned(s)
             x, r, w = said("bicgstab_move", x, ph, sh, s, self.times(sh), a)
             p, rho, lives = said("bicgstab_turn", r, shadow, p, v, rho, a, w)
-            return x, r, p, shadow, rho, said("size_of", r)[0], make("add", (k, literal(1))), lives, goal
+            return x, r, p, shadow, rho, self._size(r), make("add", (k, literal(1))), lives, goal
 
         def until(state: State) -> Node:
             return self._ended(state[5], state[8], state[6], state[7])
@@ -303,7 +313,7 @@ class Rounds:
 
     def _lsqr(self, x: Node, r: Node, z: Node, k: Node, fine: Node, allowed: Node) -> tuple[Node, Node, Node]:
         nothing = zeros(x.tensor)
-        (beta,) = said("size_of", r)
+        beta = self._size(r)
         (u,) = said("minres_vector", r, beta)
         back = self.preconditioned_back(self.times_back(u))
         v, alpha = said("lsqr_right", back, nothing, _one(beta))

@@ -52,6 +52,8 @@ class _Site:
         *self.args, self.right = node.args
         self.values = dict(zip(self.body.inputs, self.args, strict=True)) | {self.x: self.found}
         self.fresh = Fresh(self.body)
+        if self.x.tensor.dtype.kind == "c":
+            raise no_derivative("solve", "complex systems that are solved by steps have none here")
         if dict(self.options).get("method") == "lsqr" or self.right.type is not self.found.type:
             raise no_derivative("solve", "a least squares solution has none here; solve the normal equations by cg")
 

@@ -16,7 +16,7 @@ from tpc.ir.node import Node, Program
 from tpc.passes.choose.prices import Prices
 from tpc.passes.sparse.constants import declared
 from tpc.passes.sparse.lowering import lowered
-from tpc.passes.sparse.storing import as_given, stored
+from tpc.passes.sparse.storing import Formats, as_given
 from tpc.passes.stages.times import given_uses, seconds_each
 
 MOST = 4  # sparse values of which every choice is looked at; of more it is all or none
@@ -49,13 +49,28 @@ def sparse(
     best, formats = program, [False] * len(program.outputs)
     if sources:
         best, formats = lowered(program, given, dict.fromkeys(sources, 1.0), at)
-    least = predicted(best, prices, at, calls)
+    formats_of = Formats(at)
+
+    def seconds_of(program: Program) -> float:
+        return predicted(program, prices, at, calls) - (formats_of.saved(program, prices) if native else 0.0)
+
+    least = seconds_of(best)
     for kept in _choices([*sources, *dense], sources):
         other, _ = lowered(program, given, {node: dense.get(node, 1.0) for node in kept}, at, formats)
-        seconds = predicted(other, prices, at, calls)
+        seconds = seconds_of(other)
         if seconds < least:
             best, least = other, seconds
-    return stored(as_given(best), at) if native else best
+    return formats_of.stored(as_given(best)) if native else best
+
+
+def seconds_by_entries(
+    program: Program, kept: Mapping[Node, float], prices: Prices, at: Mapping[str, int], native: bool
+) -> tuple[float, float]:
+    """The predicted seconds of a call, as it is, and with some arrays stored by their entries, whose densities these
+    are."""
+    other, _ = lowered(program, {}, kept, at)
+    saved = Formats(at).saved(other, prices) if native else 0.0
+    return predicted(program, prices, at), predicted(other, prices, at) - saved
 
 
 def predicted(program: Program, prices: Prices, at: Mapping[str, int], calls: int = 1) -> float:

@@ -20,6 +20,7 @@ FRESH = frozenset(
     ["spgemm", "sddmm", "to_csr", "csr_add", "csr_sub", "csr_mul", "csr_kron", "csr_triangle", "csr_take"]
 )
 LEAST = 1e-12
+FINE = 6  # bits of the densities of results, whose estimates follow from those of operands
 FILL = 4  # entries of sparse factors for each of the matrix, as a guess
 
 
@@ -92,8 +93,8 @@ class Lowering:
 
     def sparse(self, op: str, args: Sequence[Node], density: float, **attributes: object) -> Node:
         """A sparse value by one of its ops."""
-        node = make(op, args, **attributes, density=round_up(density))
-        self.density[node] = round_up(density)
+        node = make(op, args, **attributes, density=round_up(density, FINE))
+        self.density[node] = round_up(density, FINE)
         return node
 
     def of_sparse(self, op: str, args: Sequence[Node], **attributes: object) -> Node:
@@ -180,9 +181,10 @@ class Lowering:
         taken = self.sparse("csr_take", (turned, places), self.density[matrix])
         return self.transposed(taken) if axis else taken
 
-    def factored(self, matrix: Node) -> Node:
-        """Sparse triangular factors, which are denser than the matrix."""
-        return self.sparse("splu", (matrix,), min(FILL * self.density[matrix], 1.0))
+    def factored(self, old: Node, matrix: Node) -> Node:
+        """Sparse triangular factors, which are denser than the matrix; what is known is known of the old value."""
+        spd = any(fact.name == "spd" for fact in self.facts.get(old, ()))
+        return self.sparse("splu", (matrix,), min(FILL * self.density[matrix], 1.0), spd=spd)
 
     def solved(self, old: Node, matrix: Node, right: Node) -> Node:
         """The solution of a system with a sparse matrix: by substitution if it is a triangle, else by its factors."""
@@ -192,7 +194,7 @@ class Lowering:
         for name in ("lower", "upper"):
             if name in known:
                 return self.of_sparse("csr_solve_triangular", (matrix, right), lower=name == "lower")
-        return self.of_sparse("splu_solve", (self.factored(matrix), right))
+        return self.of_sparse("splu_solve", (self.factored(old, matrix), right))
 
     # ---- ops
 
@@ -242,9 +244,9 @@ class Lowering:
         return body.replace(outputs=outputs, facts=ordered_facts(body.inputs, outputs, facts))
 
 
-def round_up(density: float) -> float:
-    """A density in two bits after the leading one, so that calls with nearly as many entries have one plan."""
-    unit = 2.0 ** (ceil(log2(max(min(density, 1.0), LEAST))) - 3)
+def round_up(density: float, bits: int = 2) -> float:
+    """A density in few bits after the leading one, so that calls with nearly as many entries have one plan."""
+    unit = 2.0 ** (ceil(log2(max(min(density, 1.0), LEAST))) - 1 - bits)
     return ceil(min(density, 1.0) / unit) * unit
 
 

@@ -63,7 +63,7 @@ class Products:
             return self.best([*(lowering.made[f] for f in before), solved]) if before else solved
         left = lowering.dense(self.whole(before))
         turned = lowering.transposed(left) if left.tensor.rank == 2 else left
-        factored = lowering.factored(lowering.transposed(stored))
+        factored = lowering.factored(matrix, lowering.transposed(stored))
         solved = lowering.of_sparse("splu_solve", lowering.met(factored, turned))
         return lowering.transposed(solved) if left.tensor.rank == 2 else solved
 

@@ -208,7 +208,7 @@ def _logdet(self: Lowering, node: Node, args: list[Node]) -> Node | None:
     if not self.is_sparse(matrix):
         return None
     matrix = self.as_type(matrix, as_float(matrix.tensor.dtype))
-    return self.of_sparse("splu_logdet", (self.factored(matrix),))
+    return self.of_sparse("splu_logdet", (self.factored(node.args[0], matrix),))
 
 
 def _part(self: Lowering, node: Node, args: list[Node]) -> Node | None:

@@ -6,7 +6,7 @@ The rows of a matrix may also change their places, if they make blocks then; tho
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tpc.ir.build import make
@@ -15,7 +15,8 @@ from tpc.ir.node import Node, Program
 from tpc.ir.ops.structure import CONSTANT, ConstantData
 from tpc.ir.rewrite import rewrite
 from tpc.ir.types import I64, TensorType
-from tpc.passes.choose.prices import Sizes
+from tpc.passes.choose.prices import Prices, Sizes
+from tpc.passes.kernels import node_seconds
 from tpc.passes.sparse.constants import matrix_of
 from tpc.passes.sparse.reorder import clustered
 
@@ -49,37 +50,78 @@ def as_given(program: Program) -> Program:
     return program.replace(outputs=rewrite(program.outputs, change)) if factors else program
 
 
-def stored(program: Program, at: Mapping[str, int]) -> Program:
-    """The program with each sparse constant that is used in products alone in a format for them."""
-    readers, size = _readers(program), Sizes(at)
-    ways: dict[Node, Callable[[Node], Node]] = {}  # a product with a matrix, as it is to be
-    for node in program.nodes:
-        matrix = matrix_of(node) if _is_factor(node, readers, program) else None
-        if matrix is None:
-            continue
-        columns = [size(u.args[1].tensor.dims[1]) if u.args[1].tensor.rank == 2 else 1 for u in readers[node]]
-        name = fastest(matrix, columns)
-        order = _order(matrix, columns, seconds(matrix, name, columns))
-        if order is not None:
-            ways[node] = _in_order(node, order)
-        elif name != "rows" or node.op.name == "csr_transpose":
-            ways[node] = _in_format(node, name)
+class Formats:
+    """Formats for sparse constants of which only products are needed.
 
-    def change(node: Node) -> Node:
-        return ways[node.args[0]](node) if node.op.name == "spmm" and node.args[0] in ways else node
+    Parameters
+    ----------
+    at
+        Sizes to choose for, where they are open.
+    """
 
-    return program.replace(outputs=rewrite(program.outputs, change)) if ways else program
+    def __init__(self, at: Mapping[str, int]) -> None:
+        self.at, self.size = at, Sizes(at)
+        self.known: dict[tuple[Node, tuple[int, ...]], tuple[str, Any, float]] = {}
+
+    def stored(self, program: Program) -> Program:
+        """The program with each of these constants in the format that is the fastest for its products."""
+        ways: dict[Node, Callable[[Node], Node]] = {}  # a product with a matrix, as it is to be
+        for node, products in self._factors(program):
+            name, order, _ = self._best(node, products)
+            if order is not None:
+                ways[node] = _in_order(node, order)
+            elif name != "rows" or node.op.name == "csr_transpose":
+                ways[node] = _in_format(node, name)
+
+        def change(node: Node) -> Node:
+            return ways[node.args[0]](node) if node.op.name == "spmm" and node.args[0] in ways else node
+
+        return program.replace(outputs=rewrite(program.outputs, change)) if ways else program
+
+    def saved(self, program: Program, prices: Prices) -> float:
+        """The seconds by which the products take less than those by rows, which prices are of."""
+        return sum(
+            (1 - self._best(node, products)[2]) * sum(node_seconds(product, prices, self.at) for product in products)
+            for node, products in self._factors(program)
+        )
+
+    def _factors(self, program: Program) -> Iterator[tuple[Node, list[Node]]]:
+        """The constants, each with the products that are made with it."""
+        readers = _readers(program)
+        for node in program.nodes:
+            if _is_constant(node) and _is_factor(node, readers, program):
+                yield node, readers[node]
+
+    def _best(self, node: Node, products: list[Node]) -> tuple[str, Any, float]:
+        """The format of a constant, the order of its rows, if they change places, and its share of the time by rows."""
+        rights = [product.args[1].tensor for product in products]
+        columns = [self.size(right.dims[1]) if right.rank == 2 else 1 for right in rights]
+        key = node, tuple(columns)
+        if key not in self.known:
+            matrix = matrix_of(node)
+            name = fastest(matrix, columns)
+            least = seconds(matrix, name, columns)
+            order, found = _order(matrix, columns, least)
+            self.known[key] = name, order, found / seconds(matrix, "rows", columns)
+        return self.known[key]
 
 
-def _order(matrix: Any, columns: list[int], least: float) -> Any:
-    """An order of rows that pays; None where there is none."""
+def _is_constant(node: Node) -> bool:
+    """Whether a value is a sparse constant, or the transpose of one."""
+    inner = node.args[0] if node.op.name == "csr_transpose" else node
+    return inner.op.name in ("csr_parts", "to_csr") and all(a.op is CONSTANT for a in inner.args)
+
+
+def _order(matrix: Any, columns: list[int], least: float) -> tuple[Any, float]:
+    """An order of rows that pays, None where there is none, and the seconds that products take then."""
     moved = sum(count * matrix.shape[0] * MOVED for count in columns)
     entry, line = IN_BLOCKS[SIDE]
     possible = sum(matrix.nnz * (entry + line * count) for count in columns) + moved
     if matrix.nnz < LEAST or any(n % SIDE for n in matrix.shape) or possible >= least:
-        return None
+        return None, least
     order = clustered(matrix, SIDE, SIDE)
-    return order if seconds(matrix[order], f"blocks{SIDE}", columns) + moved < least else None
+    found = seconds(matrix[order], f"blocks{SIDE}", columns) + moved
+    return (order, found) if found < least else (None, least)
 
 
 def _in_format(matrix: Node, name: str) -> Callable[[Node], Node]:

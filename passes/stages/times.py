@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from tpc.ir.node import Node, Program
 from tpc.ir.ops.structure import CONSTANT, INPUT
-from tpc.passes.count import node_seconds
+from tpc.passes.kernels import node_seconds
 
 if TYPE_CHECKING:
     from tpc.passes.choose.prices import Prices

@@ -13,7 +13,8 @@ from tpc.dsl.diagnostics import fail
 from tpc.dsl.source import Source
 from tpc.files import FolderFiles, decoded, read_program
 from tpc.function import Function, choose
-from tpc.ir.elaborate.module import Checked, Files, check
+from tpc.ir.elaborate.files import Files
+from tpc.ir.elaborate.module import Checked, check
 from tpc.ir.elaborate.scope import suggestion
 from tpc.memory import parse_amount
 from tpc.settings import BackendName, Mode, Settings

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tpc.dsl.diagnostics import TpcError
+from tpc.dsl.diagnostics import TpcError, fail
 from tpc.ir.dims import named
 from tpc.ir.node import Node, Program
 
@@ -40,7 +40,13 @@ class Routine:
         self._refused: dict[tuple[int, ...], bool] = {}
 
     def __call__(self, sizes: Mapping[str, int], *arrays: Any) -> tuple[Any, ...]:
-        """The results as tensors that know how they came about."""
+        """The results as tensors that know how they came about. Raises TpcError (E0814)."""
+        if any(_is_tensor(a) and torch._C._functorch.is_legacy_batchedtensor(a) for a in arrays):
+            raise fail(
+                "E0814",
+                "batches of gradients as `is_grads_batched` and `vectorize` make them stop at compiled functions",
+                help="take `torch.func.vmap`, `jacrev` or `jacfwd`, which go through them",
+            )
         wanted = tuple(k for k, a in enumerate(arrays) if _is_tensor(a) and a.requires_grad)
         if wanted and self.special.backend == "torch" and not self.has_derivative(wanted):
             return self.run(sizes, arrays)  # as torch itself differentiates it
@@ -155,8 +161,9 @@ class _Call(torch.autograd.Function):
 
 
 def _arrays(ctx: Any) -> list[Any]:
-    tensors = iter(ctx.saved_tensors)
-    count = len(ctx.others) + len(ctx.saved_tensors)
+    saved = ctx.saved_tensors  # once: checkpoints make them anew each time
+    tensors = iter(saved)
+    count = len(ctx.others) + len(saved)
     return [ctx.others[k] if k in ctx.others else next(tensors) for k in range(count)]
 
 

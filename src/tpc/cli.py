@@ -111,7 +111,7 @@ def _guarded(run: Any, arguments: Sequence[str]) -> int:
             show(error.diagnostics)
         return 1
     except click.ClickException as error:
-        error.show()
+        _explained(error).show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort, EOFError):
         talk("interrupted")
@@ -131,6 +131,20 @@ def _guarded(run: Any, arguments: Sequence[str]) -> int:
         where = f"; please report it with the file {path}" if path else ""
         talk(f"tpc failed through a fault of its own ({stage}){where}")
         return 3
+
+
+def _explained(error: click.ClickException) -> click.ClickException:
+    """An error of the command line; that of `--X x.csv` or `--n 3` says how arguments and sizes are written."""
+    if not isinstance(error, click.NoSuchOption) or error.ctx is None:
+        return error
+    name = error.option_name.lstrip("-")
+    if not name.isidentifier() or (len(name) > 2 and error.possibilities):
+        return error
+    options = {parameter.name for parameter in error.ctx.command.params}
+    ways = [f"the argument `{name}` as `{name}=x.npy`"] if "inputs" in options else []
+    ways += [f"the size `{name}` as `--dim {name}=3`"] if "dims" in options else []
+    told = f"No such option '{error.option_name}'. Give {' or '.join(ways)}."
+    return click.UsageError(told, error.ctx) if ways else error
 
 
 @click.group(

@@ -62,6 +62,10 @@ class Compiled:
         self.verification: str | None = None
         self.seconds = 0.0  # that the last call with checks computed, without compiling
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Compiled:
+        """Itself, as a copy of a function is: copies of a layer share what was compiled."""
+        return self
+
     # ---- calling
 
     def __call__(self, *args: Any, out: Any = None, **kwargs: Any) -> Any:
@@ -206,11 +210,7 @@ class Compiled:
             self._repeats.known.clear()
         if settings.threads is not None:
             special.limit = native.thread_limit(settings.threads)
-        elif (
-            self._staging is None
-            and len(special.code.seconds) == 1
-            and not (settings.check_facts or settings.verify or settings.memory)
-        ):
+        elif self._staging is None and not (settings.check_facts or settings.verify or settings.memory):
             native.call_at_once(self, special)
 
     def _changed(self, special: Specialised, winner: Specialised | None) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from tpc.ir.dims import DimLike, dim_text, is_nonnegative, substitute
 from tpc.ir.node import Program
 from tpc.passes.choose.prices import Sizes
-from tpc.passes.count import node_bytes, node_flops, predicted
+from tpc.passes.count import node_bytes, node_flops
+from tpc.passes.kernels import predicted
 from tpc.passes.memory.liveness import Liveness
 from tpc.passes.memory.peaks import peaks
 

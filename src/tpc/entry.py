@@ -29,7 +29,7 @@ def as_json(code: Code, program: Program) -> dict[str, Any] | None:
         "sizes": dict(emitted.sizes),
         "constants": constants,
         "natives": {name: [r.text, list(r.parameters), dict(r.sizes), r.fast] for name, r in emitted.natives.items()},
-        "whole": emitted.whole,
+        "whole": list(emitted.whole),
         "head": [emitted.head.checks, emitted.head.formats, dict(emitted.head.sizes)],
         "seconds": [[[dim_json(dim), c] for dim, c in terms] for terms in code.seconds],
         "peaks": [[dim_json(step) for step in steps] for steps in code.peaks],
@@ -60,6 +60,8 @@ def code(body: Any, program: Program, backend: str) -> Code:
         if (digest, dtype) not in held:
             raise ValueError("constant")
         constants[name] = find_backend(backend).constant(held[digest, dtype])
+    if len(read_list(body["whole"])) not in (0, len(seconds)):
+        raise ValueError("whole")
     emitted = Emitted(
         read_text(body["source"]),
         read_identifier(body["function"]),
@@ -67,7 +69,7 @@ def code(body: Any, program: Program, backend: str) -> Code:
         {name: read_identifier(keyword) for name, keyword in read_mapping(body["sizes"]).items()},
         constants,
         natives={read_identifier(name): _region(data) for name, data in read_mapping(body["natives"]).items()},
-        whole=None if body["whole"] is None else read_identifier(body["whole"]),
+        whole=tuple(read_identifier(name) for name in read_list(body["whole"])),
         head=_head(body["head"]),
     )
     return Code(emitted, seconds, peaks, gains)

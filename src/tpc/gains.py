@@ -11,7 +11,8 @@ from tpc.ir.dims import DimLike, product
 from tpc.ir.node import Node, Program
 from tpc.ir.ops.structure import CALL, INPUT, LITERAL, SIZE
 from tpc.ir.types import TensorType
-from tpc.passes.count import Kernel, is_view, kernels_of
+from tpc.passes.count import is_view
+from tpc.passes.kernels import Kernel, kernels_of
 
 if TYPE_CHECKING:
     from tpc.passes.choose.short import Polynomial, Shortener

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tpc.ir.dims import substitute
+from tpc.ir.dims import multiply, substitute
 from tpc.threads import ThreadLimit, settings
 
 if TYPE_CHECKING:
     from tpc.compiled import Compiled
     from tpc.ir.dims import DimLike
     from tpc.ir.node import Program
+    from tpc.passes.choose.short import Polynomial
     from tpc.specialised import Specialised
+
+DIGITS = 100  # of the smallest of the numbers that plans are compared by
 
 
 def call_at_once(compiled: Compiled, special: Specialised) -> None:
     """Let calls of a function go straight to its native code, where that is all of it; else do nothing.
 
-    What the native code does not take goes the way that it went before, which may be native code for other types.
-    `cost` and `seconds` then speak of the last call that took that way.
+    Of several plans each is tried in turn: one that another behind it beats at the sizes of a call hands it on. What
+    no native code takes goes the way that it went before, which may be native code for other types. `cost` and
+    `seconds` then speak of the last call that took that way.
     """
     from tpc.backends.llvm import entry
     from tpc.backends.llvm.stages import Staged
 
-    run, emitted = special.run, special.code.emitted
-    guards = _guards(special.program, compiled._settings.dims)
-    if not isinstance(run, Staged) or emitted.whole not in run.lowered or guards is None or emitted.sizes:
+    run, emitted, dims = special.run, special.code.emitted, compiled._settings.dims
+    guards = _guards(special.program, dims)
+    if not isinstance(run, Staged) or not emitted.whole or not run.lowered or guards is None or emitted.sizes:
         return
     call = compiled.__call__  # of the class, or what an earlier time put in its place
 
@@ -36,8 +40,25 @@ def call_at_once(compiled: Compiled, special: Specialised) -> None:
     slow.__name__, slow.__doc__ = compiled.__name__, compiled.__doc__
     results: Any = tuple if len(special.program.output_names) == 1 else special.together
     parameters = [node["name"] for node in special.program.inputs]
-    entered = entry.entry(run.lowered[emitted.whole], slow, parameters, nonnegative=guards, results=results)
+    entered: Callable[..., Any] = slow
+    for number, name in reversed(list(enumerate(emitted.whole))):
+        cheapest = _left(
+            [_spared(special.code.seconds, number, k) for k in range(number + 1, len(emitted.whole))], dims
+        )
+        if cheapest is not None:
+            native = run.lowered[name]
+            entered = entry.entry(native, entered, parameters, nonnegative=[*guards, *cheapest], results=results)
     entry.call_at_once(compiled, entered)
+
+
+def _spared(seconds: Sequence[Polynomial], one: int, other: int) -> DimLike:
+    """How much longer the other plan takes than one, in units in which whole numbers are exact enough."""
+    difference: dict[DimLike, float] = {}
+    for sign, terms in ((-1, seconds[one]), (1, seconds[other])):
+        for dim, c in terms:
+            difference[dim] = difference.get(dim, 0.0) + sign * c
+    unit = min((abs(c) for c in difference.values() if c), default=1.0) / DIGITS
+    return sum((multiply(dim, round(c / unit)) for dim, c in difference.items()), 0)
 
 
 def _guards(program: Program, dims: Mapping[str, int]) -> list[DimLike] | None:
@@ -59,6 +80,11 @@ def _guards(program: Program, dims: Mapping[str, int]) -> list[DimLike] | None:
                 found += [difference, -1 * difference]
             case _:
                 return None
+    return _left(found, dims)
+
+
+def _left(found: Sequence[DimLike], dims: Mapping[str, int]) -> list[DimLike] | None:
+    """What is open of conditions, where some sizes are fixed; None where one of them does not hold."""
     left = [substitute(over, dims) for over in found]
     return None if any(isinstance(n, int) and n < 0 for n in left) else [n for n in left if not isinstance(n, int)]
 

@@ -155,10 +155,10 @@ class Specialiser:
             special = self.kept(program, backend, sparse) or self.compiled(self.whole(program), backend, sparse=sparse)
             self.made[key] = special
             if special.is_sparse and self.settings.backend != "numpy" and find_spec("llvmlite") is not None:
-                from tpc.backends.llvm.sparse import replace
+                from tpc.backends.llvm.sparse import LEAST, replace
 
                 run: Any = special.run
-                replace(run)
+                replace(run, 0.0 if self.settings.backend == "llvm" else LEAST)
             if backend == "llvm" and self.settings.memory is not None:
                 special.run.finish()  # type: ignore[attr-defined]  # the slow path holds more
             if self.settings.threads is not None:

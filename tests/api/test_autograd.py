@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,23 @@ def test_gradients_and_their_gradients(backend: Any) -> None:
     torch.testing.assert_close(f(*arguments), form(*arguments), rtol=1e-12, atol=0)
     assert torch.autograd.gradcheck(f, arguments)
     assert torch.autograd.gradgradcheck(f, arguments)
+
+
+def test_forward_mode_and_checkpoints() -> None:
+    f = tpc.compile(TEXT, function="form", backend="numpy")
+    arguments = tensor(3), tensor(3, 3, seed=1), tensor(seed=2)
+    assert torch.autograd.gradcheck(f, arguments, check_forward_ad=True, check_backward_ad=False)
+    (wanted,) = torch.autograd.grad(f(*arguments), arguments[:1])
+    torch.utils.checkpoint.checkpoint(f, *arguments, use_reentrant=False).backward()
+    torch.testing.assert_close(arguments[0].grad, wanted)
+
+
+def test_gradients_in_batches_of_the_older_kind_are_refused() -> None:
+    x = tensor(3)
+    value, _ = tpc.compile(TEXT, function="pair")(x)
+    with pytest.raises(TpcError) as caught:
+        torch.autograd.grad(value, x, torch.eye(3, dtype=torch.float64), is_grads_batched=True)
+    assert caught.value.diagnostics[0].code == "E0814" and caught.value.diagnostics[0].help
 
 
 def test_what_is_not_asked_for_has_no_gradient() -> None:
@@ -116,6 +134,22 @@ def test_a_layer_learns() -> None:
     again = tpc.module(LAYER, {"W": torch.zeros(3, 4), "c": torch.zeros(3)})
     again.load_state_dict(layer.state_dict())
     torch.testing.assert_close(again(x=x), layer(x))
+
+
+def test_copies_and_formats_of_a_layer() -> None:
+    text = "def layer(x: [b, n], W: [m, n], c: [m]) -> [b, m] = relu(x @ W' + c)\n"
+    layer = tpc.module(text, {"W": torch.randn(3, 4), "c": torch.zeros(3)})
+    twin, x = copy.deepcopy(layer), torch.randn(2, 4)
+    torch.testing.assert_close(twin(x), layer(x))
+    twin.W.data.zero_()
+    assert layer.W.abs().sum() > 0
+    assert twin.to(torch.float64)(x.double()).dtype is torch.float64
+
+    def loss(parameters: Any, x: Any) -> Any:
+        return torch.func.functional_call(layer, parameters, (x[None],)).sum()
+
+    slopes = torch.func.vmap(torch.func.grad(loss), (None, 0))(dict(layer.named_parameters()), x)
+    assert slopes["W"].shape == (2, 3, 4)
 
 
 @pytest.mark.parametrize(("parameters", "code"), [({"Q": [1.0]}, "E0808"), ({"type": [1.0]}, "E1004")])

@@ -15,6 +15,8 @@ from tests.backends.contract import settle
 
 import tpc
 from tpc.dsl.diagnostics import TpcError
+from tpc.ir.dims import evaluate
+from tpc.native import _spared
 
 pytest.importorskip("llvmlite")
 from tpc.backends.llvm import lowered, stages  # noqa: E402
@@ -296,3 +298,22 @@ def test_text_of_a_region_that_is_no_program(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(ZeroDivisionError):
         native(made, X, Y, V)
     np.testing.assert_allclose(made(X, Y, V), by_hand(), rtol=1e-13)
+
+
+def test_calls_choose_between_plans_that_are_native_as_a_whole() -> None:
+    """At each size the plan is taken that the module would take; the sizes of the first call do not matter."""
+    made = tpc.compile("def f(A: f64[n, m], B: f64[m, n]) = diag(A @ B)", backend="llvm")
+    for n, m in ((40, 50), (4, 300), (1, 1), (0, 3), (3, 0), (64, 2)):
+        A, B = RNG.standard_normal((n, m)), RNG.standard_normal((m, n))
+        np.testing.assert_allclose(native(made, A, B), np.diag(A @ B), rtol=1e-12, atol=1e-12)
+    code = made._latest().code
+    assert len(code.seconds) == len(code.emitted.whole) > 1
+    assert type(made).__call__ is not tpc.Compiled.__call__
+    with pytest.raises(TpcError):
+        made(A, B[:1])
+    spared = _spared(code.seconds, 0, 1)
+    for n, m in RNG.integers(1, 3000, (200, 2)):
+        sizes = {"n": int(n), "m": int(m)}
+        first, second = (sum(c * evaluate(dim, sizes) for dim, c in terms) for terms in code.seconds[:2])
+        if abs(first - second) > 0.02 * first:
+            assert (evaluate(spared, sizes) >= 0) == (first < second)

@@ -137,3 +137,17 @@ def test_suggestions() -> None:
     assert "Did you mean `tpc check`?" in tpc("chekc").stderr
     assert "Did you mean `tpc run ridge.tp`?" in tpc("ridge.tp").stderr
     assert "did you mean `X.npy`?" in tpc("run", "ridge.tp", "X=XX.npy", "y=y.npy").stderr
+
+
+@pytest.mark.parametrize(
+    "given, told",
+    [
+        (["--X", "x.csv"], "Give the argument `X` as `X=x.npy`"),
+        (["--n", "3"], "or the size `n` as `--dim n=3`"),
+        (["--output", "o.npz"], "Did you mean '--out'?"),
+        (["X", "=", "x.csv"], "without spaces"),
+    ],
+)
+def test_how_values_are_given_is_said_where_they_are_given_otherwise(given: list[str], told: str) -> None:
+    result = tpc("run", "ridge.tp", *given)
+    assert result.exit_code == 2 and told in result.stderr

@@ -8,14 +8,12 @@ from tpc.dsl import syntax
 from tpc.dsl.diagnostics import Diagnostics
 from tpc.dsl.format import (
     format_expression,
-    format_fact_line,
     format_module,
-    format_op_line,
     format_rule,
     format_type,
 )
 from tpc.dsl.layout import LINE_WIDTH
-from tpc.dsl.parser import parse, parse_expression, parse_fact_lines, parse_op_line, parse_rules
+from tpc.dsl.parser import parse, parse_expression, parse_rules
 from tpc.dsl.source import Source
 from tpc.dsl.syntax import Binary, Call, Module, Name, Number, Transpose, Unary
 
@@ -107,41 +105,6 @@ def test_expressions(text: str, expected: str) -> None:
     tree = parse_expression(text)
     assert format_expression(tree) == expected
     assert difference(parse_expression(expected), tree) is None
-
-
-OP_LINES = [
-    (
-        "kron(A[i,j],B[p,q])[(i p),(j q)]=A[i,j]*B[p,q]",
-        "kron(A[i, j], B[p, q])[(i p), (j q)] = A[i, j] * B[p, q]",
-    ),
-    ("inv(A[i,i])[i,i]", "inv(A[i, i])[i, i]"),
-    ("trace(A[..., i,i])[...]=sum[i](A[...,i,i])", "trace(A[..., i, i])[...] = sum[i](A[..., i, i])"),
-    ("norm(x[i], p)[]=p", "norm(x[i], p)[] = p"),
-    ("qr(A[i,j])[i,j],[j,j]", "qr(A[i, j])[i, j], [j, j]"),
-]
-
-
-@pytest.mark.parametrize(("text", "expected"), OP_LINES)
-def test_op_lines(text: str, expected: str) -> None:
-    tree = parse_op_line(text)
-    assert format_op_line(tree) == expected
-    assert difference(parse_op_line(expected), tree) is None
-
-
-FACT_LINES = [
-    (
-        "diagonal(A),diagonal(B)|-diagonal(this) where square(A),square(B)",
-        "diagonal(A), diagonal(B) |- diagonal(this) where square(A), square(B)",
-    ),
-    ("|-symmetric(this)", "|- symmetric(this)"),
-]
-
-
-@pytest.mark.parametrize(("text", "expected"), FACT_LINES)
-def test_fact_lines(text: str, expected: str) -> None:
-    [tree] = parse_fact_lines(text)
-    assert format_fact_line(tree) == expected
-    assert difference(parse_fact_lines(expected), [tree]) is None
 
 
 RULES = [

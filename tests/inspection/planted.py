@@ -189,8 +189,7 @@ def _butterflies(r: Random) -> Array:
     columns = [levels - 1]
     for t in reversed(range(levels - 1)):
         columns = [*columns, t] if r.random() < 0.5 else [t, *columns]
-    shape = (2,) * (levels + 1)  # (what lies behind an entry close to zero is lost in noise)
-    parts = tuple(r.uniform(0.3, 2, shape) * r.choice((-1, 1), shape) for _ in range(levels))
+    parts = tuple(r.standard_normal((2,) * (levels + 1)) for _ in range(levels))
     found = Transform(parts, tuple(columns))
     return found.term.dense(found.parts)
 

@@ -7,17 +7,12 @@ from scipy.special import log_softmax, softmax
 
 from tpc.ir.types import I64
 
+from .kernel_cases import KERNEL_CASES
+from .linalg_cases import LINALG_CASES
+from .operands import A, B, S, b, long, rng, x, y
 from .quantized_cases import QUANTIZED_CASES
+from .sparse_cases import SPARSE_CASES
 from .structured_cases import STRUCTURED_CASES
-
-rng = np.random.default_rng(0)
-A = rng.standard_normal((3, 4))
-B = rng.standard_normal((4, 2))
-S = rng.standard_normal((3, 3))
-x = rng.standard_normal(4)
-y = rng.standard_normal(4)
-b = rng.standard_normal((2, 3, 4))
-long = rng.standard_normal(83)
 
 
 def normalized(x: Any) -> Any:
@@ -32,12 +27,16 @@ def recurrence(a: Any, b: Any, x: Any) -> Any:
 
 
 CASES: list[tuple[Any, ...]] = [
+    *LINALG_CASES,
+    *KERNEL_CASES,
+    *SPARSE_CASES,
     *STRUCTURED_CASES,
     *QUANTIZED_CASES,
     ("add", (A, x), {}, A + x),
     ("after", (A, x), {}, A),
     ("after", (x, B > 0), {}, x),
     ("require", (A, np.bool_(True)), {}, A),
+    ("surrogate", (A, 2 * A), {}, A),
     ("require", (x, np.bool_(True)), {"because": "converged"}, x),
     ("exp", (A,), {}, np.exp(A)),
     ("select", (A > 0, A, x), {}, np.where(A > 0, A, x)),
@@ -201,118 +200,6 @@ CASES: list[tuple[Any, ...]] = [
     ("segment_sum", (A, np.array([0, 0, 2])), {"n": 4}, None),
     ("segment_sum", (x, np.array([0, 0, 2, 1])), {"n": 4}, None),
 ]
-spd = S @ S.T + np.eye(3)
-bs = rng.standard_normal((2, 1, 3, 3))
-CASES += [
-    (n, (S,), {}, None)
-    for n in [
-        "inv",
-        "pinv",
-        "det",
-        "logdet",
-        "slogdet",
-        "lu",
-        "qr",
-        "svd",
-        "svdvals",
-        "eig",
-        "eigvals",
-        "expm",
-        "logm",
-        "sqrtm",
-        "matrix_rank",
-        "cond",
-    ]
-]
-CASES += [
-    (n, (bs,), {}, None)
-    for n in [
-        "inv",
-        "pinv",
-        "det",
-        "logdet",
-        "slogdet",
-        "lu",
-        "qr",
-        "svd",
-        "svdvals",
-        "eig",
-        "eigvals",
-        "expm",
-        "logm",
-        "sqrtm",
-        "matrix_rank",
-        "cond",
-    ]
-]
-CASES += [
-    (n, (bs[:0],), {}, None)
-    for n in [
-        "inv",
-        "pinv",
-        "det",
-        "logdet",
-        "slogdet",
-        "lu",
-        "qr",
-        "svd",
-        "svdvals",
-        "eig",
-        "eigvals",
-        "expm",
-        "logm",
-        "sqrtm",
-        "matrix_rank",
-        "cond",
-    ]
-]
-CASES += [
-    (n, (np.zeros((0, 0)),), {}, None)
-    for n in [
-        "inv",
-        "pinv",
-        "det",
-        "logdet",
-        "slogdet",
-        "lu",
-        "qr",
-        "svd",
-        "svdvals",
-        "eig",
-        "eigvals",
-        "expm",
-        "logm",
-        "sqrtm",
-        "cholesky",
-        "ldl",
-        "eigh",
-        "eigvalsh",
-    ]
-]
-CASES += [
-    (n, (q,), {}, None)
-    for n in ["pinv", "lu", "qr", "svd", "svdvals"]
-    for q in (A, A.T, b, np.zeros((0, 2)), np.zeros((2, 0)))
-]
-CASES += [(n, (spd,), {}, None) for n in ["cholesky", "ldl", "eigh", "eigvalsh", "sqrtm", "logm"]]
-CASES += [
-    (n, (bs @ bs.swapaxes(-1, -2) + np.eye(3),), {}, None)
-    for n in ["cholesky", "ldl", "eigh", "eigvalsh", "sqrtm", "logm"]
-]
-CASES += [
-    ("solve", (S, x[:3]), {}, np.linalg.solve(S, x[:3])),
-    ("solve", (S, S), {}, np.eye(3)),
-    ("solve", (bs, x[:3]), {}, None),
-    ("solve", (bs, S), {}, None),
-    ("solve_triangular", (S, x[:3]), {}, np.linalg.solve(np.tril(S), x[:3])),
-    ("solve_triangular", (bs, S), {"lower": False}, np.linalg.solve(np.triu(bs), S)),
-    ("lstsq", (A, x[:3]), {}, np.linalg.pinv(A) @ x[:3]),
-    ("lstsq", (A.T, x), {}, np.linalg.pinv(A.T) @ x),
-    ("lstsq", (b, S), {}, np.linalg.pinv(b) @ S),
-    ("matpow", (S, np.int64(3)), {}, S @ S @ S),
-    ("matpow", (S, np.float64(-2)), {}, np.linalg.inv(S @ S)),
-    ("matpow", (spd, np.float64(0.5)), {}, None),
-]
 for n in ["fft", "ifft", "rfft", "dct", "idct"]:
     for ax in (0, 1, -1):
         CASES.append((n, (b,), {"axis": ax}, getattr(np.fft, n)(b, axis=ax) if "f" in n else None))
@@ -345,164 +232,4 @@ CASES += [
     ("searchsorted", (np.arange(4), np.arange(4)), {"side": "right"}, np.arange(1, 5)),
     *[(n, (), {"dims": (3, 2)}, None) for n in ("normal", "uniform", "rademacher")],
     ("sparse_sketch", (), {"m": 6, "n": 5}, None),
-]
-# Kernels: factors in the packed form in which they are passed on.
-eye, nothing, none = np.eye(3), np.zeros((0, 0)), np.zeros(0, int)
-stack = bs + 2 * eye
-M, N = S + 2 * eye, stack @ stack.swapaxes(-1, -2)
-exchanged = np.array([2, 2, 2])
-indefinite = np.array([[0.0, 2, 1], [2, 0, 3], [1, 3, -1]])
-blocks = np.array([[1.0, 2, 9], [0, -1, 0], [0.5, -3, 2]])  # blocks of 2 and of 1
-turned = np.array([2, 0, 1])
-tridiagonal = np.tril(np.triu(S, -1), 1) + 3 * eye
-CASES += [
-    ("add_diagonal", (M, x[:3]), {}, M + np.diag(x[:3])),
-    ("add_diagonal", (stack, np.array(2.0)), {}, stack + 2 * eye),
-    ("add_diagonal", (M, np.array(1j)), {}, M + 1j * eye),
-    ("add_diagonal", (nothing, none * 1.0), {}, nothing),
-    ("harmless", (np.array(2.0), np.array(3.0)), {}, np.array(True)),
-    ("harmless", (np.array(4.0), np.array(3.0)), {}, np.array(False)),
-    ("harmless", (np.array(np.nan), np.array(3.0)), {}, np.array(False)),
-    ("solved", (np.array(2.0), np.array(3.0)), {}, np.array(True)),
-    ("solved", (np.array(np.inf), np.array(3.0)), {}, np.array(False)),
-    *[
-        (n, (matrix, right), {"lower": lower}, None)
-        for n in ("trmm", "solve_triangular")
-        for matrix, right in (
-            (M, x[:3]),
-            (M, S),
-            (stack, x[:3]),
-            (stack, S),
-            (M, bs),
-            (M[:1, :1], S[:1]),
-            (stack[:0], S),
-        )
-        for lower in (True, False)
-    ],
-    ("trmm", (M, S), {"lower": False}, np.triu(M) @ S),
-    ("trmm", (M * 1j, S * (1 + 1j)), {}, np.tril(M * 1j) @ (S * (1 + 1j))),
-    ("trmm", (nothing, nothing), {}, nothing),
-    ("trmm", (M, S[:, :0]), {}, S[:, :0]),
-    *[("tri_inv", (m,), {"lower": k}, None) for m in (M, stack, M * 1j, nothing, M[:1, :1]) for k in (True, False)],
-    ("tri_inv", (M,), {}, np.linalg.inv(np.tril(M))),
-    *[
-        ("cho_solve", (m, right), {}, None)
-        for m, right in (
-            (M, x[:3]),
-            (M, S),
-            (stack, x[:3]),
-            (stack, S),
-            (M + 1j * S, S),
-            (nothing, nothing),
-            (M, S[:, :0]),
-        )
-    ],
-    ("cho_solve", (np.linalg.cholesky(spd), S), {}, np.linalg.solve(spd, S)),
-    *[("cho_inv", (m,), {}, None) for m in (M, stack, stack[:0], M + 1j * np.tril(S, -1), nothing)],
-    ("cho_inv", (np.linalg.cholesky(spd),), {}, np.linalg.inv(spd)),
-    *[("lu_factor", (m,), {}, None) for m in (S, S * (1 + 2j), bs, bs[:0], nothing, S[:1, :1], np.ones((2, 2)))],
-    *[
-        ("lu_solve", (m, exchanged, right), {"transposed": t}, None)
-        for m, right in ((M, x[:3]), (M, S), (stack, x[:3]), (stack, S), (stack[:0], x[:3]), (M + 1j * S, S))
-        for t in (True, False)
-    ],
-    ("lu_solve", (nothing, none, nothing), {}, nothing),
-    ("lu_det", (M, exchanged), {}, -M[0, 0] * M[1, 1] * M[2, 2] * -1),
-    *[
-        (n, (m, p), {}, None)
-        for n in ("lu_det", "lu_logdet")
-        for m, p in (
-            (stack, exchanged),
-            (stack, np.array([[[0, 1, 2]], [[0, 2, 2]]])),
-            (M + 1j * S, exchanged),
-            (nothing, none),
-            (np.diag([1.0, 0, -1]), exchanged),
-            (np.diag([1.0, 2, -1]), exchanged),
-        )
-    ],
-    *[("ldl_factor", (m,), {}, None) for m in (indefinite, spd, N, N[:0], nothing, S[:1, :1])],
-    ("ldl_factor", (indefinite + 1j * (S - S.T),), {}, None),
-    *[
-        ("ldl_solve", (m, turned, right), {}, None)
-        for m, right in ((blocks, x[:3]), (blocks, S), (blocks, bs), (blocks * (1 + 1j), S))
-    ],
-    ("ldl_solve", (np.stack([blocks, np.tril(M)]), np.stack([turned, [0, 1, 2]]), S), {}, None),
-    ("ldl_solve", (N[:0], turned, x[:3]), {}, None),
-    ("ldl_solve", (nothing, none, nothing), {}, nothing),
-    ("ldl_solve", (S[:1, :1], turned[1:2], S[:1]), {}, S[:1] / S[0, 0]),
-    *[
-        ("band_matmul", (matrix, right), {"below": below, "above": above}, None)
-        for matrix, right in ((A, x), (A, B), (A.T, S), (b, x), (b, B), (A * 1j, B), (A[:0], x), (A[:, :0], B[:0]))
-        for below, above in ((0, 0), (1, 0), (0, 2), (7, 7))
-    ],
-    ("band_matmul", (tridiagonal, S), {"below": 1, "above": 1}, tridiagonal @ S),
-    *[
-        ("band_solve", (matrix, right), {"below": below, "above": above}, None)
-        for matrix, right in ((M, x[:3]), (M, S), (stack, x[:3]), (stack, S), (M + 1j * S, S), (nothing, nothing))
-        for below, above in ((0, 0), (1, 0), (0, 2), (1, 1), (7, 7))
-    ],
-    ("band_solve", (tridiagonal, S), {"below": 1, "above": 1}, np.linalg.solve(tridiagonal, S)),
-    ("band_solve", (S[:1, :1], S[:1]), {"below": 1, "above": 1}, S[:1] / S[0, 0]),
-    *[
-        ("spd_band_solve", (matrix, right), {"width": width}, None)
-        for matrix, right in ((spd + 5 * eye, x[:3]), (spd + 5 * eye, S), (N + 5 * eye, S), (nothing, nothing))
-        for width in (0, 1, 2, 7)
-    ],
-    ("spd_band_solve", (spd + 5 * eye + 1j * np.tril(S - S.T), S), {"width": 2}, None),
-    *[(name, (A,), {}, A) for name in ("csr", "to_csr", "from_csr")],
-    *[(name, (A[:0],), {}, A[:0]) for name in ("csr", "to_csr", "from_csr")],
-    ("store", (A,), {}, A),
-    ("csr_transpose", (A,), {}, A.T),
-    *[("csr_map", (A,), {"function": name}, getattr(np, name)(A)) for name in ("tanh", "abs", "square", "conj")],
-    ("csr_map", (np.round(A),), {"function": "ne"}, np.round(A) != 0),
-    ("csr_cast", (A,), {"dtype": I64}, A.astype(int)),
-    ("csr_add", (A, A * 1j), {}, A + A * 1j),
-    ("csr_sub", (A, A + 1), {}, -np.ones_like(A)),
-    ("csr_mul", (A, A), {}, A * A),
-    *[("csr_scale", (A, f), {}, A * f) for f in (np.float64(3), x, A[:, :1], A[:1], A)],
-    *[("csr_div", (A, f), {}, A / f) for f in (np.float64(3), x, A[:, :1], A)],
-    ("csr_plus_dense", (A, 2 * A), {}, 3 * A),
-    ("spmm", (A, B), {}, A @ B),
-    ("spmm", (A, x), {}, A @ x),
-    ("spmm", (A[:, :0], x[:0]), {}, np.zeros(3)),
-    ("spgemm", (A, B), {}, A @ B),
-    ("sddmm", (S, A, A.T), {}, S * (A @ A.T)),
-    *[("csr_sum", (A,), {"axis": axis}, A.sum(axis)) for axis in (None, 0, 1)],
-    *[("csr_max", (A,), {"axis": axis}, A.max(axis)) for axis in (None, 0, 1)],
-    *[("csr_min", (A,), {"axis": axis}, A.min(axis)) for axis in (None, 0, 1)],
-    ("csr_row", (A, np.int64(1)), {}, A[1]),
-    ("csr_take", (A, np.array([2, 0, 2])), {}, A[[2, 0, 2]]),
-    ("csr_take", (A, np.array([], int)), {}, A[:0]),
-    *[
-        (name, (np.array(values), np.array(columns, int), np.array(starts)), {"m": m}, np.array(dense).reshape(-1, m))
-        for name in ("sparse_matrix", "csr_parts")
-        for values, columns, starts, m, dense in (
-            ([1.5, -2.0, 4.0], [2, 0, 1], [0, 1, 1, 3], 3, [[0, 0, 1.5], [0, 0, 0], [-2.0, 4.0, 0]]),
-            ([1.0, 2.0, 3.0], [1, 1, 0], [0, 3], 2, [[3.0, 3.0]]),
-            (np.zeros(0), [], [0, 0, 0], 4, np.zeros((2, 4))),
-        )
-    ],
-    ("csr_diag", (S,), {}, np.diag(S)),
-    ("csr_diagonal", (x,), {}, np.diag(x)),
-    ("csr_triangle", (A,), {}, np.tril(A)),
-    ("csr_triangle", (A,), {"lower": False, "k": 1}, np.triu(A, 1)),
-    ("csr_kron", (A, B), {}, np.kron(A, B)),
-    ("splu", (S,), {}, S),
-    *[("splu_solve", (S, right), {}, np.linalg.solve(S, right)) for right in (x[:3], S)],
-    ("splu_logdet", (spd + 5 * eye,), {}, np.linalg.slogdet(spd + 5 * eye)[1]),
-    ("csr_solve_triangular", (S, x[:3]), {}, np.linalg.solve(np.tril(S), x[:3])),
-    ("csr_solve_triangular", (S, S), {"lower": False}, np.linalg.solve(np.triu(S), S)),
-    ("largest", (A,), {"fraction": 0.25}, np.abs(A) >= np.sort(np.abs(A).ravel())[-3]),
-    ("largest", (A,), {"fraction": 0.5, "axis": -1}, np.abs(A) >= np.sort(np.abs(A))[:, 2:3]),
-    ("largest", (A * 1j,), {"fraction": 0.0}, np.zeros(A.shape, bool)),
-    ("largest", (A[:0],), {}, np.zeros((0, 4), bool)),
-    ("largest", (np.ones(4),), {"fraction": 0.5}, np.array([True, True, False, False])),
-    ("largest_of_group", (A,), {"n": 1, "m": 2}, None),
-    ("largest_of_group", (np.array([1.0, -3, 2, 0, 5, 5, 5, 5]),), {}, np.array([0, 1, 1, 0, 1, 1, 0, 0], bool)),
-    (
-        "largest_blocks",
-        (np.kron(np.diag([1.0, 2, 3]), np.ones((2, 1))),),
-        {"rows": 2, "columns": 1, "fraction": 0.2},
-        np.kron(np.diag([0, 1, 1]), np.ones((2, 1))) > 0,
-    ),
 ]

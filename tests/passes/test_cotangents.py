@@ -79,6 +79,16 @@ def names(signature: str) -> str:
     return ", ".join(re.findall(r"(\w+): f64", signature))
 
 
+def test_the_kernel_of_jacobians_makes_no_jacobian_at_any_size() -> None:
+    """Unit directions in all passes are an identity matrix, which is not stored however large it would be."""
+    head = "W: f64[m, d], X: f64[n, d], v: f64[m]"
+    text = f"def u({head}) -> f64[n] = tanh(X @ W') @ v\n\ndef main({head}) -> f64[n, n]:\n"
+    text += "    J = reshape(jacobian(u, W)(W, X, v), n, m * d)\n    return J @ J'\n"
+    compiled = tpc.compile(text, function="main", dims={"n": 400, "d": 64, "m": 512}, backend="numpy")
+    assert int(compiled.cost.peak_bytes) <= 8 * 400 * 512 * 6
+    assert int(compiled.cost.flops) <= 2 * 400**2 * (64 + 512) * 1.5
+
+
 @pytest.mark.parametrize("name", PARTS)
 def test_the_product_of_the_parts_is_never_made(name: str) -> None:
     signature, body, by, sizes, most = PARTS[name]

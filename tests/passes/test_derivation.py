@@ -12,10 +12,11 @@ from tpc.dsl.source import Source
 from tpc.ir.elaborate.module import check
 from tpc.ir.node import Program
 from tpc.passes.cost import profile
-from tpc.passes.count import kernels_of, node_flops, predicted, totals
+from tpc.passes.count import node_flops
 from tpc.passes.derivation import Derivation, derive
 from tpc.passes.derivation.replay import Replay
 from tpc.passes.derivation.trace import Trace
+from tpc.passes.kernels import kernels_of, predicted, totals
 from tpc.passes.optimise import Optimised, Request, search
 
 PUSHED = """

@@ -80,6 +80,63 @@ def test_functions_of_entries_are_shared_with_their_derivatives() -> None:
     assert count(nodes, "exp") == count(nodes, "sin") == count(nodes, "cos") == 1 and not count(nodes, "index")
 
 
+KERNELS = {
+    "cho_solve(cholesky(A), B)": "A \\ B",
+    "cho_solve(C, B)": "(tril(C) @ tril(C)') \\ B",
+    "cho_inv(cholesky(A)) @ B": "inv(A) @ B",
+    "tri_inv(C) @ B": "inv(tril(C)) @ B",
+    "trmm(C, B, lower=false)": "triu(C) @ B",
+    "band_matmul(C, B, 1, 0)": "tril(triu(C, k=-1)) @ B",
+    "spd_band_solve(A, B, 2)": "A \\ B",
+    "circulant_solve(C[0] + 9 * eye(3)[0], B)": "circulant(C[0] + 9 * eye(3)[0]) \\ B",
+    "add_diagonal(C, B[:, 0]) @ B": "(C + diag(B[:, 0])) @ B",
+}
+PAIRS = {
+    "LU, p = lu_factor(C)": ("lu_solve(LU, p, B) + lu_det(LU, p)", "C \\ B + det(C)"),
+    "LU, p = lu_factor(A)": ("lu_solve(LU, p, B, transposed=true) + lu_logdet(LU, p)", "A' \\ B + logdet(A)"),
+    "LD, p = ldl_factor(A)": ("ldl_solve(LD, p, B)", "A \\ B"),
+}
+
+
+@pytest.mark.parametrize(
+    ("lines", "kernel", "meaning"),
+    [*(("", k, m) for k, m in KERNELS.items()), *((f"    {line}\n", k, m) for line, (k, m) in PAIRS.items())],
+)
+def test_kernels_of_a_printed_plan_are_differentiated_as_what_they_stand_for(
+    lines: str, kernel: str, meaning: str
+) -> None:
+    head = "C: f64[3, 3], B: f64[3, 2]"
+    rng = np.random.default_rng(1)
+    C, B = rng.standard_normal((3, 3)) + 3 * np.eye(3), rng.standard_normal((3, 2))
+    found = []
+    for before, body in ((lines, kernel), ("", meaning)):
+        text = (
+            f"def f({head}) -> f64:\n    A: f64[3, 3] is spd = C @ C' + eye(3)\n{before}    return sum(({body})^3)\n\n"
+        )
+        text += f"def main({head}) = grad(f, C, B)(C, B)\n"
+        found.append(tpc.compile(text, function="main", backend="numpy", mode="bitwise")(C, B))
+    for ours, wanted in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, wanted, rtol=1e-10, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch", "llvm"])
+def test_a_surrogate_has_the_derivative_of_another(name: str) -> None:
+    text = "def rounded(w: f64[n]) -> f64[n] = surrogate(round(w), w)\n\n"
+    text += "def loss(w: f64[n], x: f64[n]) -> f64 = (rounded(w) @ x - 1)^2\n\n"
+    text += "def main(w: f64[n], x: f64[n]) -> (f64, f64[n]) = value_and_grad(loss, w)(w, x)\n"
+    w, x = np.array([0.4, 1.6, -2.2]), np.array([1.0, 2.0, 3.0])
+    value, slope = tpc.compile(text, function="main", backend=name)(w, x)
+    left = np.round(w) @ x - 1
+    assert value == left**2
+    np.testing.assert_allclose(slope, 2 * left * x, rtol=1e-14)
+    assert "surrogate" not in {n.op.name for n in tpc.compile(text, function="main").plan.program.walk()}
+
+
+def test_what_a_surrogate_stands_for_is_not_computed() -> None:
+    text = "def f(w: f64[n, n]) -> f64[n, n] = surrogate(w, expm(w))\n"
+    assert "expm" not in {n.op.name for n in tpc.compile(text, backend="numpy").plan.program.walk()}
+
+
 FUNCTIONS = ["sqrtm(A)", "logm(A)", "matpow(A, 0.3)", "matpow(A, -1.5)", "expm(A)"]
 
 

@@ -14,9 +14,9 @@ from tpc.ir.node import Node, Program
 from tpc.ir.reference import evaluate
 from tpc.ir.rewrite import everywhere
 from tpc.passes.cost import profile
-from tpc.passes.count import predicted
 from tpc.passes.egraph.explore import Bounds
 from tpc.passes.guard import settled
+from tpc.passes.kernels import predicted
 from tpc.passes.optimise import Optimised, Request, search
 from tpc.passes.pipeline import Options, run
 from tpc.passes.rules import lines

@@ -19,7 +19,7 @@ from tpc.ir.node import Program
 from tpc.ir.sizes import free_sizes
 from tpc.passes.choose.samples import draw
 from tpc.passes.cost import profile
-from tpc.passes.count import predicted
+from tpc.passes.kernels import predicted
 from tpc.passes.optimise import Request, is_dearer, multiplies_inverse, search
 from tpc.passes.pipeline import Options, run
 from tpc.passes.variants import variants

@@ -182,6 +182,28 @@ def test_factors_whose_products_overflow_do_no_harm(name: str) -> None:
     np.testing.assert_array_equal(found, np.zeros(101))
 
 
+@pytest.mark.parametrize("name", ["numpy", "llvm"])
+def test_the_derivative_of_gated_attention(name: str) -> None:
+    """By differences; decays down to 0.01, and one that is zero."""
+    text = """
+def loss(q: f64[t, d], k: f64[t, d], v: f64[t, e], a: f64[t, d]) -> f64:
+    S = zeros(d, e)
+    scan i in t:
+        S = diag(a[i]) @ S + outer(k[i], v[i])
+        y[i] = q[i] @ S
+    return sum(y^2)
+def g(q: f64[t, d], k: f64[t, d], v: f64[t, e], a: f64[t, d]) = grad(loss, q, k, v, a)(q, k, v, a)
+"""
+    loss, slopes = (tpc.compile(text, function=f, backend=name) for f in ("loss", "g"))
+    rng = np.random.default_rng(0)
+    given = [rng.standard_normal((40, n)) for n in (3, 3, 2)] + [rng.uniform(0.01, 1, (40, 3))]
+    given[3][7, 1] = 0.0
+    for place, slope in enumerate(slopes(*given)):
+        way = rng.standard_normal(given[place].shape)
+        ends = [loss(*given[:place], given[place] + s * way, *given[place + 1 :]) for s in (1e-6, -1e-6)]
+        assert np.isclose((ends[0] - ends[1]) / 2e-6, np.sum(slope * way), rtol=1e-6)
+
+
 def test_the_derivative_of_a_recurrence_is_one_backwards() -> None:
     text = """
 def loss(U: f64[t, d], a: f64[d], x: f64[d]) -> f64:

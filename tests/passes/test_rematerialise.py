@@ -17,10 +17,12 @@ from tpc.ir.node import Program
 from tpc.ir.reference import evaluate
 from tpc.passes.memory.liveness import Liveness
 from tpc.passes.pipeline import Options, run
+from tpc.passes.rematerialise.annealing import anneal
 from tpc.passes.rematerialise.bound import relaxed
 from tpc.passes.rematerialise.exact import exact
 from tpc.passes.rematerialise.graph import Graph, Plan, Step, once, profile
 from tpc.passes.rematerialise.rebase import base_of
+from tpc.passes.rematerialise.runs import Change, Runs
 from tpc.passes.rematerialise.seeds import checkpoints
 from tpc.passes.rematerialise.solve import solve
 from tpc.passes.rematerialise.timeline import Timeline
@@ -83,6 +85,54 @@ def test_what_is_live_is_what_will_be_read(seed: int) -> None:
         assert line.added == pytest.approx(plan.added)
 
 
+def state(runs: Runs) -> tuple[Any, ...]:
+    order = [runs.step[run] for run in runs.order], [runs.room[run] for run in runs.order]
+    return *order, list(runs.held), runs.added, runs.above()
+
+
+def changed(runs: Runs, chance: random.Random) -> list[Change] | None:
+    """A run is moved, or gets another one for its last readers, or gives them to the one before it."""
+    run, kind = chance.choice(runs.order), chance.randrange(3)
+    if kind == 0:
+        runs.shift(runs.place[run], chance.random() < 0.5, 5, 10.0, chance.random() < 0.5)
+        return None
+    readers = sorted(runs.readers[run], key=runs.at)
+    if kind == 1 and readers and runs.graph.steps[runs.step[run]].again:
+        return runs.again(run, readers[chance.randrange(len(readers)) :], 20.0, chance.random)
+    return runs.merge(run)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_runs_that_are_changed_are_those_of_their_plan(seed: int) -> None:
+    """What is undone leaves no trace; a plan that is made anew from its order holds no more, and costs the same."""
+    graph, chance = random_graph(seed), random.Random(seed)
+    runs = Runs(once(graph), 0.7 * once(graph).peak)
+    for _ in range(40):
+        before = state(runs)
+        made = changed(runs, chance)
+        if made is not None and chance.random() < 0.5:
+            runs.undo(made)
+            assert state(runs) == before
+        elif made is not None:
+            runs.settle(made)
+            runs.excess = runs.above()
+        plan = runs.plan()
+        live = [held + runs.room[run] + graph.held for held, run in zip(runs.held, runs.order, strict=False)]
+        assert runs.excess == pytest.approx(runs.above())
+        assert runs.added == pytest.approx(plan.added)
+        assert all(a <= b for a, b in zip(plan.live, live, strict=True))
+
+
+def test_an_order_in_which_less_is_held_costs_nothing() -> None:
+    """Long values that are read at once may follow each other; in the order that is given they are all held."""
+    long = [Step(10, 5.0) for _ in range(6)]
+    short = [Step(1, 1.0, (k,), kept=True) for k in range(6)]
+    graph = Graph((*long, *short))
+    found = anneal(once(graph), 16, 5000, 10.0, 0.0, seed=0)
+    assert once(graph).peak == 61 and found.peak <= 16 and found.added == 0
+    assert solve(graph, 16).plan.added == 0
+
+
 def test_a_plan_must_compute_what_it_reads() -> None:
     graph = Graph((Step(1, 1), Step(1, 1, (0,), again=False)))
     assert profile(graph, (0, 1)) == (1, 2)
@@ -119,7 +169,7 @@ def test_plans_fit_and_less_memory_never_costs_less(seed: int) -> None:
     peak = once(graph).peak
     known: list[Plan] = []
     for budget in range(graph.floor, peak + 1, max(1, (peak - graph.floor) // 6)):
-        found = solve(graph, budget, moves=1500, known=known)
+        found = solve(graph, budget, changes=1500, known=known)
         assert found.fits >= bool(known)
         if not found.fits:
             assert found.plan.peak > budget
@@ -138,7 +188,7 @@ def test_less_memory_never_needs_more_by_itself(seed: int) -> None:
     peak = once(graph).peak
     least = np.inf
     for budget in range(graph.floor, peak + 1, max(1, (peak - graph.floor) // 8)):
-        found = solve(graph, budget, moves=300 * len(graph))
+        found = solve(graph, budget, changes=300 * len(graph))
         assert found.fits or least == np.inf
         if found.fits:
             assert found.plan.added <= least
@@ -146,7 +196,7 @@ def test_less_memory_never_needs_more_by_itself(seed: int) -> None:
 
 
 def test_equal_graphs_have_equal_plans() -> None:
-    orders = {solve(train_chain(20), 14, moves=5000).plan.order for _ in range(2)}
+    orders = {solve(train_chain(20), 14, changes=5000).plan.order for _ in range(2)}
     assert len(orders) == 1
 
 

@@ -20,7 +20,8 @@ from tpc.passes.differentiate.scalars import derivatives as lines_of
 
 # Where functions are taken that are not smooth around 0, or are not defined there.
 DOMAINS: dict[str, tuple[float, float]] = {
-    **dict.fromkeys(("log", "log2", "log10", "sqrt", "rsqrt", "cbrt", "gamma", "lgamma", "beta", "lbeta"), (0.6, 3.0)),
+    **dict.fromkeys(("log", "log2", "log10", "sqrt", "rsqrt", "cbrt", "beta", "lbeta"), (0.6, 3.0)),
+    **dict.fromkeys(("gamma", "lgamma", "digamma"), (0.6, 3.0)),
     **dict.fromkeys(("pow", "xlogy", "div", "mod", "hypot", "atan2", "abs", "bessel_i0e", "bessel_i1e"), (0.6, 3.0)),
     **dict.fromkeys(("log1p", "asin", "acos", "atanh", "erfinv"), (-0.6, 0.6)),
     **dict.fromkeys(("logit", "ndtri"), (0.2, 0.8)),

@@ -25,7 +25,7 @@ for number, case in enumerate(CASES):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", sorted(set(FIRST) - REFUSED - CUT))
+@pytest.mark.parametrize("name", sorted(set(FIRST) - REFUSED - CUT - {"surrogate"}))
 def test_tangent_of_adjoint_agrees_with_differences(name: str) -> None:
     _, arrays, attributes = CASES[FIRST[name]][:3]
     rng = np.random.default_rng(0)

@@ -20,7 +20,7 @@ from tpc.ir.reference import evaluate
 from tpc.passes.choose.samples import LONG, draw, open_sizes
 from tpc.passes.choose.short import Shortener, cheapest
 from tpc.passes.choose.wins import wins
-from tpc.passes.count import Kernel, predicted
+from tpc.passes.kernels import Kernel, predicted
 from tpc.passes.pipeline import Options
 from tpc.passes.pipeline import run as run_passes
 from tpc.passes.variants import BEFORE, Variants, variants

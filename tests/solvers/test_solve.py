@@ -75,6 +75,31 @@ def test_other_backends(backend: str) -> None:
     np.testing.assert_allclose(np.asarray(x), np.linalg.solve(A, b), atol=1e-8)
 
 
+HERMITIAN = """
+def main(A: c128[n, n], b: c128[n]) -> c128[n] = solve(A, b, method=cg, tol=1e-10)
+
+def slope(A: c128[n, n], b: c128[n]) = grad(length, b)(A, b)
+
+def length(A: c128[n, n], b: c128[n]) -> f64 = norm(solve(A, b, method=cg, tol=1e-10))
+"""
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_conjugate_gradients_of_hermitian_systems(backend: str) -> None:
+    G, (_, b) = system("general", 30)[0] + 1j * system("general", 30)[0].T, system("definite", 30)
+    A, b = G @ G.conj().T / 30 + np.eye(30), b * (1 - 2j)
+    program = tpc.compile(HERMITIAN, function="main", backend=backend)
+    x = np.asarray(program(A, b))
+    assert np.linalg.norm(A @ x - b) <= 1e-10 * np.linalg.norm(b)
+    with pytest.raises(TpcError, match="positive definite"):
+        program(A - 100 * np.eye(30), b)
+
+
+def test_they_have_no_derivative_here() -> None:
+    with pytest.raises(TpcError, match="E0608|no derivative"):
+        tpc.compile(HERMITIAN, function="slope", backend="numpy")(np.eye(3) + 0j, np.ones(3) + 0j)
+
+
 POISSON = """
 def main(T: f64[p, p] is symmetric, d: f64[p*p] is nonnegative, b: f64[p*p]) -> (f64[p*p], i64):
     A = kron(T, eye(p)) + kron(eye(p), T) + diag(d)

@@ -55,6 +55,22 @@ def test_formats(case, tmp_path, monkeypatch):
     assert ("store(" in plan) == bool(words)
 
 
+@pytest.mark.parametrize("n, columns, is_stored", [(1536, 1, True), (256, 1, False), (512, 16, False)])
+def test_two_of_four_have_a_bit_for_each_place_where_that_pays(n, columns, is_stored, tmp_path, monkeypatch):
+    """It does not for small matrices, nor for many columns."""
+    monkeypatch.setenv("TPC_CACHE", "off")
+    W = rng.normal(size=(n, n)).astype(np.float32)
+    groups = np.abs(W).reshape(n, n // 4, 4)
+    W *= (np.argsort(np.argsort(-groups, axis=-1), axis=-1) < 2).reshape(n, n)
+    np.save(tmp_path / "W.npy", W)
+    shape = f"{n}" if columns == 1 else f"{n}, {columns}"
+    text = f'const W: f32[{n}, {n}] is sparse(0.5) = load("W.npy")\ndef f(x: f32[{shape}]) = W @ x\n'
+    f = tpc.compile(text, folder=tmp_path)
+    x = rng.normal(size=n if columns == 1 else (n, columns)).astype(np.float32)
+    assert np.allclose(f(x), W @ x, atol=1e-3)
+    assert ("format=bits" in str(f.plan.program)) == ("_spmm_bits(" in f.source) == is_stored
+
+
 def test_planted_blocks_are_recovered():
     matrix = in_blocks(16, share=0.6)
     planted = formats.filled_blocks(matrix, 16, 16)

@@ -1,12 +1,18 @@
 """Native sparse products are those of SciPy."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import scipy
 import scipy.sparse as sp
+
+from tpc.ir import formats
 
 from .zoo import entries
 
 native = pytest.importorskip("tpc.backends.llvm.sparse")
+rows = pytest.importorskip("tpc.backends.llvm.sparse.rows")
 
 
 def stored(dense, places):
@@ -47,6 +53,57 @@ def test_products_of_which_few_entries_are_needed(dtype):
             assert np.allclose(found.toarray(), dense * (U @ V), atol=tolerance)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_panels_of_what_is_too_large_for_a_cache(dtype, monkeypatch):
+    """Rows are left and taken up again, also those whose entries are in no order."""
+    monkeypatch.setattr(rows, "host", lambda: SimpleNamespace(caches=(512, 4096, 1 << 20)))
+    monkeypatch.setattr(native, "_made", {})
+    dense, tolerance = entries(1100, 300, dtype, 0.2), 1e-4 if dtype == np.float32 else 1e-12
+    X, U = entries(300, 40, dtype, 1.0), entries(1100, 40, dtype, 1.0)
+    A = sp.csr_array(dense)
+    disordered = A.copy()
+    for row in range(0, 1100, 3):
+        part = slice(*disordered.indptr[row : row + 2])
+        disordered.indices[part], disordered.data[part] = disordered.indices[part][::-1], disordered.data[part][::-1]
+    for matrix in (A, disordered):
+        assert np.allclose(native.spmm(matrix, X), dense @ X, atol=tolerance)
+        assert np.allclose(native.sddmm(matrix, U, X.T).toarray(), dense * (U @ X.T), atol=tolerance)
+
+
+@pytest.mark.parametrize("offset", range(1, 8))
+def test_rows_that_lie_across_lines_of_the_cache(offset):
+    A = sp.csr_array(entries(9, 12, density=0.5))
+    for columns in (8, 16, 40, 64):
+        room = np.full(12 * columns + 16, np.nan)
+        X = room[offset : offset + 12 * columns].reshape(12, columns)
+        X[:] = entries(12, columns, density=1.0)
+        assert np.allclose(native.spmm(A, X), A @ X)
+        assert np.allclose(native.sddmm(A, A @ X, X.T).toarray(), A.toarray() * (A @ X @ X.T))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_bits(dtype):
+    """Rows of any length, which end within a byte; what has no bit makes no NaN."""
+    tolerance = 1e-4 if dtype == np.float32 else 1e-12
+    for columns in (0, 1, 7, 16, 17, 150):
+        dense = entries(11, columns, dtype, 0.5)
+        dense[3], dense[5] = 0, 1
+        space: dict[str, object] = {"np": np, "scipy": scipy}
+        exec(formats.FORMATS["bits"].store + formats.FORMATS["bits"].spmm, space)  # noqa: S102
+        stored, x = space["store"](sp.csr_array(dense)), entries(1, columns, dtype, 1.0)[0]
+        for found in (native.spmm_bits(stored, x), space["spmm"](stored, x)):
+            assert np.allclose(found, dense @ x, atol=tolerance) and not np.allclose(found, dense @ x + 1, atol=1e-4)
+        assert native.spmm_bits(stored, np.ones((columns, 2), dtype)) is None
+        assert np.allclose(
+            space["spmm"](stored, np.ones((columns, 2), dtype)), dense @ np.ones((columns, 2)), atol=1e-4
+        )
+        if columns:
+            x[0], dense[:, 0] = np.nan, 0
+            assert np.allclose(
+                native.spmm_bits(space["store"](sp.csr_array(dense)), x), dense[:, 1:] @ x[1:], atol=1e-4
+            )
+
+
 @pytest.mark.parametrize("shape", [(0, 0), (0, 4), (4, 0), (1, 1)])
 def test_no_entries(shape):
     for A in (sp.csr_array(shape), sp.csc_array(shape)):
@@ -54,14 +111,23 @@ def test_no_entries(shape):
         assert np.array_equal(native.spmm(A, np.ones((shape[1], 3))), np.zeros((shape[0], 3)))
 
 
-def test_rows_are_shared_out_to_threads():
+@pytest.mark.parametrize("columns", [(), (8,)])
+def test_parts_are_shared_out_to_threads(columns):
     from tpc.backends.llvm import engine
 
-    A, X = sp.random_array((5000, 300), density=0.1, rng=np.random.default_rng(0), format="csr"), np.ones((300, 20))
-    engine.set_threads(1)
-    alone = native.spmm(A, X)
-    engine.set_threads(None)
-    assert np.array_equal(native.spmm(A, X), alone)
+    A, X = (
+        sp.random_array((5000, 300), density=0.1, rng=np.random.default_rng(0), format="csr"),
+        np.ones((300, *columns)),
+    )
+    try:
+        engine.set_threads(1)
+        alone = native.spmm(A, X)
+        engine.set_threads(2)
+        for _ in range(20):
+            assert np.array_equal(native.spmm(A, X), alone)
+            assert np.allclose(native.spmm(A.tocsc(), X), alone, rtol=1e-13)  # sums of its own for each part
+    finally:
+        engine.set_threads(None)
 
 
 def test_zeros_that_are_not_stored_make_no_nan():

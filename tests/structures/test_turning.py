@@ -9,7 +9,7 @@ from tpc.ir.types import F64, TensorType
 from tpc.passes import layout
 from tpc.passes.choose.turning import turned
 from tpc.passes.cost import profile
-from tpc.passes.count import kernels_of, node_seconds
+from tpc.passes.kernels import kernels_of, node_seconds
 
 MONARCH = "def f(W: monarch(L: f64[q, q, q, r], R: f64[q, q, q, r]), X: f64[b, q*q]) = X @ W'\n"
 

@@ -24,7 +24,7 @@ from tpc.backends.llvm.host import host
 from tpc.backends.llvm.lines import remarked
 from tpc.backends.llvm.objects import optimise
 from tpc.backends.llvm.signature import Native, Signature
-from tpc.dsl.diagnostics import fail
+from tpc.dsl.diagnostics import TpcError, fail
 
 Kind = Literal["llvm", "asm", "object", "shared", "header"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -32,7 +32,7 @@ COMPILERS = ("cc", "gcc", "clang")
 BLAS = ("openblas",)
 
 
-def emit(natives: Sequence[Native], kind: Kind, libraries: Sequence[str] = BLAS) -> str | bytes:
+def emit(natives: Sequence[Native], kind: Kind, libraries: Sequence[str] = ()) -> str | bytes:
     """Native functions as the content of a file.
 
     Parameters
@@ -42,7 +42,8 @@ def emit(natives: Sequence[Native], kind: Kind, libraries: Sequence[str] = BLAS)
     kind
         `llvm`, `asm` and `header` are text; `object` and `shared` are not. `llvm` is not optimised yet.
     libraries
-        What a shared library is linked to where it calls BLAS or LAPACK: names as after `-l`, or paths.
+        What a shared library is linked to where it calls BLAS or LAPACK: names as after `-l`, or paths. If there are
+        none it is OpenBLAS, or where the system has no such library, the one that SciPy brings, at its place.
 
     Raises
     ------
@@ -58,7 +59,19 @@ def emit(natives: Sequence[Native], kind: Kind, libraries: Sequence[str] = BLAS)
     if kind == "asm":
         return str(machine.emit_assembly(module))
     made: bytes = machine.emit_object(module)
-    return made if kind == "object" else _linked(made, _used(natives), libraries)
+    if kind == "object":
+        return made
+    try:
+        return _linked(made, _used(natives), libraries or BLAS)
+    except TpcError:
+        own = blas.of_scipy()
+        if own is None or libraries or not any(map(blas.is_routine, _used(natives))):
+            raise
+    module = optimise(_joined(natives))
+    for function in module.functions:
+        if function.is_declaration and blas.is_routine(function.name):
+            function.name = f"scipy_{function.name}"
+    return _linked(machine.emit_object(module), _used(natives), [str(own), f"-Wl,-rpath,{own.parent}"])
 
 
 def _used(natives: Sequence[Native]) -> set[str]:

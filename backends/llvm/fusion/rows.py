@@ -1,19 +1,19 @@
-"""Rows that are needed twice: what a fold computes of every entry is kept in the result's own row until it is needed.
+"""Rows that are needed twice: what a fold computes of every entry is kept until it is needed.
 
-In `exp(x[i,j] - m[i]) / sum[k](exp(x[i,k] - m[i]))` each exponential is computed once, stored, and divided in place.
+In `exp(x[i,j] - m[i]) / sum[k](exp(x[i,k] - m[i]))` each exponential is computed once, stored, and divided.
 """
 
 from __future__ import annotations
 
 from tpc.backends.llvm.fusion import places
-from tpc.backends.llvm.fusion.statement import Statement, flops
-from tpc.backends.llvm.fusion.terms import HALVES, Term, changed, load, parts, renamed
+from tpc.backends.llvm.fusion.statement import Buffer, Statement, flops
+from tpc.backends.llvm.fusion.terms import HALVES, Term, changed, letter, load, parts, renamed
 
 WORTH = 8  # flops of what is rather kept than computed again
 
 
-def kept_row(statement: Statement) -> tuple[Statement, dict[Term, Term]]:
-    """The statement that reads a row from its target, and where folds must store the entries of that row."""
+def kept_row(statement: Statement, row: Buffer) -> tuple[Statement, dict[Term, Term]]:
+    """The statement that reads entries from a buffer for one row, and where in it folds must store them."""
     if statement.body.dtype in HALVES:
         return statement, {}  # it would be rounded in between
     if not statement.letters or places.slope(statement.place, statement.letters[-1][0]) != 1:
@@ -32,12 +32,14 @@ def kept_row(statement: Statement) -> tuple[Statement, dict[Term, Term]]:
                 continue
             again = renamed(part, {inner: name})
             # a fold around both would come back to the row when it holds the result
-            if again in own and again.free <= letters and flops(part) >= WORTH:
-                candidates.append((flops(part), part, again, inner))
+            # what is the same for all of the row is not computed again
+            work = flops(part, inner)
+            if again in own and again.free == letters and work >= WORTH:
+                candidates.append((work, part, again, inner))
     if not candidates:
         return statement, {}
     _, part, again, inner = max(candidates, key=lambda found: found[0])
-    entry = load(statement.target, part.dtype, [statement.place])
+    entry = load(row, part.dtype, [letter(name)])
     body = changed(statement.body, lambda t: entry if t is again else None)
     kept = Statement(statement.target, statement.letters, statement.place, body)
-    return kept, {part: renamed(statement.place, {name: inner})}
+    return kept, {part: letter(inner)}

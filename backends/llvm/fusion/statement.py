@@ -31,7 +31,8 @@ class Statement:
     """The entries of a buffer. `place` is where in it the entry of the letters lies; those beside share the nest.
 
     Where it `is_added`, the body is added to what the buffer holds. What is `kept` are terms inside of folds that are
-    stored as soon as they are computed, each in a buffer at a place.
+    stored as soon as they are computed, each in a buffer at a place. Where it `is_crossed`, the one beside sums the
+    same matrix across its letter (see `crossing`).
     """
 
     target: Buffer
@@ -41,6 +42,7 @@ class Statement:
     beside: tuple[Statement, ...] = ()
     is_added: bool = False
     kept: tuple[tuple[Term, Buffer, Term], ...] = ()
+    is_crossed: bool = False
 
     @property
     def together(self) -> tuple[Statement, ...]:
@@ -84,9 +86,9 @@ def times(loops: Sequence[Loop]) -> DimLike:
     return product(extent for _, extent in loops)
 
 
-def flops(term: Term) -> int:
-    """Operations of one evaluation, without those of folds."""
-    return sum(_price(t) for t in parts(term))
+def flops(term: Term, letter: str | None = None) -> int:
+    """Operations of one evaluation, without those of folds; of those alone that depend on a letter, if it is given."""
+    return sum(_price(t) for t in parts(term) if letter is None or letter in t.free)
 
 
 def _price(term: Term) -> int:

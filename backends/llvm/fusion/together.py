@@ -40,7 +40,7 @@ def together(steps: Sequence[Step], results: Sequence[Buffer]) -> list[Step]:
             made.append(step)
         else:
             made[place] = merged
-    needed = {b for step in made for b in _reads(step)}.union(results)
+    needed = {b for step in made for b in reads(step)}.union(results)
     return [_without(step, needed) if isinstance(step, Statement) else step for step in made]
 
 
@@ -96,10 +96,11 @@ def _goes_alone(statement: Statement) -> bool:
 
 def _depends(step: Step, earlier: Step) -> bool:
     written = {s.target for e in whole(earlier) for s in e.together}
-    return not written.isdisjoint(_reads(step))
+    return not written.isdisjoint(reads(step))
 
 
-def _reads(step: Step) -> Set[Buffer]:
+def reads(step: Step) -> Set[Buffer]:
+    """What a step reads that is stored before it, or within it."""
     return step.reads if not isinstance(step, Block) else {b for s in step.statements for b in s.reads}
 
 

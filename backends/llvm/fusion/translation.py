@@ -111,6 +111,9 @@ class Translation:
         """Whether an index stays inside of its axis wherever the letters are."""
         if isinstance(index, Composed):
             return True
+        if isinstance(index, Apply) and index.function == "mod":
+            modulus = index.arguments[1]
+            return isinstance(modulus, Literal) and modulus.spelling == str(dim)
         form = affine(index)
         if form is None:
             return False

@@ -17,7 +17,7 @@ from tpc.backends.llvm.fusion.places import Sum
 from tpc.backends.llvm.fusion.statement import Loop
 from tpc.backends.llvm.fusion.terms import Term, number_of, parts
 from tpc.backends.llvm.fusion.translation import COMBINE, identity
-from tpc.backends.llvm.nests import packing
+from tpc.backends.llvm.nests import fetching, packing
 from tpc.backends.llvm.nests.lanes import fold_lane
 from tpc.backends.llvm.nests.types import constant, lanes_of, register, vector
 from tpc.backends.llvm.nests.values import Values, product_of
@@ -128,10 +128,13 @@ class Fold:
             self._by_ranges(name, begin, end, ranges, lines)
         return lambda: self._result(self._state(places()))
 
-    def side_by_side(self, name: str, rows: list[ir.Value]) -> ir.Value:
+    def side_by_side(
+        self, name: str, rows: list[ir.Value], across: tuple[Fold, Callable[[], ir.Value]] | None = None
+    ) -> ir.Value:
         """The values at several values of a letter around the fold, whose loop is run once for all, as one vector.
 
         So many streams of memory are read at once, and what does not depend on that letter is read once for all.
+        A fold `across` takes in the same entries, with its state in memory where the second of the pair says.
         """
         values, writer = self.values, self.writer
         lane = fold_lane(self.term)
@@ -146,10 +149,14 @@ class Fold:
 
         def step(guards: list[Term]) -> None:
             values.prepare([self.body, *guards], frozenset([name]))
+            sums = [] if across is None else [across[1]()]
             for row, variables in zip(rows, states, strict=True):
                 with writer.scope():
                     values.letters[name] = row
                     self._step(guards, variables)
+                    if across is not None:
+                        across[0].width = self.width
+                        across[0]._step([], sums)
             values.letters[name] = rows[0]
 
         values.letters[name] = rows[0]
@@ -181,7 +188,9 @@ class Fold:
         if lane is None or lane[0] != name:
             packing.loop(values, name, begin, end, [self.body, *guards], lambda: self._loops(rest, guards, lane, step))
             return
+        values.ahead = fetching.ahead(values, self.body, dict(self.letters), extent)
         for_lanes(values, name, begin, end, extent, lane[1], lambda: self._loops(rest, guards, lane, step))
+        values.ahead = None
 
     def _line_ranges(self, name: str, begin: ir.Value, end: ir.Value) -> list[ir.Value] | None:
         """The ends of three ranges of lines: all of a panel takes in the middle one, and some of it the others.

@@ -9,22 +9,23 @@ from llvmlite import ir
 
 from tpc.backends.llvm.fusion import places
 from tpc.backends.llvm.fusion.rows import kept_row
-from tpc.backends.llvm.fusion.statement import Statement, computed, flops, times
+from tpc.backends.llvm.fusion.statement import Statement, Temporary, computed, flops, times
 from tpc.backends.llvm.fusion.terms import INSIDE, Term, parts
 from tpc.backends.llvm.fusion.translation import COMBINE
-from tpc.backends.llvm.nests import packing, running
+from tpc.backends.llvm.host import host
+from tpc.backends.llvm.nests import crossing, packing, running
 from tpc.backends.llvm.nests.errors import Errors
+from tpc.backends.llvm.nests.fetching import ROW
 from tpc.backends.llvm.nests.folds import PANEL, Fold
 from tpc.backends.llvm.nests.function import Kernel, buffers_of, opened
-from tpc.backends.llvm.nests.lanes import fold_lane, statement_lane
-from tpc.backends.llvm.nests.packing import LINE
-from tpc.backends.llvm.nests.types import INTEGER, memory
-from tpc.backends.llvm.nests.values import Lanes, Values
+from tpc.backends.llvm.nests.lanes import MANY, fold_lane, statement_lane
+from tpc.backends.llvm.nests.types import BYTE, INTEGER, memory
+from tpc.backends.llvm.nests.values import LINE, Lanes, Values
 from tpc.backends.llvm.nests.vectors import for_lanes
 from tpc.ir.dims import DimLike
 from tpc.ir.scalar import SCALARS
 
-SIDE = 8  # rows that folds reduce side by side
+SIDE = 8  # streams of memory that folds of rows side by side read
 LITTLE = 8  # flops of what a fold does to an entry that memory is slower than
 NARROW = 256  # entries of a panel of which guards let pass a part
 FEW = 8  # values of a letter that are better gone through one by one, with lanes in folds
@@ -40,22 +41,28 @@ def write(
     errors: Errors,
     is_shared: bool = False,
     is_small: bool = False,
+    is_last: bool = False,
 ) -> Kernel:
     """Write the kernel of a statement into a module.
 
-    In a block, which is shared, its first letter stays outermost. One that is small has lanes in its folds alone.
+    In a block, which is shared, its first letter stays outermost. One that is small has lanes in its folds alone. What
+    is last is read by no other kernel.
     """
     made = opened(module, name, buffers_of(statement), sizes, errors)
-    nest = _Nest(made.values, statement, is_shared, is_small)
+    if statement.is_crossed:
+        return crossing.write(made, statement, cost(statement))
+    nest = _Nest(made.values, statement, is_shared, is_small, is_last)
     nest.write(made.begin, made.end)
+    nest.fence()
     return made.closed(nest.extent, nest.unit, cost(statement))
 
 
 class _Nest:
     """The loops of one statement."""
 
-    def __init__(self, values: Values, statement: Statement, is_shared: bool, is_small: bool) -> None:
+    def __init__(self, values: Values, statement: Statement, is_shared: bool, is_small: bool, is_last: bool) -> None:
         self.values = values
+        self.past = _past(statement) if is_last else None
         self.running = None if is_shared or statement.beside else running.running_letter(statement)
         if self.running is None:
             self.lane = None if is_small else statement_lane(statement)
@@ -64,16 +71,20 @@ class _Nest:
         else:
             statement, self.lane = running.ordered(statement, self.running)
         values.kept = {term: (buffer, place) for term, buffer, place in statement.kept}
+        self.row: Temporary | None = None
         if self.lane is not None and statement.letters[-1][0] == self.lane[0] and not statement.beside:
-            statement, kept = kept_row(statement)
-            values.kept |= {term: (statement.target, place) for term, place in kept.items()}
+            row = Temporary("row", statement.target.tensor)
+            statement, kept = kept_row(statement, row)
+            values.kept |= {term: (row, place) for term, place in kept.items()}
+            self.row = row if kept else None
         self.statement = statement
         self.rows = [] if self.running is not None or self.lane is not None else _rows(statement)
+        self.side = _side(self.rows, statement)
         self.extent: DimLike = 1
         self.unit = 1
         if statement.letters and statement.letters[0][0] != self.running:
             name, self.extent = statement.letters[0]
-            self.unit = UNIT if self.lane is not None and self.lane[0] == name else SIDE if self.rows else 1
+            self.unit = UNIT if self.lane is not None and self.lane[0] == name else self.side if self.rows else 1
 
     def write(self, begin: ir.Value, end: ir.Value) -> None:
         values, statement, writer = self.values, self.statement, self.values.writer
@@ -81,6 +92,7 @@ class _Nest:
             with writer.when(writer.builder.icmp_signed("<", begin, end), "all"):
                 self._loops(0)
             return
+        self._hold(0)
         values.prepare(statement.bodies, frozenset(n for n, _ in statement.letters))
         self._loops(0, begin, end)
 
@@ -91,6 +103,7 @@ class _Nest:
             return
         name, extent = letters[depth]
         if begin is None or end is None:
+            self._hold(depth)
             values.prepare(self.statement.bodies, frozenset(n for n, _ in letters[depth:]))
             begin, end = writer.integer(0), writer.dim(extent)
         if name == self.running:
@@ -105,7 +118,8 @@ class _Nest:
             return
         if self.lane is not None and self.lane[0] == name:
             head = self._before_line if depth == len(letters) - 1 and self._is_aligned() else None
-            for_lanes(values, name, begin, end, extent, self.lane[1], lambda: self._loops(depth + 1), head)
+            past = self._is_past if self.past is not None else None
+            for_lanes(values, name, begin, end, extent, self.lane[1], lambda: self._loops(depth + 1), head, past)
             return
         packing.loop(values, name, begin, end, self.statement.bodies, lambda: self._loops(depth + 1))
 
@@ -118,17 +132,58 @@ class _Nest:
 
     def _before_line(self) -> ir.Value:
         """How many entries lie between the one of the open letters and the next line of the cache."""
+        return self.values.builder.sdiv(self._to_line(), self.values.writer.integer(self.statement.body.dtype.size))
+
+    def _to_line(self) -> ir.Value:
+        """How many bytes lie between the entry of the open letters and the next line of the cache."""
         values, b, statement = self.values, self.values.builder, self.statement
-        dtype = statement.body.dtype
         place = values.first_place(statement.place)
-        address = values.writer.address(values.pointers[statement.target], memory(dtype), place)
-        bytes_ = b.and_(b.neg(b.ptrtoint(address, INTEGER)), values.writer.integer(LINE - 1))
-        return b.sdiv(bytes_, values.writer.integer(dtype.size))
+        address = values.writer.address(values.pointers[statement.target], memory(statement.body.dtype), place)
+        return b.and_(b.neg(b.ptrtoint(address, INTEGER)), values.writer.integer(LINE - 1))
+
+    def _is_past(self) -> ir.Value:
+        """Whether what is stored from the open letters on goes past the caches."""
+        b = self.values.builder
+        return b.and_(self._is_large(), b.icmp_signed("==", self._to_line(), self.values.writer.integer(0)))
+
+    def _is_large(self) -> ir.Value:
+        """Whether the caches do not hold the result: then memory is written, and need not be read before."""
+        writer, b = self.values.writer, self.values.builder
+        assert self.past is not None
+        is_large = b.icmp_signed(">=", writer.dim(self.past), writer.integer(_past_bytes()))
+        if self.row is None:
+            return is_large
+        _, extent = self.statement.letters[-1]
+        row_bytes = writer.dim(extent * self.statement.body.dtype.size)
+        return b.and_(is_large, b.icmp_signed("<=", row_bytes, writer.integer(ROW)))
+
+    def _hold(self, depth: int) -> None:
+        """Give the row that is kept a place: its own in the result, or one nearby if that goes past the caches."""
+        values, writer, b = self.values, self.values.writer, self.values.builder
+        letters, dtype = self.statement.letters, self.statement.body.dtype
+        if self.row is None or depth != len(letters) - 1:
+            return
+        name, _ = letters[-1]
+        values.letters[name] = writer.integer(0)
+        first = values.first_place(self.statement.place)
+        del values.letters[name]
+        place = writer.address(values.pointers[self.statement.target], memory(dtype), first)
+        if self.past is not None:
+            near = writer.variable(ir.ArrayType(BYTE, ROW), "row")
+            place = b.select(self._is_large(), near, place)
+        values.pointers = {**values.pointers, self.row: place}
+
+    def fence(self) -> None:
+        """What went past the caches is there for all before what is written from here on."""
+        if self.past is not None and self.lane is not None and "sse2" in host().extensions:
+            with self.values.writer.when(self._is_large(), "fence"):
+                self.values.writer.call("llvm.x86.sse.sfence", ir.VoidType(), [])
 
     def _run(self, name: str, begin: ir.Value, end: ir.Value) -> None:
         """The innermost loop of a statement with running folds."""
         values, body = self.values, self.statement.body
-        steps = {t: step for t in parts(body) if (step := running.step_of(t, name)) is not None}
+        folds = [t for t in parts(body) if t.free <= values.letters.keys() | {name}]
+        steps = {t: step for t in folds if (step := running.step_of(t, name)) is not None}
         states = {t: Fold(values, step).running() for t, step in steps.items()}
 
         def advance() -> None:
@@ -141,11 +196,11 @@ class _Nest:
     def _side_by_side(self, name: str, begin: ir.Value, end: ir.Value) -> None:
         """A loop over rows that folds reduce: several at a time, whose values make lanes, and the rest one by one."""
         values, writer, b = self.values, self.values.writer, self.values.builder
-        whole = b.add(begin, b.and_(b.sub(end, begin), writer.integer(-SIDE)))
-        with writer.loop(f"{name}.side", begin, whole, SIDE) as first:
-            rows = [b.add(first, writer.integer(n), flags=("nsw",)) for n in range(SIDE)]
+        whole = b.add(begin, b.and_(b.sub(end, begin), writer.integer(-self.side)))
+        with writer.loop(f"{name}.side", begin, whole, self.side) as first:
+            rows = [b.add(first, writer.integer(n), flags=("nsw",)) for n in range(self.side)]
             found = {term: Fold(values, term).side_by_side(name, rows) for term in self.rows}
-            values.letters[name], values.lanes = first, Lanes(name, SIDE, None, None)
+            values.letters[name], values.lanes = first, Lanes(name, self.side, None, None)
             with writer.scope():
                 writer.known[-1].update(found)
                 self._store()
@@ -191,6 +246,20 @@ class _Nest:
                 before = values.loaded(values.pointers[statement.target], statement.body.dtype, statement.place, None)
                 value = values.apply("add", [before, value])
             values.store(values.pointers[statement.target], statement.body.dtype, statement.place, value)
+
+
+def _past(statement: Statement) -> DimLike | None:
+    """The bytes of what a nest stores, if that may go past the caches: it must be memory that it waits for."""
+    if statement.beside or statement.kept or statement.is_added or statement.target in statement.reads:
+        return None
+    bytes_ = statement.target.tensor.bytes
+    is_little = isinstance(bytes_, int) and bytes_ < _past_bytes()
+    return None if is_little or flops(statement.body) > MANY else bytes_
+
+
+def _past_bytes() -> int:
+    """From where on a result goes past the caches: a core's own one holds little of it for whoever reads it."""
+    return 2 * host().caches[1]
 
 
 def few(statement: Statement) -> tuple[DimLike, int] | None:
@@ -245,6 +314,13 @@ def _rows(statement: Statement) -> list[Term]:
         return []
     cheap = all(flops(t) <= LITTLE and fold_lane(t) is not None and _runs_along(t, name) for t in folds)
     return folds if cheap else []
+
+
+def _side(folds: Sequence[Term], statement: Statement) -> int:
+    """How many rows folds reduce at once: fewer where each is read from several arrays."""
+    name = statement.letters[-1][0] if folds else ""
+    read = {t.data[0] for fold in folds for t in parts(fold) if t.kind == "load" and name in t.free}
+    return SIDE if len(read) < 2 else SIDE // 2
 
 
 def _runs_along(term: Term, row: str) -> bool:

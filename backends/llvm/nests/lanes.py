@@ -9,6 +9,7 @@ from tpc.backends.llvm.fusion import places
 from tpc.backends.llvm.fusion.statement import Loop, Statement, computed
 from tpc.backends.llvm.fusion.terms import Term, parts
 from tpc.backends.llvm.host import host
+from tpc.backends.llvm.nests.lookup import lookup, lookup_lanes
 from tpc.backends.llvm.nests.types import register_bytes
 from tpc.ir.dims import DimLike
 from tpc.ir.scalar import SCALARS
@@ -51,8 +52,15 @@ def statement_lane(statement: Statement) -> tuple[str, int] | None:
     best = min([*reversed(extents), None], key=lambda name: _total(statement, name))
     if best is None:
         return None  # its folds have lanes of their own
-    lanes = min(lane_count(body, extents[best]) for body in statement.bodies)
+    # what is only transposed has nothing to wait for, and takes long to compile
+    vectors = 1 if all(_is_stepped(body, best) for body in statement.bodies) else VECTORS
+    lanes = min(lane_count(body, extents[best], vectors) for body in statement.bodies)
     return (best, lanes) if lanes > 1 else None
+
+
+def _is_stepped(body: Term, lane: str) -> bool:
+    """Whether a body is a load alone that steps through memory from lane to lane."""
+    return body.kind == "load" and all(places.slope(index, lane) not in (0, 1) for index in body.arguments)
 
 
 def least_expense(statement: Statement) -> float:
@@ -89,6 +97,9 @@ def guess(extent: DimLike) -> int:
 
 def _price(term: Term, lane: str | None, around: Sequence[str], width: int) -> float:
     if term.kind == "load":
+        table = lookup(term)
+        if table is not None and lane not in table.first.free and lookup_lanes(term.dtype):
+            return 1.0
         return max(_access(a, lane, around, width) for a in term.arguments)
     return 0.5 * _flops(term)
 

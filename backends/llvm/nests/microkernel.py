@@ -21,6 +21,7 @@ from tpc.backends.llvm.nests.writer import Writer
 ROWS = 8  # of a square: with two vectors of columns 16 sums, twice what it takes to keep the multipliers busy
 VECTORS = 2
 DEPTH = 256  # rows of a panel, which is then 32 KiB
+NEAR = 1 << 13  # bytes of a right matrix that is in the first cache as it is, and stays there
 WIDTHS = (256, 512)  # bits of vectors that are worth this
 
 
@@ -90,8 +91,9 @@ class Multiplication:
                 count = writer.lesser(b.sub(columns, first), writer.integer(self.width))
                 masks = self._masks(count)
                 hidden = self._masks(writer.opaque(count))  # LLVM must not know that these are the same
-                pack = self._pack_transposed if self.right.is_transposed else self._pack
-                pack(top, depth, first, count)
+                if not self.is_near:
+                    pack = self._pack_transposed if self.right.is_transposed else self._pack
+                    pack(top, depth, first, count)
                 with writer.loop("rows", writer.integer(0), rows, ROWS) as row:
                     last = b.sub(rows, writer.integer(1))
                     places = [writer.lesser(b.add(row, writer.integer(n)), last) for n in range(ROWS)]
@@ -103,6 +105,19 @@ class Multiplication:
                     for line, variables in zip(targets, sums, strict=True):
                         for place, mask, variable in zip(line, masks, variables, strict=True):
                             self._store(place, b.load(variable, typ=self.wide), mask)
+
+    @cached_property
+    def is_near(self) -> bool:
+        """Whether the right matrix is read where it is: it is small, and has whole panels of columns side by side."""
+        _, columns, summed = (n.constant if isinstance(n, ir.Constant) else None for n in self.shape)
+        if columns is None or summed is None or self.right.is_transposed:
+            return False
+        return bool(columns % self.width == 0 and columns * summed * self.bytes <= NEAR)
+
+    def _factors(self, corner: tuple[ir.Value, ir.Value, ir.Value], step: ir.Value) -> ir.Value:
+        """Where a row of the right matrix is, or of the panel."""
+        _, first, top = corner
+        return self._place(self.right, self.b.add(top, step), first) if self.is_near else self._line(step)
 
     # ---- panels
 
@@ -156,7 +171,7 @@ class Multiplication:
         with writer.loop("step", writer.integer(0), depth) as step:
             if self.following:
                 self._fetch(*corner, step)
-            right = [b.load(p, typ=self.wide, align=self.bytes) for p in self._beside(self._line(step))]
+            right = [b.load(p, typ=self.wide, align=self.bytes) for p in self._beside(self._factors(corner, step))]
             offset = b.mul(step, self.left.along)
             for line, variables in zip(lines, sums, strict=True):
                 entry = b.load(self._at(line, offset), typ=self.type, align=self.bytes)

@@ -14,12 +14,11 @@ from llvmlite import ir
 from tpc.backends.llvm.fusion import places
 from tpc.backends.llvm.fusion.terms import INSIDE, Term, parts
 from tpc.backends.llvm.nests.types import POINTER, constant, lanes_of, memory, vector
-from tpc.backends.llvm.nests.values import Values
+from tpc.backends.llvm.nests.values import LINE, Values
 from tpc.backends.llvm.nests.writer import Writer
 from tpc.ir.types import BOOL
 
 TILE = 8
-LINE = 64  # bytes
 MOST = 16  # rows of a square that is transposed at once
 AHEAD = 3  # lines from where a row is read to what is asked for meanwhile: of so many rows no processor foresees it
 

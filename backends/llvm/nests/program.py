@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ from llvmlite import ir
 from tpc.backends.llvm.fusion.loop import Branch, Loop, Routine, Run
 from tpc.backends.llvm.fusion.statement import Buffer, Statement, computed, times
 from tpc.backends.llvm.fusion.stream import Stream
-from tpc.backends.llvm.fusion.together import Step, whole
+from tpc.backends.llvm.fusion.together import Step, reads, whole
 from tpc.backends.llvm.lines import Lines, Remarks
 from tpc.backends.llvm.nests import kernel, routines
 from tpc.backends.llvm.nests import loop as passes
@@ -70,7 +70,7 @@ def write(
     ):
         argument.name = text
     writer = Writer(function, dict(zip(sizes, arguments, strict=False)))
-    main = _Main(writer, sizes, Errors(module))
+    main = _Main(writer, sizes, Errors(module), _last(whole))
     for node, offset in offsets.items():
         main.pointers[node] = writer.first.gep(arguments[-1], [writer.dim(offset)], source_etype=BYTE)
     for node, argument in zip([*operands, *results], arguments[len(sizes) : -1], strict=True):
@@ -80,18 +80,19 @@ def write(
     main.sequence(name, whole)
     writer.builder.ret(writer.builder.load(main.status, typ=INTEGER))
     symbols = tuple(sorted(g.name for g in module.functions if g.is_declaration and not g.name.startswith("llvm.")))
-    remarks = lines.annotate(function, main.kernels) if lines is not None else ()
+    remarks = lines.annotate(function, main.kernels, main.routines) if lines is not None else ()
     return Written(str(module), tuple(main.errors.failures), symbols, remarks)
 
 
 class _Main:
     """The function itself."""
 
-    def __init__(self, writer: Writer, sizes: Sequence[str], errors: Errors) -> None:
-        self.writer, self.errors = writer, errors
+    def __init__(self, writer: Writer, sizes: Sequence[str], errors: Errors, last: Set[Buffer]) -> None:
+        self.writer, self.errors, self.last = writer, errors, last
         self.names, self.sizes = sizes, [writer.sizes[s] for s in sizes]
         self.pointers: dict[Any, ir.Value] = {}
         self.kernels: list[Kernel] = []
+        self.routines: list[Node] = []  # whose code is in the function itself
         self.status = writer.variable(INTEGER, "status")
         writer.builder.store(writer.integer(0), self.status)
 
@@ -105,6 +106,7 @@ class _Main:
             elif isinstance(step, Branch):
                 passes.write_branch(self.writer, self.pointers, step, inner)
             elif isinstance(step, Routine):
+                self.routines.append(step.node)
                 routines.write(self.writer, self.pointers, self.errors, self.status, step)
             else:
                 self.step(f"{name}.{number}", step)
@@ -209,7 +211,8 @@ class _Main:
         write = partial(kernel.write, writer.module, statement=statement, sizes=self.names, errors=self.errors)
         found = kernel.few(statement) if within is None else None
         if found is None:
-            self.run(write(name, is_shared=within is not None), within)
+            is_last = within is None and statement.target in self.last
+            self.run(write(name, is_shared=within is not None, is_last=is_last), within)
             return
         extent, least = found
         is_small = writer.builder.icmp_signed("<=", writer.dim(extent), writer.integer(least))
@@ -253,6 +256,12 @@ class _Main:
         writer.call(PARALLEL, ir.VoidType(), [body, context, units, grain])
         b.branch(after)
         b.position_at_end(after)
+
+
+def _last(run: Run) -> Set[Buffer]:
+    """The results that no step reads; what is around loops, branches and routines has other names in them."""
+    steps = [step for step in run.steps if not isinstance(step, Loop | Branch | Routine)]
+    return frozenset(run.results).difference(*map(reads, steps)) if len(steps) == len(run.steps) else frozenset()
 
 
 def _shared_body(made: Kernel) -> ir.Function:

@@ -10,9 +10,10 @@ from tpc.backends.llvm.nests.lanes import lane_count
 
 
 def running_letter(statement: Statement) -> str | None:
-    """The letter along which folds of a statement run, or None."""
+    """The letter along which folds of a statement run, or None; folds inside of others with their letters do not."""
+    letters = {name for name, _ in statement.letters}
     for term in parts(statement.body):
-        if term.kind == "fold" and len(term.arguments) == 2 and len(term.data[1]) == 1:
+        if term.kind == "fold" and term.free <= letters and len(term.arguments) == 2 and len(term.data[1]) == 1:
             body, guard = term.arguments
             ((inner, extent),) = term.data[1]
             for name, whole in statement.letters:

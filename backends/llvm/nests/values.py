@@ -6,7 +6,7 @@ opened, for all that does not depend on it. So everything is computed in the out
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from llvmlite import ir
@@ -19,11 +19,15 @@ from tpc.backends.llvm.mathematics import emit
 from tpc.backends.llvm.nests.errors import Errors
 from tpc.backends.llvm.nests.formats import closed, convert, opened
 from tpc.backends.llvm.nests.lanes import NEAR, VECTORS
-from tpc.backends.llvm.nests.types import I1, INTEGER, POINTER, constant, lanes_of, memory, register, vector
+from tpc.backends.llvm.nests.lookup import looked_up, lookup, lookup_lanes
+from tpc.backends.llvm.nests.types import BYTE, I1, INTEGER, POINTER, constant, lanes_of, memory, register, vector
 from tpc.backends.llvm.nests.writer import Writer
 from tpc.ir.dims import DimLike
 from tpc.ir.node import Node
 from tpc.ir.types import I64, DType
+
+LINE = 64  # bytes
+Ahead = Callable[[Term, DType], ir.Value | None]
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,9 @@ class Values:
         self.letters: dict[str, ir.Value] = {}  # the value of each letter whose loop is open; the first of the lanes
         self.lanes: Lanes | None = None
         self.vectors = VECTORS  # that a fold computes side by side
+        self.is_past = False  # whether whole vectors, which start with lines of the cache, are stored past the caches
+        # how many bytes behind what is loaded at an index, if any, memory is asked for meanwhile
+        self.ahead: Ahead | None = None
         self.kept: dict[Term, tuple[Buffer, Term]] = {}  # what is stored as soon as it is computed, and where
 
     @property
@@ -220,6 +227,12 @@ class Values:
         node, mode, axes = term.data
         dtype = term.dtype
         if mode == INSIDE:
+            table = lookup(term)
+            if table is not None and not self.lanes_in(table.first):
+                lanes, count = self.lanes_in(table.index), lookup_lanes(dtype)
+                if lanes and count and not lanes % count:
+                    address = self.writer.address(self.pointers[node], memory(dtype), self.first_place(table.first))
+                    return looked_up(self.writer, address, dtype, table, self.value(table.index))
             (index,) = term.arguments
             return self.loaded(self.pointers[node], dtype, index, None)
         indices, guard = term.arguments[:axes], term.arguments[axes:]
@@ -269,6 +282,7 @@ class Values:
         if step == 1:
             address = self.writer.address(pointer, type_, self.first_place(index))
             if mask is None:
+                self._fetch(address, index, dtype)
                 value = self.builder.load(address, typ=wide, align=dtype.size)
             else:
                 value = self.writer.intrinsic(
@@ -297,6 +311,15 @@ class Values:
             )
         return self.opened(value, dtype)
 
+    def _fetch(self, address: ir.Value, index: Term, dtype: DType) -> None:
+        """Ask for the vector that will be loaded so many bytes behind the one at an address."""
+        distance = self.ahead(index, dtype) if self.ahead is not None else None
+        if distance is None or self.lanes is None:
+            return
+        for line in range(0, self.lanes.count * dtype.size, LINE):
+            place = self.builder.add(distance, self.writer.integer(line))
+            self.writer.fetch(self.builder.gep(address, [place], source_etype=BYTE))
+
     def _entry(self, pointer: ir.Value, dtype: DType, index: ir.Value, inside: ir.Value | None) -> ir.Value:
         type_ = memory(dtype)
         address = self.writer.address(pointer, type_, index)
@@ -323,7 +346,10 @@ class Values:
         if step == 1:
             address = self.writer.address(pointer, memory(dtype), self.first_place(index))
             if mask is None:
-                self.builder.store(value, address, align=dtype.size)
+                stored = self.builder.store(value, address, align=LINE if self.is_past else dtype.size)
+                if self.is_past:
+                    one = self.writer.module.add_metadata([ir.Constant(ir.IntType(32), 1)])
+                    stored.set_metadata("nontemporal", one)
                 return
             name, where = "llvm.masked.store", [value, address]
         else:

@@ -21,15 +21,16 @@ def for_lanes(
     count: int,
     body: Callable[[], None],
     head: Callable[[], ir.Value] | None = None,
+    is_past: Callable[[], ir.Value] | None = None,
 ) -> None:
     """A loop in which `count` values of a letter make the lanes of vectors; the last ones are masked.
 
     `head` gives how many values are to be masked at the begin, where the loop is long; then nothing may depend on the
-    order of values.
+    order of values. `is_past` tells behind these whether whole vectors are to be stored past the caches.
     """
     outer = values.lanes
     if head is not None and not (isinstance(extent, int) and extent < LONG * count):
-        _for_aligned(values, name, begin, end, count, body, head)
+        _for_aligned(values, name, begin, end, count, body, head, is_past)
     else:
         _for_all(values, name, begin, end, extent, count, body)
     values.lanes = outer
@@ -79,6 +80,7 @@ def _for_aligned(
     count: int,
     body: Callable[[], None],
     head: Callable[[], ir.Value],
+    is_past: Callable[[], ir.Value] | None,
 ) -> None:
     """What is masked at both ends, which is written once, and then the rest."""
     writer, b = values.writer, values.writer.builder
@@ -99,6 +101,20 @@ def _for_aligned(
             )
             values.letters[name], values.lanes = low, Lanes(name, count, mask, counted)
             body()
-    with writer.loop(name, first, last, count) as counter:
-        values.letters[name], values.lanes = counter, Lanes(name, count, None, None)
-        body()
+
+    def rest_of_all() -> None:
+        with writer.loop(name, first, last, count) as counter:
+            values.letters[name], values.lanes = counter, Lanes(name, count, None, None)
+            body()
+
+    if is_past is None:
+        rest_of_all()
+        return
+    values.letters[name], values.lanes = first, None
+    past = is_past()
+    with writer.when(past, f"{name}.past"):
+        values.is_past = True
+        rest_of_all()
+        values.is_past = False
+    with writer.when(b.not_(past), f"{name}.cached"):
+        rest_of_all()

@@ -1,7 +1,7 @@
 """Products with sparse matrices as native code, for modules of NumPy and SciPy that run in this process.
 
-A module calls `_spmm` and `_sddmm`, which it has in SciPy and NumPy. Once these have taken a while, the functions here
-take their place. What they do not take goes to the functions of the module.
+A module calls `_spmm`, `_sddmm` and so on, which it has in SciPy and NumPy. Once these have taken a while, the
+functions here take their place. What they do not take goes to the functions of the module.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 LEAST = 0.05  # seconds of calls after which native code is made
 NUMBERS, INDICES = {"d": F64, "f": F32}, {"i": I32, "l": I64}
 WIDE = 64  # columns of the other matrix that are taken at a time
+OFTEN = 64  # times that a row of the other matrix is read, for which it pays to copy its parts
 LARGEST = 64  # entries of a block, for which there is code of its own
 
 _made: dict[tuple[object, ...], Callable[..., Any] | None] = {}
@@ -28,7 +29,7 @@ _made: dict[tuple[object, ...], Callable[..., Any] | None] = {}
 def spmm(A: Any, X: Any) -> Any:
     """A @ X, or None where that is for SciPy."""
     format = A.format
-    if X.ndim == 2 and X.shape[1] > WIDE and format in ("csr", "bsr"):
+    if X.ndim == 2 and X.shape[1] > WIDE and format in ("csr", "bsr") and A.nnz > OFTEN * A.shape[1]:
         return _wide(A, X)
     if format == "dia":
         kernel = _kernel(format, A.data, A.offsets, X)
@@ -46,7 +47,10 @@ def spmm(A: Any, X: Any) -> Any:
 
 
 def _wide(A: Any, X: Any) -> Any:
-    """A @ X for X with many columns, some at a time, so that the rows of these lie near each other."""
+    """A @ X for X with many columns, some at a time, so that the rows of these lie near each other.
+
+    Rows that are far apart, by a power of two most of all, meet in few places of a cache.
+    """
     Y = None
     for start in range(0, X.shape[1], WIDE):
         part = spmm(A, np.ascontiguousarray(X[:, start : start + WIDE]))
@@ -56,6 +60,13 @@ def _wide(A: Any, X: Any) -> Any:
             Y = np.empty((A.shape[0], X.shape[1]), part.dtype)
         Y[:, start : start + WIDE] = part
     return Y
+
+
+def spmm_bits(stored: tuple[Any, Any, Any, int], X: Any) -> Any:
+    """A @ X for the entries of A beside a bit for each place, or None where that is not for native code."""
+    entries, bits, starts, columns = stored
+    kernel = _kernel("bits", entries, starts, X) if X.shape == (columns,) else None
+    return None if kernel is None else kernel(entries, bits, starts, X)
 
 
 def sddmm(A: Any, B: Any, C: Any) -> Any:
@@ -107,13 +118,13 @@ class Replacing:
         That it has taken so far.
     """
 
-    def __init__(self, space: dict[str, Any], name: str, native: Callable[..., Any]) -> None:
-        self.space, self.name, self.native = space, name, native
+    def __init__(self, space: dict[str, Any], name: str, native: Callable[..., Any], after: float = LEAST) -> None:
+        self.space, self.name, self.native, self.after = space, name, native, after
         self.plain = space[name]
         self.seconds = 0.0
 
     def __call__(self, *operands: Any) -> Any:
-        if self.seconds > LEAST:
+        if self.seconds >= self.after:
             self.space[self.name] = self.fast
             return self.fast(*operands)
         start = perf_counter()
@@ -127,12 +138,12 @@ class Replacing:
         return self.plain(*operands) if found is None else found
 
 
-NATIVE: dict[str, Callable[..., Any]] = {"_spmm": spmm, "_sddmm": sddmm}
+NATIVE: dict[str, Callable[..., Any]] = {"_spmm": spmm, "_spmm_bits": spmm_bits, "_sddmm": sddmm}
 
 
-def replace(running: Running) -> None:
-    """Let a module use native code for sparse products, once it has computed some for a while."""
+def replace(running: Running, after: float = LEAST) -> None:
+    """Let a module use native code for sparse products, once it has computed some for so many seconds."""
     space = running.namespace
     for name, native in NATIVE.items():
         if name in space:
-            space[name] = Replacing(space, name, native)
+            space[name] = Replacing(space, name, native, after)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from tpc.ir.types import F32, F64, DType
 
 LANES = {F64: 8, F32: 16}
 SPELLED = {F64: "double", F32: "float"}
+RUN = ""  # stands for the lines that run the parts
 GRAIN = 16  # rows that a thread takes at least
 
 
@@ -18,6 +19,7 @@ class Text:
     def __init__(self, dtype: DType, index: str = "i32") -> None:
         self.lines: list[str] = []
         self.starts: list[str] = []  # of variables, which stand first
+        self.named: list[str] = []
         self.declared: dict[str, None] = {}
         self.count = 0
         self.scalar, self.lanes, self.index = SPELLED[dtype], LANES[dtype], index
@@ -33,6 +35,35 @@ class Text:
 
     def do(self, text: str) -> None:
         self.lines.append(f"  {text}")
+
+    def name(self, name: str, text: str) -> None:
+        """A value with a name of its own."""
+        self.named.append(name)
+        self.do(f"%{name} = {text}")
+
+    def room(self, count: int) -> str:
+        """Memory for so many integers."""
+        self.count += 1
+        self.starts.append(f"  %t{self.count} = alloca [{count} x i64]")
+        return f"%t{self.count}"
+
+    def add(self, a: str | int, b: str | int) -> str:
+        return self.let(f"add i64 {a}, {b}")
+
+    def sub(self, a: str | int, b: str | int) -> str:
+        return self.let(f"sub i64 {a}, {b}")
+
+    def mul(self, a: str | int, b: str | int) -> str:
+        return self.let(f"mul i64 {a}, {b}")
+
+    def div(self, a: str | int, b: str | int) -> str:
+        return self.let(f"sdiv i64 {a}, {b}")
+
+    def largest(self, a: str, b: str) -> str:
+        return self.call("i64", "llvm.smax.i64", ("i64", a), ("i64", b))
+
+    def smallest(self, a: str, b: str) -> str:
+        return self.call("i64", "llvm.smin.i64", ("i64", a), ("i64", b))
 
     def variable(self, type: str, value: str) -> str:
         """A variable that has a value from here on; the optimiser makes registers of them."""
@@ -131,6 +162,29 @@ class Text:
         name = f"llvm.vector.reduce.fadd.{self.suffix}"
         return self.call(self.scalar, name, (self.scalar, "0.0"), (self.vector, vector), flags="reassoc ")
 
+    def totals(self, vectors: Sequence[str]) -> str:
+        """The sums over the lanes of some vectors, 2, 4 or more, as a vector of these."""
+        parts, lanes = list(vectors), self.lanes
+        each = lanes  # lanes that belong to one vector
+        while each > 1:
+            each //= 2
+            type = f"<{lanes} x {self.scalar}>"
+            pairs = list(zip(parts[::2], parts[1::2], strict=True)) if len(parts) > 1 else [(parts[0], "poison")]
+            count = lanes if len(parts) > 1 else lanes // 2
+            halves = [[place for place in range(2 * count) if place // each % 2 == half] for half in (0, 1)]
+            parts = []
+            for a, b in pairs:
+                low, high = (
+                    self.let(
+                        f"shufflevector {type} {a}, {type} {b}, "
+                        f"<{count} x i32> <{', '.join(f'i32 {place}' for place in places)}>"
+                    )
+                    for places in halves
+                )
+                parts.append(self.let(f"fadd <{count} x {self.scalar}> {low}, {high}"))
+            lanes = count
+        return parts[0]
+
     def add_product(self, target: str, a: str, b: str, type: str = "") -> None:
         """variable += a * b"""
         type = type or self.vector
@@ -140,7 +194,7 @@ class Text:
     # ---- control
 
     @contextmanager
-    def loop(self, first: str, last: str, step: int = 1) -> Iterator[str]:
+    def loop(self, first: str, last: str, step: int | str = 1) -> Iterator[str]:
         """Lines that are run while a counter, of which the name is given, is below the end."""
         counter = self.variable("i64", first)
         number = self.count
@@ -150,7 +204,7 @@ class Text:
         self.do(f"br i1 {self.let(f'icmp slt i64 {now}, {last}')}, label %body{number}, label %end{number}")
         self.lines.append(f"body{number}:")
         yield now
-        self.do(f"store i64 {self.let(f'add i64 {now}, {step}')}, ptr {counter}")
+        self.do(f"store i64 {self.add(now, step)}, ptr {counter}")
         self.do(f"br label %head{number}")
         self.lines.append(f"end{number}:")
 
@@ -165,39 +219,81 @@ class Text:
         self.do(f"br label %after{number}")
         self.lines.append(f"after{number}:")
 
+    @contextmanager
+    def unless(self, condition: str) -> Iterator[None]:
+        """Lines that are run if a condition does not hold."""
+        with self.when(self.let(f"xor i1 {condition}, true")):
+            yield
+
+    @contextmanager
+    def repeated(self) -> Iterator[Callable[[str], None]]:
+        """Lines that are run once, and again while a condition holds that they name last."""
+        self.count += 1
+        number = self.count
+        self.do(f"br label %again{number}")
+        self.lines.append(f"again{number}:")
+        yield lambda condition: self.do(f"br i1 {condition}, label %again{number}, label %done{number}")
+        self.lines.append(f"done{number}:")
+
     def whole(self, count: str, block: int) -> str:
         """The part of a number that is made of whole blocks."""
         return self.let(f"sub i64 {count}, {self.let(f'srem i64 {count}, {block}')}")
 
-    def columns(self, most: int) -> Iterator[tuple[str, int, str | None]]:
-        """The columns in tiles: where one begins, its vectors, and the mask of the last one."""
-        done, count = "0", most
-        while count:
+    def shift(self, base: str, length: str) -> str:
+        """The lanes by which rows of a length lie behind the lines of the cache, where it is the same for all."""
+        place = self.let(f"ptrtoint ptr {base} to i64")
+        lane = self.let(f"lshr i64 {place}, {self.size.bit_length() - 1}")
+        is_same = self.let(f"icmp eq i64 {self.let(f'urem i64 {length}, {self.lanes}')}, 0")
+        return self.let(f"select i1 {is_same}, i64 {self.let(f'and i64 {lane}, {self.lanes - 1}')}, i64 0")
+
+    def columns(self, tiles: Sequence[int], shift: str = "0") -> Iterator[tuple[str, list[str | None]]]:
+        """The columns in tiles of so many vectors: where one begins, and the masks of its vectors.
+
+        The first begins so many lanes ahead of the columns, so that vectors do not lie across two lines of the cache.
+        """
+        done, last = self.sub(0, shift), "%columns"
+        for count in tiles:
             width = count * self.lanes
-            end = self.let(f"add i64 {done}, {self.whole(self.let(f'sub i64 %columns, {done}'), width)}")
+            padded = self.add(self.sub(last, done), self.lanes - 1)
+            vectors = self.div(padded, self.lanes)
+            end = self.add(done, self.mul(self.whole(vectors, count), self.lanes))
             with self.loop(done, end, width) as column:
-                yield column, count, None
-            done, count = end, count // 2
-        with self.loop(done, "%columns", self.lanes) as column:
-            yield column, 1, self.first_lanes(self.let(f"sub i64 %columns, {column}"))
+                inside = self.first_lanes(self.sub(0, column))
+                head = self.let(f"xor {self.mask} {inside}, {self.all_lanes()}")
+                tail = self.first_lanes(self.sub(last, self.add(column, width - self.lanes)))
+                if count == 1:
+                    yield column, [self.let(f"and {self.mask} {head}, {tail}")]
+                else:
+                    yield column, [head, *[None] * (count - 2), tail]
+            done = end
 
     # ---- the whole
 
-    def function(self, name: str, sizes: Sequence[str], pointers: Sequence[str], count: str) -> str:
+    def run(self) -> None:
+        """Here the parts are run by several threads; else that is last."""
+        self.lines.append(RUN)
+
+    def function(
+        self, name: str, sizes: Sequence[str], pointers: Sequence[str], around: Text, grain: int = GRAIN
+    ) -> str:
         """The native function, whose lines are run for parts of the rows, from %begin to %end, by several threads.
 
-        `count` are the lines that give the number of rows as %count; sizes come before pointers, a workspace last.
+        `around` has the lines that give the number of rows as %count, and other integers that are given names there;
+        `grain` rows make a part at least. Sizes come before pointers, a workspace last.
         """
-        kinds = [("i64", size) for size in sizes] + [("ptr", pointer) for pointer in pointers]
-        frame = f"{{ {', '.join(kind for kind, _ in kinds)} }}"
+        kinds = [("i64", size) for size in sizes] + [("ptr", pointer) for pointer in (*pointers, "workspace")]
+        shared = [*kinds, *(("i64", named) for named in around.named)]
+        frame = f"{{ {', '.join(kind for kind, _ in shared)} }}"
         pack, unpack = [], []
-        for place, (kind, value) in enumerate(kinds):
+        for place, (kind, value) in enumerate(shared):
             address = f"getelementptr {frame}, ptr %context, i32 0, i32 {place}"
             pack += [f"  %field{place} = {address}", f"  store {kind} %{value}, ptr %field{place}"]
             unpack += [f"  %field{place} = {address}", f"  %{value} = load {kind}, ptr %field{place}"]
+        run = [*pack, f"  call void @tpc_parallel(ptr @{name}_part, ptr %context, i64 %count, i64 {grain})"]
+        lines = around.lines if RUN in around.lines else [*around.lines, RUN]
         return "\n".join(
             [
-                *self.declared,
+                *(self.declared | around.declared),
                 "declare void @tpc_parallel(ptr, ptr, i64, i64)",
                 f"define internal void @{name}_part(ptr %context, i64 %begin, i64 %end) {{",
                 "start:",
@@ -206,11 +302,10 @@ class Text:
                 *self.lines,
                 "  ret void",
                 "}",
-                f"define i64 @{name}({', '.join(f'{kind} %{value}' for kind, value in kinds)}, ptr %workspace) {{",
+                f"define i64 @{name}({', '.join(f'{kind} %{value}' for kind, value in kinds)}) {{",
                 f"  %context = alloca {frame}",
-                *pack,
-                count,
-                f"  call void @tpc_parallel(ptr @{name}_part, ptr %context, i64 %count, i64 {GRAIN})",
+                *around.starts,
+                *(part for line in lines for part in (run if line == RUN else [line])),
                 "  ret i64 0",
                 "}",
                 "",

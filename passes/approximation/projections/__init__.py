@@ -10,6 +10,9 @@
     tiles.py        low rank in tiles away from the diagonal
     shifts.py       circulant, Toeplitz, Hankel, xor-circulant: means along lines
     trains.py       tensor trains of matrices and arrays, by sequential svds
+    sparse.py       the largest entries or blocks, and flat butterflies; where there are kernels for sparse constants
+    quantized.py    codes of few bits, and tables; where code is generated
+    codebooks.py    the tables
     tucker.py       Tucker forms, by svds of unfoldings
     networks.py     tensor networks of arrays with several axes: which axes are tied is searched for
 

@@ -66,7 +66,8 @@ def taken_apart(A: Array, radices: Sequence[int], budget: float) -> Transform | 
             u, values, v = np.linalg.svd(cut, full_matrices=False)
             error = float((values[..., 1:] ** 2).sum())
             if error <= left and (found is None or error < found[0]):
-                found = error, shuffled, u[..., 0] * values[..., :1], v[..., 0, :]
+                # with the scale in what is taken apart further, its errors are those of the matrix
+                found = error, shuffled, u[..., 0], values[..., :1] * v[..., 0, :]
         if found is None:
             return None
         error, shuffled, L, R = found

@@ -9,6 +9,7 @@ from tpc.ir.node import Node
 from tpc.ir.types import TensorType
 from tpc.passes.differentiate.arrays import axis_of, conjugated, entry, fitted, moved, part, transposed, zeros
 from tpc.passes.differentiate.rules.rule import Rule
+from tpc.passes.recurrences.stepwise import attention_loop
 
 
 def _cumsum(node: Node, bars: Sequence[Node]) -> list[Node | None]:
@@ -56,6 +57,13 @@ def _matrix_scan(node: Node, bars: Sequence[Node]) -> list[Node | None]:
     return [by_matrix, later, entry(through, 0)]
 
 
+def _linear_attention(node: Node, bars: Sequence[Node]) -> list[Node | None]:
+    """By the loop that it is, whose states the adjoints by decays and keys take."""
+    from tpc.passes.differentiate.reverse import adjoints  # of which this is a part
+
+    return adjoints(attention_loop(node), bars, node.args)
+
+
 def _backwards(node: Node, axis: int) -> Node:
     """Running sums from the end."""
     turned = make("flip", (node,), axis=axis)
@@ -67,4 +75,5 @@ RULES: dict[str, Rule] = {
     "cumprod": _cumprod,
     "linear_scan": _linear_scan,
     "matrix_scan": _matrix_scan,
+    "linear_attention": _linear_attention,
 }

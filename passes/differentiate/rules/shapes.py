@@ -29,6 +29,10 @@ def _approximate(node: Node, bars: Sequence[Node]) -> list[Node | None]:
     return [bars[0], *(None for _ in node.args[1:])]
 
 
+def _surrogate(node: Node, bars: Sequence[Node]) -> list[Node | None]:
+    return [None, bars[0]]
+
+
 def _require(node: Node, bars: Sequence[Node]) -> list[Node | None]:
     return [bars[0], None]
 
@@ -90,6 +94,7 @@ RULES: dict[str, Rule] = {
     "after": _after,
     "approximate": _approximate,
     "require": _require,
+    "surrogate": _surrogate,
     "broadcast_to": _broadcast,
     "transpose": _transpose,
     "adjoint": _adjoint,

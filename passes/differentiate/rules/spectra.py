@@ -54,6 +54,20 @@ def _mirrored(n: DimLike, count: DimLike) -> Node:
     return index(Formula((("i",),), (("i", count),), Apply("select", (own, Literal("1.0"), Literal("2.0")))), ())
 
 
+def _cosine(node: Node, bars: Sequence[Node]) -> list[Node | None]:
+    """Of an orthogonal transform: the one that undoes it."""
+    other = "idct" if node.op.name == "dct" else "dct"
+    return [make(other, (bars[0],), **dict(node.attributes))]
+
+
+def _angle(node: Node, bars: Sequence[Node]) -> list[Node | None]:
+    (z,) = node.args
+    if z.tensor.dtype.kind != "c":
+        return [None]
+    turned = make("div", (make("mul", (literal(1j), z)), make("square", (make("abs", (z,)),))))
+    return [make("mul", (bars[0], turned))]
+
+
 def _re(node: Node, bars: Sequence[Node]) -> list[Node | None]:
     return [bars[0]]
 
@@ -81,8 +95,11 @@ RULES: dict[str, Rule] = {
     "ifft2": _fft,
     "rfft": _rfft,
     "irfft": _irfft,
+    "dct": _cosine,
+    "idct": _cosine,
     "re": _re,
     "im": _im,
     "conj": _conj,
     "abs": _abs,
+    "angle": _angle,
 }

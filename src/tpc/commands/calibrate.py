@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -33,7 +35,7 @@ def command(backend: str, threads: int | None, out: Path | None, quick: bool, as
     """
     from tpc.backends import backend as backend_of
     from tpc.passes.cost.calibrate import Unsteady, calibrate
-    from tpc.passes.cost.calibration import place, text
+    from tpc.passes.cost.calibration import joined, place, text
     from tpc.passes.cost.machine import cores
     from tpc.results import write_text
     from tpc.settings import missing
@@ -48,7 +50,13 @@ def command(backend: str, threads: int | None, out: Path | None, quick: bool, as
     _make_folder(path)
     try:
         counts = [threads] if threads else sorted({1, cores()})
-        found = calibrate(backends, counts, {name: backend_of(name).helpers() for name in backends}, quick, progress)
+        helpers = {name: {**backend_of(name).helpers(), **_native(name)} for name in backends}
+        found = None
+        for count in counts:
+            with _threads(count):
+                part = calibrate(backends, [count], helpers, quick, progress)
+            found = part if found is None else joined(found, part)
+        assert found is not None
     except Unsteady as unsteady:
         if as_json:
             print_json(False, path=None, reason=str(unsteady))
@@ -62,6 +70,30 @@ def command(backend: str, threads: int | None, out: Path | None, quick: bool, as
     click.echo(_table(found))
     talk(f"wrote {path}")
     return 0
+
+
+def _native(backend: str) -> dict[str, Callable[..., object]]:
+    """The helpers of a backend that native code takes the place of, where it can."""
+    if backend != "numpy" or find_spec("llvmlite") is None:
+        return {}
+    from tpc.backends.llvm.sparse import NATIVE
+
+    return NATIVE
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Within it native code takes so many threads."""
+    if find_spec("llvmlite") is None:
+        yield
+        return
+    from tpc.backends.llvm.engine import set_threads
+
+    set_threads(count)
+    try:
+        yield
+    finally:
+        set_threads(None)
 
 
 def _make_folder(path: Path) -> None:

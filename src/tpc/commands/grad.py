@@ -53,14 +53,17 @@ def command(
 
     What is printed is what would be computed, in the language: `tpc run` and `tpc compile` take it again.
     """
+    from tpc.ir.notes import keeping
     from tpc.ir.text import program_text
     from tpc.passes.pipeline import Options, run
     from tpc.readable import readable
 
     with progress("differentiating"):
         chosen = chosen_function(file, function, dims, as_json)
-        program = _derivative(chosen, kind, by)
-        plan = run(program, Options(dims, mode=mode), notes=chosen.module.notes)
+        with keeping(chosen.module.notes):  # errors on the way have their place
+            program = _derivative(chosen, kind, by)
+        # an order of work says nothing about the derivative, and is found anew when the text is compiled
+        plan = run(program, Options(dims, mode=mode), "prune", chosen.module.notes)
         text = readable(program_text(plan.program, plan.notes.names))
     if output is not None:
         from tpc.results import write_text

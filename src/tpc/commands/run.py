@@ -36,7 +36,7 @@ def _pairs(context: click.Context, parameter: click.Parameter, values: tuple[str
     for item in values:
         name, sign, text = item.partition("=")
         if not sign or not name.replace(".", "_").isidentifier() or not text:
-            raise click.BadParameter(f"`{item}` is not of the form X=x.npy", context, parameter)
+            raise click.BadParameter(f"`{item}` is not of the form X=x.npy, without spaces", context, parameter)
         if name in pairs:
             raise click.BadParameter(f"`{name}` is given twice", context, parameter)
         pairs[name] = text

@@ -12,6 +12,7 @@ from tpc.dsl.source import Source, Span
 from tpc.explanation.held import Held, at_peak
 from tpc.explanation.iterated import by_steps
 from tpc.explanation.native import NativeCode, native_code
+from tpc.explanation.stays_dense import stays_dense
 from tpc.ir.dims import DimLike, substitute
 from tpc.ir.elaborate.module import check
 from tpc.ir.facts import analyse, closure
@@ -23,9 +24,10 @@ from tpc.ir.types import DType
 from tpc.passes.choose.prices import USUAL, Prices
 from tpc.passes.choose.value import Factors, Value
 from tpc.passes.cost import Profile, profile
-from tpc.passes.count import Totals, is_view, kernels_of, node_bytes, node_flops, node_seconds, totals
+from tpc.passes.count import is_view, node_bytes, node_flops
 from tpc.passes.derivation import Derivation, derive
 from tpc.passes.egraph.expressions import Expressions
+from tpc.passes.kernels import Totals, kernels_of, node_seconds, totals
 
 if TYPE_CHECKING:
     from tpc.explanation.advice import Advised
@@ -145,6 +147,8 @@ class Account:
         What is prepared ahead of calls, where parameters are declared to change rarely.
     iterated
         Systems that are solved by steps without being asked for, a sentence each.
+    dense
+        Why arrays that are declared sparse are stored with all of their entries, a sentence each.
     held
         The largest values that are held where most is, if that is much.
     """
@@ -172,6 +176,7 @@ class Account:
     ahead: tuple[str, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     iterated: tuple[str, ...] = ()
+    dense: tuple[str, ...] = ()
     held: tuple[Held, ...] = ()
 
 
@@ -217,6 +222,7 @@ def account(
         native=native_code(plan.program, named) if backend == "llvm" else None,
         certificates=plan.approximated.certificates if plan.approximated is not None else (),
         iterated=tuple(by_steps(plan, sizes)),
+        dense=tuple(stays_dense(plan, prices, at, backend)),
         held=at_peak(plan.program, plan.notes.names, at, backend),
     )
 

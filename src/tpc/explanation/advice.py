@@ -10,7 +10,7 @@ from tpc.dsl.collection import no_collection
 from tpc.ir.facts import analyse, broken, check_declared, closure, fits
 from tpc.ir.node import Fact, Node, Program
 from tpc.passes.choose.local import FEW_CHANGES
-from tpc.passes.count import totals
+from tpc.passes.kernels import totals
 
 if TYPE_CHECKING:
     from tpc.explanation.account import Account

@@ -9,7 +9,8 @@ from tpc.explanation.account import prices_of
 from tpc.explanation.words import bytes_text, seconds_text
 from tpc.ir.ops.structure import CONSTANT, INPUT, ITEM
 from tpc.passes.choose.prices import Sizes
-from tpc.passes.count import held, predicted
+from tpc.passes.count import held
+from tpc.passes.kernels import predicted
 
 if TYPE_CHECKING:
     from tpc.code import Code

@@ -13,7 +13,7 @@ from tpc.ir.node import Fact, Node, Program
 from tpc.ir.ops.structure import APPROXIMATE, CONSTANT
 from tpc.ir.rewrite import ordered_facts
 from tpc.ir.rewrite import replace as replaced
-from tpc.passes.count import totals
+from tpc.passes.kernels import totals
 
 if TYPE_CHECKING:
     from tpc.explanation.account import Account

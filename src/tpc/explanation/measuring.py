@@ -156,7 +156,7 @@ class _Clock:
         run: Any = backend(chosen).load(emitted)
         if emitted.natives:
             run.finish()
-            run = run.natives.get(emitted.whole, run)
+            run = next((run.natives[name] for name in emitted.whole if name in run.natives), run)
         return partial(run, **{keyword: self.at[name] for name, keyword in emitted.sizes.items()})
 
 

@@ -21,8 +21,8 @@ from tpc.explanation.words import (
     stage_place,
     totals_text,
 )
-from tpc.passes.count import Totals
 from tpc.passes.derivation import Derivation, Stage
+from tpc.passes.kernels import Totals
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2024; --paper: #ffffff; --faint: #5f6b76; --line: #d5dbe1;

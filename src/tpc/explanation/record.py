@@ -15,6 +15,7 @@ native       with the backend llvm: `functions` (results, stored, fused, values)
 approximated what became of the budgets for errors: name, budget, kind, bound, reason, on, measured, failure, seconds,
              promise, and `spent` (name, structure, about, error, bytes, flops)
 iterated     systems that are solved by steps without being asked for, in words
+dense        why arrays that are declared sparse are stored with all of their entries, in words
 guards       what is asked before a branch is taken that may lose digits, in words
 search       how it ended, in words
 prices       where times come from, and why they may be off
@@ -38,8 +39,8 @@ from tpc.explanation import approximations
 from tpc.explanation.account import Account, Choice, Line, Part, Served
 from tpc.explanation.native import NativeCode
 from tpc.explanation.words import rule_text
-from tpc.passes.count import Totals
 from tpc.passes.derivation import Stage
+from tpc.passes.kernels import Totals
 
 if TYPE_CHECKING:
     from tpc.explanation.advice import Advice
@@ -64,6 +65,7 @@ def record(account: Account, held: Roofline | None = None) -> dict[str, Any]:
         "native": None if account.native is None else _native(account.native),
         "approximated": approximations.record(account.certificates),
         "iterated": list(account.iterated),
+        "dense": list(account.dense),
         "guards": list(account.guards),
         "search": account.outcome,
         "prices": list(account.prices),

@@ -18,7 +18,8 @@ from tpc.ir.node import Node, Program
 from tpc.ir.ops.structure import CALL, INPUT, ITEM, LITERAL, SIZE
 from tpc.ir.types import F32, F64, DType, TensorType
 from tpc.passes.choose.prices import Prices
-from tpc.passes.count import kernels_of, node_bytes, node_flops, node_seconds
+from tpc.passes.count import node_bytes, node_flops
+from tpc.passes.kernels import kernels_of, node_seconds
 
 LARGE = (500, 1000, 2000)  # rows of the products that tell the limit of arithmetic
 FAR = 1 << 28  # bytes of the copy that tells the limit of memory

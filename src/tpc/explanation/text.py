@@ -37,7 +37,8 @@ def text(account: Account, color: bool = False) -> str:
         _table(account),
         _runs(account),
         _approximations(account),
-        _iterated(account),
+        _sentences("solved by steps", account.iterated),
+        _sentences("declared sparse, stored dense", account.dense),
         _ahead(account),
         _native(account),
         _choices(account.choices),
@@ -129,16 +130,13 @@ def _ahead(account: Account) -> Iterator[Row]:
 
 
 def _approximations(account: Account) -> Iterator[Row]:
-    if account.certificates:
-        yield [("approximated", STRONG)]
-        yield from ([(f"  {line}", PLAIN)] for line in sentences(account.certificates))
-        yield []
+    yield from _sentences("approximated", list(sentences(account.certificates)))
 
 
-def _iterated(account: Account) -> Iterator[Row]:
-    if account.iterated:
-        yield [("solved by steps", STRONG)]
-        yield from ([(f"  {line}", PLAIN)] for line in account.iterated)
+def _sentences(head: str, lines: Sequence[str]) -> Iterator[Row]:
+    if lines:
+        yield [(head, STRONG)]
+        yield from ([(f"  {line}", PLAIN)] for line in lines)
         yield []
 
 

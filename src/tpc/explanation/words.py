@@ -8,8 +8,8 @@ from typing import Any
 from tpc.dsl.format import format_rule
 from tpc.ir.dims import DimLike, dim_text
 from tpc.memory import amount
-from tpc.passes.count import Totals
 from tpc.passes.egraph.moves import MOVES
+from tpc.passes.kernels import Totals
 from tpc.passes.rules import Law, lines
 
 

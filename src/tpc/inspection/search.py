@@ -11,6 +11,7 @@ import numpy as np
 from tpc.inspection.conditions import condition
 from tpc.inspection.families import FAMILIES
 from tpc.inspection.finding import Array, Finding, Inspection, gain
+from tpc.inspection.noise import signal
 from tpc.inspection.subject import EXACT, TOLERANCES, Subject
 from tpc.ir.facts import check_declared, closure, fits
 from tpc.ir.node import Fact
@@ -64,6 +65,8 @@ def inspect(array: Any, *, tolerance: float | None = None, name: str = "A") -> I
     found = looked[0][0] if values.ndim <= 2 else _shared([one for one, _ in looked], values.shape[:-2])
     if values.ndim == 1:
         found = [f for f in found if f.name in OF_VECTORS]
+    if not found and values.ndim == 2 and (noisy := signal(values)):
+        notes.append(str(noisy))
     found.sort(key=lambda f: -gain(values.shape, f))
     conditions = [c for _, c in looked if c is not None]
     facts = [] if len(matrices) > MOST else [fact for f in found for fact in f.facts]

@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("llvmlite")
 from tests.backends.llvm.kernels import ADD, CHECKED, COPY, SCALE, SUM, TWICE, n, native  # noqa: E402
 
+from tpc.backends.llvm import ahead, blas  # noqa: E402
 from tpc.backends.llvm.ahead import emit  # noqa: E402
 from tpc.backends.llvm.ahead.header import header  # noqa: E402
 from tpc.backends.llvm.ahead.loader import loader  # noqa: E402
@@ -202,8 +203,8 @@ int main(void) {
 """
 
 
-def wave() -> Native:
-    checked = check(Source(WAVE, "wave.tp"))
+def wave(text: str = WAVE) -> Native:
+    checked = check(Source(text, "wave.tp"))
     (program,) = checked.programs.values()
     spans = checked.module.notes.spans
     return lower(program, lines=Lines(spans, spans[program.inputs[0]]))
@@ -259,6 +260,8 @@ def test_code_says_where_it_comes_from() -> None:
     assert "; wave.tp:5: return s, sum(s * s)" in text and "; wave.tp:2: def wave(" in text
     for line in (2, 4, 5):
         assert f".loc\t1 {line} " in assembly
+    factored = emit([wave("def f(S: f64[n, n]):\n    w, V = eigh(tanh(S))\n    return V * w")], "llvm")
+    assert "; wave.tp:2: w, V = eigh(tanh(S))\ndefine i64 @f(" in str(factored)
     plain = emit([lower(next(iter(check(Source(WAVE, "wave.tp")).programs.values())))], "llvm")
     assert isinstance(plain, str) and "wave.tp" not in plain and "!dbg" not in plain
 
@@ -278,6 +281,19 @@ def test_a_library_that_is_missing() -> None:
         emit([dot], "shared", ["there_is_no_such_library"])
     found = caught.value.diagnostics[0]
     assert found.code == "E1005" and any("there_is_no_such_library" in note for note in found.notes)
+
+
+@needs_compiler
+@pytest.mark.skipif(blas.of_scipy() is None, reason="SciPy has no library of its own")
+def test_lapack_is_that_of_scipy_where_there_is_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ahead, "BLAS", ("there_is_no_such_library",))
+    values = wave("def values(S: f64[n, n]) = eigvalsh(S)")
+    made = emit([values], "shared")
+    assert isinstance(made, bytes)
+    (tmp_path / "libvalues.so").write_bytes(made)
+    (tmp_path / "values.py").write_text(loader([values.signature], "libvalues.so"))
+    script = "import sys, values; print(values.values([[2, 1], [1, 2]]), 'scipy' in sys.modules, 'tpc' in sys.modules)"
+    assert run([sys.executable, "-c", script], tmp_path) == "[1. 3.] False False\n"
 
 
 def test_numpy_does_not_have_bf16() -> None:

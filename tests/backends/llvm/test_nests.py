@@ -15,6 +15,7 @@ from tests.programs import generate
 
 from tpc.backends.llvm import blas, engine
 from tpc.backends.llvm.lower import lower, refusal
+from tpc.backends.llvm.nests import kernel
 from tpc.dsl.diagnostics import InternalError
 from tpc.dsl.source import Source
 from tpc.ir.build import input_node
@@ -95,6 +96,11 @@ PROGRAMS = {
         "    y[i] = sum[k where k <= i](A[i, k] * x[k])\n"
         "    z[i] = max[k where k >= i and k < i + 3](A[k, i])\n"
         "    return y, z"
+    ),
+    "nested": (
+        "def f(x: T[n]):\n"
+        "    y[i in n] = sum[q](x[q] * sum[r where r <= i](x[r] * x[q - 1, pad=0])) + sum[r where r <= i](x[r])\n"
+        "    return y"
     ),
     "moved": "def f(x: T[n, m]) = pad(x, before=1, after=2, value=3), roll(x, shift=2) + flip(x)",
     "joined": "def f(x: T[n, m], y: T[k, m]) = concat(x, y), stack(x, x, axis=1)",
@@ -311,7 +317,7 @@ def test_equal_functions_have_equal_text() -> None:
         ("def f(A: f64[n, n]) = expm(A)", "`expm` has no formula"),
         ("def f(x: c128[n]) = x + 1", "c128 has no native code"),
         ("def f(A: c128[n, n]) = inv(A)", "`inv` of c128 has no native code"),
-        ("def f(x: f64[n]) = sort(x)", "NumPy has vector code for `sort` of long rows"),
+        ("def f(x: f64[n]) = sort(x)", "NumPy has vector code for `sort` of more than 8 entries"),
         ("def f(x: f64[n, 3]) = argsort(x, axis=0)", "`argsort` along another axis than the last has no native code"),
     ],
 )
@@ -379,3 +385,35 @@ def test_stores_along_lines_wherever_a_result_lies(dtype: str) -> None:
             last = first + n * kind.itemsize
             np.testing.assert_array_equal(memory[first:last].view(kind), ~x if dtype == "bool" else x + x)
             assert (memory[:first] == 85).all() and (memory[last:] == 85).all()
+
+
+@pytest.mark.parametrize("dtype", ["f64", "f32"])
+def test_large_results_go_past_the_caches(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [
+        "def f(x: T[n, m]) = softmax(x)",
+        "def f(x: T[n, m]) = layernorm(x) * x[:, 0:1]",
+        "def f(x: T[n, m]) = sigmoid(x) * x",
+        "def f(x: T[n, m]) = x / norm(x)",
+    ]
+    draw = np.random.default_rng(3)
+    kind = np.float32 if dtype == "f32" else np.float64
+    for text in texts:
+        whole = program(text.replace("T", dtype))
+        plain = Function(whole)
+        with monkeypatch.context() as patch:
+            patch.setattr(kernel, "_past_bytes", lambda: 4096)
+            native = lower(whole, "past")
+        assert "!nontemporal" in native.ir
+        past = Function(whole, native)
+        # below the limit; rows that are too short, not whole lines, and longer than what is kept near
+        for shape in ((2, 30), (70, 33), (3, 1025), (5, 1040), (2, 9001), (0, 900)):
+            x = draw.standard_normal(shape).astype(kind)
+            for value, right in zip(past([x]), plain([x]), strict=True):
+                np.testing.assert_array_equal(value, right)
+
+
+def test_what_is_read_again_stays_in_the_caches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "_past_bytes", lambda: 4096)
+    for text in ("y, y @ y'", "y @ y', y", "y @ y'"):
+        whole = program(f"def f(x: f64[n, n]):\n    y = sigmoid(x)\n    return {text}")
+        assert "!nontemporal" not in lower(whole, "f").ir

@@ -10,7 +10,7 @@ from llvmlite import ir
 from tpc.backends.llvm import routines
 from tpc.backends.llvm.fusion.loop import Routine
 from tpc.backends.llvm.nests.errors import Errors
-from tpc.backends.llvm.nests.routines import inverses, ordering, scatter, triangles
+from tpc.backends.llvm.nests.routines import bands, inverses, ordering, orthogonal, scatter, triangles
 from tpc.backends.llvm.nests.routines.site import Site
 from tpc.backends.llvm.nests.types import BYTE
 from tpc.backends.llvm.nests.writer import Writer
@@ -29,8 +29,20 @@ WRITERS: dict[str, Callable[[Site], None]] = {
     "lu_logdet": inverses.lu_logdet,
     "det": inverses.det,
     "logdet": inverses.logdet,
+    "slogdet": inverses.slogdet,
     "solve": inverses.solve,
     "inv": inverses.inv,
+    "qr": orthogonal.qr,
+    "eigh": orthogonal.eigh,
+    "eigvalsh": orthogonal.eigvalsh,
+    "svd": orthogonal.svd,
+    "svdvals": orthogonal.svdvals,
+    "cond": orthogonal.cond,
+    "matrix_rank": orthogonal.matrix_rank,
+    "pinv": orthogonal.pinv,
+    "lstsq": orthogonal.lstsq,
+    "band_solve": bands.band_solve,
+    "spd_band_solve": bands.spd_band_solve,
     "sort": ordering.sort,
     "argsort": ordering.argsort,
     "topk": ordering.topk,

@@ -13,9 +13,9 @@ from llvmlite import ir
 from tpc.backends.llvm.nests.routines import triangles
 from tpc.backends.llvm.nests.routines.site import WHOLE, Site
 from tpc.backends.llvm.nests.types import I1, INTEGER
+from tpc.backends.llvm.rooms import COLUMNS
 
 SINGULAR = "a matrix is singular"
-WORK = 64  # columns that LAPACK takes together, at most
 
 
 def lu_factor(site: Site) -> None:
@@ -44,8 +44,8 @@ def _factor(site: Site, A: ir.Value, packed: ir.Value, pivots: ir.Value) -> None
 
 def _room(site: Site) -> tuple[ir.Value, ir.Value]:
     """Room for a matrix, and for the rows that LAPACK exchanged, which it counts from 1."""
-    assert site.room is not None
-    return site.room, site.entry(site.room, site.b.mul(site.order, site.order))
+    ((matrix, _),), exchanges = site.arrays()
+    return matrix, exchanges
 
 
 def _exchange(site: Site, exchanges: ir.Value, row: ir.Value) -> ir.Value:
@@ -126,12 +126,22 @@ def logdet(site: Site) -> None:
     site.store(_real(site, total, is_odd), site.results[0], site.writer.integer(0))
 
 
-def _factored(site: Site) -> tuple[ir.Value, Callable[[ir.Value], ir.Value]]:
+def slogdet(site: Site) -> None:
+    b, zero = site.b, site.writer.integer(0)
+    info = site.info()
+    total, is_odd = _along(site, *_factored(site, info), logarithms=True)
+    is_singular = site.has_failed(info)
+    one, none, minus, infinite = (ir.Constant(site.type, x) for x in (1.0, 0.0, -1.0, float("-inf")))
+    site.store(b.select(is_singular, none, b.select(is_odd, minus, one)), site.results[0], zero)
+    site.store(b.select(is_singular, infinite, total), site.results[1], zero)
+
+
+def _factored(site: Site, info: ir.Value | None = None) -> tuple[ir.Value, Callable[[ir.Value], ir.Value]]:
     """The factors of the transpose, whose determinant is the same, and with which row each was exchanged."""
     n = site.order
     factors, exchanges = _room(site)
     site.copy_square(factors, site.operands[0])
-    site.call("getrf", n, n, factors, site.least(n), exchanges, site.info())
+    site.call("getrf", n, n, factors, site.least(n), exchanges, info or site.info())
     return factors, lambda row: site.b.sub(_exchange(site, exchanges, row), site.writer.integer(1))
 
 
@@ -207,5 +217,5 @@ def inv(site: Site) -> None:
     info = site.info()
     site.call("getrf", n, n, X, site.least(n), exchanges, info)
     site.fail(site.has_failed(info), SINGULAR)
-    work = site.writer.lesser(site.b.mul(n, n), site.b.mul(n, site.writer.integer(WORK)))
+    work = site.writer.lesser(site.b.mul(n, n), site.b.mul(n, site.writer.integer(COLUMNS)))
     site.call("getri", n, X, site.least(n), exchanges, room, site.least(work), site.info())

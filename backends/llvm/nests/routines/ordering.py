@@ -1,7 +1,8 @@
-"""Rows in order: by insertion where few entries are wanted, else by the bytes of keys, the lowest first.
+"""Rows in order: by a network of exchanges where they are short, by insertion where few entries are wanted, else by the
+bytes of keys, the lowest first.
 
 A key is an unsigned number that is ordered as the values are, NaN above all; in falling order it is turned over. Equal
-entries keep their order in both ways. With the keys go the places of the entries, where these are asked for.
+entries keep their order in both ways. With the keys go the places of the entries.
 """
 
 from __future__ import annotations
@@ -16,18 +17,32 @@ from tpc.backends.llvm.nests.routines.site import Site
 from tpc.backends.llvm.nests.types import BYTE, INTEGER, POINTER, memory, register
 from tpc.backends.llvm.routines import BUCKETS, FEW, PLACE
 
+SHORT = 16  # entries of a row that are put in order by exchanges, if they are told by two words
+
 
 def sort(site: Site) -> None:
-    rows = _Rows(site, site.node["descending"], with_places=False)
-    keys, _ = rows.ordered(rows.length)
-    with site.writer.loop("give", site.writer.integer(0), rows.length) as number:
-        rows.give(site.results[0], number, rows.value(rows.read(keys, number)))
+    rows = _Rows(site, site.node["descending"], signs=True)
+    keys = [(rows.key(site.writer.integer(number)),) for number in range(rows.length.constant)]
+    for number, (key,) in enumerate(_exchanged(site.b, keys)):
+        rows.give(site.results[0], site.writer.integer(number), rows.value(key))
 
 
 def argsort(site: Site) -> None:
-    rows = _Rows(site, site.node["descending"])
-    _, places = rows.ordered(rows.length)
-    site.copy_bytes(site.results[0], places, site.b.mul(rows.length, site.writer.integer(PLACE)))
+    rows, b = _Rows(site, site.node["descending"]), site.b
+    (result,) = site.results
+    few = SHORT if rows.bits == 64 else FEW  # entries that are told by one word take fewer instructions
+    if not isinstance(rows.length, ir.Constant) or rows.length.constant > few:
+        _, places = rows.ordered(rows.length)
+        site.copy_bytes(result, places, b.mul(rows.length, site.writer.integer(PLACE)))
+        return
+    words: list[Words] = []
+    for number in range(rows.length.constant):
+        place = site.writer.integer(number)
+        key = rows.key(place)
+        words.append((key, place) if rows.bits == 64 else (b.or_(b.shl(key, site.writer.integer(32)), place),))
+    for number, (*_, word) in enumerate(_exchanged(b, words)):
+        place = word if rows.bits == 64 else b.and_(word, site.writer.integer(2**32 - 1))
+        rows.write(place, result, site.writer.integer(number))
 
 
 def topk(site: Site) -> None:
@@ -43,13 +58,45 @@ def topk(site: Site) -> None:
         rows.give(values, number, rows.take(place))
 
 
+Words = tuple[ir.Value, ...]  # unsigned numbers that are compared one after the other
+
+
+def _exchanged(b: ir.IRBuilder, entries: list[Words]) -> list[Words]:
+    """Entries in rising order, by exchanges without branches (Batcher's merge exchange; Knuth, Algorithm 5.2.2M)."""
+    count = len(entries)
+    top = 1 << max((count - 1).bit_length() - 1, 0)
+    part = top if count > 1 else 0
+    while part:
+        size, rest, distance = top, 0, part
+        while True:
+            for first in range(count - distance):
+                if first & part == rest:
+                    pair = entries[first], entries[first + distance]
+                    entries[first], entries[first + distance] = _in_turn(b, *pair)
+            if size == part:
+                break
+            distance, size, rest = size - part, size // 2, part
+        part //= 2
+    return entries
+
+
+def _in_turn(b: ir.IRBuilder, left: Words, right: Words) -> tuple[Words, Words]:
+    is_larger = b.icmp_unsigned(">", left[-1], right[-1])
+    for one, other in zip(reversed(left[:-1]), reversed(right[:-1]), strict=True):
+        is_equal = b.icmp_unsigned("==", one, other)
+        is_larger = b.or_(b.icmp_unsigned(">", one, other), b.and_(is_equal, is_larger))
+    low = tuple(b.select(is_larger, y, x) for x, y in zip(left, right, strict=True))
+    high = tuple(b.select(is_larger, x, y) for x, y in zip(left, right, strict=True))
+    return low, high
+
+
 @dataclass
 class _Rows:
     """The operand, of which one row is put in order where the writer stands."""
 
     site: Site
     descending: bool
-    with_places: bool = True
+    signs: bool = False  # whether zeros differ by them
 
     def __post_init__(self) -> None:
         site = self.site
@@ -85,7 +132,7 @@ class _Rows:
         b, type_ = self.site.b, ir.IntType(self.bits)
         value = opened(self.writer, self.take(place), self.format)
         if self.format.kind == "f":
-            if self.with_places:  # zeros are equal, whatever their signs
+            if not self.signs:
                 value = b.fadd(value, ir.Constant(value.type, 0.0))
             bits = b.bitcast(value, type_)
             sign = b.ashr(bits, ir.Constant(type_, self.bits - 1))
@@ -116,7 +163,7 @@ class _Rows:
     # ---- order
 
     def ordered(self, count: ir.Value) -> tuple[ir.Value, ir.Value]:
-        """So many of the lowest keys in order, and their places."""
+        """So many of the lowest keys in order, and their places; many keys that are in order are not written."""
         b, writer = self.site.b, self.writer
         keys, places = (writer.variable(POINTER, name) for name in ("keys", "places"))
         for slot, array in zip((keys, places), self.arrays, strict=False):
@@ -127,9 +174,33 @@ class _Rows:
             with b.if_else(b.icmp_signed("<=", count, writer.integer(FEW))) as (few, many):
                 with few:
                     self._insert(count)
-                with many:
-                    self._by_bytes(keys, places)
+                with many, b.if_else(self._are_in_order()) as (ordered, mixed):
+                    with ordered, writer.loop("place", writer.integer(0), self.length) as number:
+                        self.write(number, self.arrays[1], number)
+                    with mixed:
+                        self._by_bytes(keys, places)
         return b.load(keys, typ=POINTER), b.load(places, typ=POINTER)
+
+    def _are_in_order(self) -> ir.Value:
+        """Whether the entries of a row are in order as they are, which costs nothing where the first are not."""
+        b, writer = self.site.b, self.writer
+        slot, last = writer.variable(INTEGER, "slot"), writer.variable(INTEGER, "last")
+        b.store(writer.integer(1), slot)
+        b.store(self.key(writer.integer(0)), last)
+        head, look, on, done = (writer.function.append_basic_block(f"run.{k}") for k in ("head", "look", "on", "done"))
+        b.branch(head)
+        b.position_at_end(head)
+        at = b.load(slot, typ=INTEGER)
+        b.cbranch(b.icmp_signed("<", at, self.length), look, done)
+        b.position_at_end(look)
+        key = self.key(at)
+        b.cbranch(b.icmp_unsigned(">=", key, b.load(last, typ=INTEGER)), on, done)
+        b.position_at_end(on)
+        b.store(key, last)
+        b.store(b.add(at, writer.integer(1)), slot)
+        b.branch(head)
+        b.position_at_end(done)
+        return b.icmp_signed("==", b.load(slot, typ=INTEGER), self.length)
 
     def _insert(self, count: ir.Value) -> None:
         """Put each entry that is among the lowest so far where it belongs."""
@@ -156,14 +227,12 @@ class _Rows:
                 b.cbranch(b.icmp_unsigned(">", other, key), shift, done)
                 b.position_at_end(shift)
                 self.write(other, keys, at)
-                if self.with_places:
-                    self.write(self.read(places, before), places, at)
+                self.write(self.read(places, before), places, at)
                 b.store(before, slot)
                 b.branch(head)
                 b.position_at_end(done)
                 self.write(key, keys, at)
-                if self.with_places:
-                    self.write(number, places, at)
+                self.write(number, places, at)
 
     def _by_bytes(self, keys: ir.Value, places: ir.Value) -> None:
         """Put all entries in order by each byte of their keys, from the lowest on; the slots say where they end up."""
@@ -176,8 +245,7 @@ class _Rows:
         with writer.loop("count", writer.integer(0), self.length) as number:
             key = self.key(number)
             self.write(key, self.arrays[0], number)
-            if self.with_places:
-                self.write(number, self.arrays[1], number)
+            self.write(number, self.arrays[1], number)
             for byte in range(bytes):
                 place = b.add(self._byte(key, writer.integer(8 * byte)), writer.integer(byte * BUCKETS))
                 self.write(b.add(self.read(self.counts, place), writer.integer(1)), self.counts, place)
@@ -209,8 +277,7 @@ class _Rows:
             place = self.read(counts, byte)
             self.write(b.add(place, writer.integer(1)), counts, byte)
             self.write(key, to, place)
-            if self.with_places:
-                self.write(self.read(places, number), to_places, place)
+            self.write(self.read(places, number), to_places, place)
         for slot, array in zip(slots, (to, to_places, source, places), strict=True):
             b.store(array, slot)
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
+from tpc.backends.llvm import rooms
+from tpc.backends.llvm.host import host
 from tpc.backends.llvm.nests.errors import Errors
-from tpc.backends.llvm.nests.turning import turn
-from tpc.backends.llvm.nests.types import BYTE, I1, INTEGER, register
+from tpc.backends.llvm.nests.turning import Matrix, Range, turn
+from tpc.backends.llvm.nests.types import BYTE, I1, INTEGER, lanes_of, register, vector
 from tpc.backends.llvm.nests.writer import Writer
 from tpc.backends.llvm.signature import Failure
 from tpc.ir.node import Node
@@ -51,12 +53,28 @@ class Site:
         """The rows of a square matrix, the first operand."""
         return self.writer.dim(self.node.args[0].tensor.dims[-1])
 
+    @property
+    def shape(self) -> tuple[ir.Value, ir.Value]:
+        """The rows and columns of the first operand."""
+        rows, columns = map(self.writer.dim, self.node.args[0].tensor.dims[-2:])
+        return rows, columns
+
     def columns(self) -> ir.Value | None:
         """Of a matrix on the right, the last operand; None where that is a vector."""
         right = self.node.args[-1].tensor
         return None if right.rank == 1 else self.writer.dim(right.dims[-1])
 
     # ---- memory
+
+    def arrays(self) -> tuple[list[tuple[ir.Value, ir.Value]], ir.Value]:
+        """The arrays of the room, each with its entries; behind them the integers of LAPACK."""
+        assert self.room is not None
+        found, place = [], self.room
+        for count in rooms.counts(self.node)[0]:
+            entries = self.writer.dim(count)
+            found.append((place, entries))
+            place = self.entry(place, entries)
+        return found, place
 
     def entry(self, array: ir.Value, place: ir.Value) -> ir.Value:
         """Where an entry of an array of the routine's format is."""
@@ -94,10 +112,15 @@ class Site:
             rest = self.b.mul(self.b.sub(n, count), self.writer.integer(self.dtype.size))
             self.clear(self.entry(target, zeros), rest)
 
-    def transpose(self, target: ir.Value, source: ir.Value) -> None:
-        """A square matrix."""
-        n, whole = self.order, (self.writer.integer(0), self.order)
-        turn(self.writer, self.type, (source, n), (target, n), whole, whole)
+    def transpose(self, target: ir.Value, source: ir.Value, shape: tuple[ir.Value, ir.Value] | None = None) -> None:
+        """The transpose of a matrix, which has the shape of the first operand if none is given."""
+        rows, columns = shape or self.shape
+        zero = self.writer.integer(0)
+        self.turn((source, columns), (target, rows), (zero, rows), (zero, columns))
+
+    def turn(self, source: Matrix, target: Matrix, rows: Range, columns: Range) -> None:
+        """See `turning`."""
+        turn(self.writer, self.type, source, target, rows, columns)
 
     # ---- calls
 
@@ -128,7 +151,27 @@ class Site:
         return self._slot(0)
 
     def has_failed(self, info: ir.Value) -> ir.Value:
-        return self.b.icmp_signed(">", self.b.load(info, typ=WHOLE), ir.Constant(WHOLE, 0))
+        return self.b.icmp_signed("!=", self.b.load(info, typ=WHOLE), ir.Constant(WHOLE, 0))
+
+    def is_finite(self, array: ir.Value, entries: ir.Value) -> ir.Value:
+        """Whether an array has neither infinities nor NaN: the products with zero are added up."""
+        b, writer, size = self.b, self.writer, self.dtype.size
+        lanes = host().vector_bits // (8 * size)
+        whole = b.and_(entries, writer.integer(-lanes))
+        found: ir.Value = ir.Constant(ir.IntType(lanes), 0)
+        wide = vector(self.type, lanes), writer.integer(0), whole, lanes
+        for type_, begin, end, step in (wide, (self.type, whole, entries, 1)):
+            total = writer.variable(type_, "total")
+            b.store(ir.Constant(type_, None), total)
+            with writer.loop("check", begin, end, step) as place:
+                value = b.load(self.entry(array, place), typ=type_, align=size)
+                product = b.fmul(value, ir.Constant(type_, None))
+                b.store(b.fadd(b.load(total, typ=type_), product), total)
+            value = b.load(total, typ=type_)
+            bad = b.fcmp_unordered("uno", value, value)
+            bits = b.bitcast(bad, found.type) if lanes_of(value) else b.zext(bad, found.type)
+            found = b.or_(found, bits)
+        return b.icmp_signed("==", found, ir.Constant(found.type, 0))
 
     # ---- errors
 

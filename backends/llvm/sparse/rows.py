@@ -1,0 +1,220 @@
+"""Products with matrices by rows (CSR), and products of which only the entries of such a matrix are needed.
+
+A row of a product stays in registers, some vectors of columns at a time, while the entries of a row of the sparse
+matrix are walked over. Where the other matrix is too large for a cache, entries are taken in panels of columns, and
+many rows at a time: a place is kept for each row, at which its next panel begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tpc.backends.llvm.host import host
+from tpc.backends.llvm.sparse.text import GRAIN, Text
+
+TILES = (8, 5, 4, 3, 2, 1)  # vectors of a row of a product that are held in registers at a time
+CHAINS = 4  # vectors of sums that are made at a time, where a row has fewer
+PAIR = 2  # the same for a vector, whose rows may be short
+SHORT = 8  # entries of a row for which vectors do not pay
+STEP = 4  # entries that are taken in one round of a loop
+AHEAD = 128  # entries before they are needed are they fetched from memory
+LEAST = 8  # entries of a row in a panel, for which it pays to come back to the row
+HIGH = 1024  # rows that are taken at a time, where there are panels
+TOGETHER = 4  # products of rows with rows that are made at a time
+
+
+# ---- panels
+
+
+def panelled(t: Text, width: str, line: str) -> None:
+    """Columns of a panel as %wide, rows that are taken at a time as %high, and how often that is, as %count.
+
+    `width` are the columns of the sparse matrix, and `line` are the numbers that each entry reads of the other.
+    """
+    line = t.largest(t.mul(line, t.size), "1")
+    cache = host().caches[1]
+    rows = t.sub("%ends", 1)
+    needed = t.add(t.div(t.mul(t.mul(width, rows), LEAST), t.largest("%stored", "1")), 1)
+    wide = t.largest(t.div(str(cache // 2), line), needed)
+    is_small = t.let(f"icmp sle i64 {t.mul(width, line)}, {cache}")
+    is_whole = t.let(f"or i1 {is_small}, {t.let(f'icmp sge i64 {t.mul(wide, 2)}, {width}')}")
+    t.name("wide", f"select i1 {is_whole}, i64 {t.largest(width, '1')}, i64 {wide}")
+    t.name("high", f"select i1 {is_whole}, i64 {GRAIN}, i64 {HIGH}")
+    t.name("count", f"sdiv i64 {t.add(rows, t.sub('%high', 1))}, %high")
+
+
+@contextmanager
+def _together(t: Text) -> Iterator[tuple[str, str]]:
+    """The rows that are taken at a time: from one to the one before the other."""
+    with t.loop("%begin", "%end") as chunk:
+        first = t.mul(chunk, "%high")
+        yield first, t.smallest(t.add(first, "%high"), t.sub("%ends", 1))
+
+
+@contextmanager
+def _visits(t: Text, rows: tuple[str, str], width: str, kept: str) -> Iterator[tuple[str, str, str, str]]:
+    """A row, its entries in a panel from one to the one before the other, and where the panel begins.
+
+    `kept` is memory for the entries at which rows go on.
+    """
+    with t.loop(*rows) as row:
+        own = t.at(kept, t.sub(row, rows[0]), "i64")
+        t.do(f"store i64 {t.position('%starts', row)}, ptr {own}")
+    with t.loop("0", t.largest(width, "1"), "%wide") as low:
+        limit = t.add(low, "%wide")
+        is_last = t.let(f"icmp sge i64 {limit}, {width}")
+        with t.loop(*rows) as row:
+            own = t.at(kept, t.sub(row, rows[0]), "i64")
+            first, last = t.let(f"load i64, ptr {own}"), t.position("%starts", t.add(row, 1))
+            stop = t.variable("i64", last)
+            with t.unless(is_last):
+                _walk(t, stop, first, last, limit)
+                t.fetch(t.value("i64", stop))
+                t.do(f"store i64 {t.value('i64', stop)}, ptr {own}")
+            yield row, first, t.value("i64", stop), low
+
+
+def _walk(t: Text, place: str, first: str, last: str, limit: str) -> None:
+    """Move a place to the first entry that is not left of a column. What is not in order is met in the last panel."""
+    t.do(f"store i64 {first}, ptr {place}")
+    bound = t.spread(limit if t.index == "i64" else t.let(f"trunc i64 {limit} to i32"), t.index)
+    with t.repeated() as again:
+        at = t.value("i64", place)
+        mask = t.first_lanes(t.sub(last, at))
+        columns = t.places("%places", at, mask)
+        left = t.let(f"and {t.mask} {mask}, {t.let(f'icmp slt <{t.lanes} x {t.index}> {columns}, {bound}')}")
+        beyond = t.let(f"bitcast {t.mask} {t.let(f'xor {t.mask} {left}, {t.all_lanes()}')} to i{t.lanes}")
+        count = t.call(f"i{t.lanes}", f"llvm.cttz.i{t.lanes}", (f"i{t.lanes}", beyond), ("i1", "false"))
+        moved = t.let(f"zext i{t.lanes} {count} to i64")
+        t.do(f"store i64 {t.add(at, moved)}, ptr {place}")
+        again(t.let(f"icmp eq i{t.lanes} {beyond}, 0"))
+
+
+# ---- kernels
+
+
+def by_rows(t: Text) -> None:
+    """Y = A @ X for A by rows."""
+    shift, kept = t.shift("%X", "%columns"), t.room(HIGH)
+    with _together(t) as rows:
+        for column, masks in t.columns(TILES, shift):
+            with _visits(t, rows, "%inner", kept) as (row, first, last, low):
+                start = t.add(t.mul(row, "%columns"), column)
+                sums = [t.variable(t.vector, "zeroinitializer") for _ in masks]
+                with t.when(t.let(f"icmp ne i64 {low}, 0")):
+                    for total, found in zip(sums, load_row(t, "%Y", start, masks), strict=True):
+                        t.do(f"store {t.vector} {found}, ptr {total}")
+                store_row(t, _row(t, sums, masks, column, first, last), start, masks)
+
+
+def _row(t: Text, sums: list[str], masks: list[str | None], column: str, first: str, last: str) -> list[str]:
+    """Sums, and what the entries of a row add to them."""
+    count = max(1, CHAINS // len(masks))  # sums that do not wait for each other
+    chains = [sums, *([t.variable(t.vector, "zeroinitializer") for _ in masks] for _ in range(count - 1))]
+
+    def add(entry: str, chain: list[str]) -> None:
+        value = t.spread(t.number("%entries", entry))
+        start = t.mul(t.position("%places", entry), "%columns")
+        for total, x in zip(chain, load_row(t, "%X", t.add(start, column), masks), strict=True):
+            t.add_product(total, value, x)
+
+    middle = t.add(first, t.whole(t.sub(last, first), STEP))
+    with t.loop(first, middle, STEP) as entry:
+        t.fetch(t.add(entry, AHEAD))
+        for number in range(STEP):
+            add(t.add(entry, number), chains[number % count])
+    with t.loop(middle, last) as entry:
+        add(entry, sums)
+    return [added(t, list(parts)) for parts in zip(*chains, strict=True)]
+
+
+def load_row(t: Text, base: str, start: str, masks: list[str | None]) -> list[str]:
+    """A part of a row, as vectors."""
+    return [t.load(base, t.add(start, k * t.lanes), mask) for k, mask in enumerate(masks)]
+
+
+def store_row(t: Text, found: list[str], start: str, masks: list[str | None], base: str = "%Y") -> None:
+    """Vectors as a part of a row."""
+    for number, (vector, mask) in enumerate(zip(found, masks, strict=True)):
+        t.store(vector, base, t.add(start, number * t.lanes), mask)
+
+
+def by_rows_vector(t: Text) -> None:
+    """y = A @ x for A by rows: several entries of a row at a time, with what they meet gathered from x.
+
+    A row of few entries is walked over one by one.
+    """
+    with t.loop("%begin", "%end") as row:
+        first, last = t.position("%starts", row), t.position("%starts", t.add(row, 1))
+        count = t.sub(last, first)
+        result = t.variable(t.scalar, "0.0")
+        is_short = t.let(f"icmp slt i64 {count}, {SHORT}")
+        with t.when(is_short), t.loop(first, last) as entry:
+            x = t.number("%X", t.position("%places", entry))
+            t.add_product(result, t.number("%entries", entry), x, t.scalar)
+        with t.unless(is_short):
+            sums = [t.variable(t.vector, "zeroinitializer") for _ in range(PAIR)]
+            middle = t.add(first, t.whole(count, PAIR * t.lanes))
+            with t.loop(first, middle, PAIR * t.lanes) as entry:
+                for number, total in enumerate(sums):
+                    place = t.add(entry, number * t.lanes)
+                    t.fetch(t.add(place, AHEAD))
+                    t.add_product(total, t.load("%entries", place), t.gather("%X", t.places("%places", place)))
+            with t.loop(middle, last, t.lanes) as entry:
+                mask = t.first_lanes(t.sub(last, entry))
+                x = t.gather("%X", t.places("%places", entry, mask), mask)
+                t.add_product(sums[0], t.load("%entries", entry, mask), x)
+            t.do(f"store {t.scalar} {t.total(added(t, sums))}, ptr {result}")
+        t.store_number(t.value(t.scalar, result), "%Y", row)
+
+
+def added(t: Text, sums: list[str]) -> str:
+    """The sum of some sums, which are variables."""
+    found = t.value(t.vector, sums[0])
+    for other in sums[1:]:
+        found = t.let(f"fadd {t.vector} {found}, {t.value(t.vector, other)}")
+    return found
+
+
+def sampled(t: Text) -> None:
+    """Z = A * (B @ C') at the entries of A by rows; the rows of B and C follow each other in memory."""
+    shift = t.shift("%C", "%inner")
+    start = t.sub(0, shift)
+    inside = t.let(f"xor {t.mask} {t.first_lanes(shift)}, {t.all_lanes()}")
+    head = t.let(f"and {t.mask} {inside}, {t.first_lanes(t.add(shift, '%inner'))}")
+    begin = t.add(start, t.lanes)
+    end = t.add(begin, t.whole(t.largest(t.sub("%inner", begin), "0"), t.lanes))
+    tail = t.first_lanes(t.sub("%inner", end))
+
+    def products(row: str, first: str, count: int) -> list[str]:
+        """The products of a row of B with the rows of C that some entries name."""
+        left = t.mul(row, "%inner")
+        places = [t.position("%places", t.add(first, number)) for number in range(count)]
+        rights = [t.mul(place, "%inner") for place in places]
+        sums = [t.variable(t.vector, "zeroinitializer") for _ in rights]
+
+        def meet(k: str, mask: str | None = None) -> None:
+            b = t.load("%B", t.add(left, k), mask)
+            for total, right in zip(sums, rights, strict=True):
+                t.add_product(total, b, t.load("%C", t.add(right, k), mask))
+
+        meet(start, head)
+        with t.loop(begin, end, t.lanes) as k:
+            meet(k)
+        with t.loop(end, "%inner", t.lanes) as k:
+            meet(k, tail)
+        return [t.value(t.vector, total) for total in sums]
+
+    kept = t.room(HIGH)
+    with _together(t) as rows, _visits(t, rows, "%columns", kept) as (row, first, last, _):
+        middle = t.add(first, t.whole(t.sub(last, first), TOGETHER))
+        with t.loop(first, middle, TOGETHER) as entry:
+            several = f"<{TOGETHER} x {t.scalar}>"
+            totals = t.totals(products(row, entry, TOGETHER))
+            given = t.let(f"load {several}, ptr {t.at('%entries', entry)}, align {t.size}")
+            found = t.let(f"fmul {several} {given}, {totals}")
+            t.do(f"store {several} {found}, ptr {t.at('%Z', entry)}, align {t.size}")
+        with t.loop(middle, last) as entry:
+            total = t.total(products(row, entry, 1)[0])
+            t.store_number(t.let(f"fmul {t.scalar} {t.number('%entries', entry)}, {total}"), "%Z", entry)

@@ -1,0 +1,113 @@
+"""Entries and blocks that are left out, and flat butterflies: what is found, what is refused, and which code runs."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.approximation.programs import Array, away, compiled
+from tpc.ir.types import F32, F64
+from tpc.passes.approximation.projections.sparse import butterfly, flat_butterfly, sparsified
+from tpc.passes.approximation.target import Target
+
+SIZE = 512
+
+
+def draw(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def spread(blocks: Array) -> Array:
+    side = SIZE // len(blocks)
+    return blocks.repeat(side, 0).repeat(side, 1)
+
+
+def planted(name: str, random: np.random.Generator) -> Array:
+    A = random.standard_normal((SIZE, SIZE))
+    match name:
+        case "entries":
+            return A * (random.random(A.shape) < 0.05)
+        case "blocks":
+            return A * spread(random.random((16, 16)) < 0.2)
+        case "butterfly":
+            return A * spread(butterfly(16))
+    return A * spread(butterfly(16)) + random.standard_normal((SIZE, 3)) @ random.standard_normal((3, SIZE))
+
+
+def noisy(A: Array, random: np.random.Generator, share: float = 1e-3) -> Array:
+    noise = random.standard_normal(A.shape)
+    return A + share * np.linalg.norm(A) / np.linalg.norm(noise) * noise
+
+
+@pytest.mark.parametrize("dtype", [F64, F32])
+@pytest.mark.parametrize("name, share", [("entries", 0.05), ("blocks", 0.3), ("butterfly", 0.32), ("both", 0.36)])
+def test_what_is_planted_is_found(name: str, share: float, dtype: object) -> None:
+    for seed in range(3):
+        A = noisy(planted(name, draw(seed)), draw(seed))
+        target = Target(A, dtype, 1e-2)  # type: ignore[arg-type]
+        families = [flat_butterfly] if name == "both" else [sparsified]
+        found = [p.rounded(target.dtype) for family in families for p in family(target)]
+        assert found and found[0].work <= 2 * share * A.size
+        for projected in found:
+            assert away(projected.dense(), A) <= target.error(projected.dense()) <= 1e-2
+    assert not list(flat_butterfly(Target(A[draw().permutation(SIZE)], F64, 1e-2)))
+
+
+def test_five_of_sixteen_blocks() -> None:
+    assert butterfly(16).sum(1).tolist() == [5] * 16
+    (found,) = flat_butterfly(Target(planted("butterfly", draw()), F64, 1e-9))
+    assert found.optimal and "5 of 16 blocks" in found.about and found.work == 2 * 5 * SIZE * 32
+    (found,) = flat_butterfly(Target(noisy(planted("both", draw()), draw()), F64, 1e-2))
+    assert "beside rank" in found.about and found.parts["U"].shape[1] <= 4
+
+
+def test_the_largest_entries_are_the_closest() -> None:
+    A = draw().standard_normal((64, 64)) ** 9
+    (found,) = sparsified(Target(A, F64, 0.05))
+    entries = np.sort(np.abs(found.parts["values"]))
+    assert np.array_equal(entries, np.sort(np.abs(A).ravel())[-len(entries) :])
+    # with one less it would be too far
+    assert (np.linalg.norm(A) ** 2 - (entries[1:] ** 2).sum()) ** 0.5 > 0.05 * np.linalg.norm(A)
+
+
+def test_data_tells_which_entries_count() -> None:
+    random = draw()
+    X = random.standard_normal((300, 128)) * np.logspace(0, -3, 128)
+    A = random.standard_normal((96, 128))
+    assert not list(sparsified(Target(A, F64, 0.1)))
+    for target in (
+        Target(A, F64, 0.1, columns=np.linalg.qr(X, mode="r")),
+        Target(A.T, F64, 0.1, rows=np.linalg.qr(X, mode="r")),
+    ):
+        found = list(sparsified(target))[-1]
+        near = found.dense() if target.rows is None else found.dense().T
+        assert np.linalg.norm(X @ (near - A).T) <= 0.1 * np.linalg.norm(X @ A.T)
+
+
+@pytest.mark.parametrize("shape", [(128, 128), (512, 512), (64, 256)])
+def test_a_matrix_without_structure_is_refused(shape: tuple[int, int]) -> None:
+    for seed in range(3):
+        target = Target(draw(seed).standard_normal(shape), F64, 1e-2)
+        assert not list(sparsified(target)) and not list(flat_butterfly(target))
+
+
+TEXT = """
+def f(x: f64[20, 512]) -> f64[20, 512]:
+    Ws ~= W within 1e-2
+    return x @ Ws'
+"""
+
+
+@pytest.mark.skipif(find_spec("llvmlite") is None, reason="there is no native code")
+@pytest.mark.parametrize("name", ["entries", "butterfly", "both"])
+def test_programs_read_what_is_stored(name: str, tmp_path: Path) -> None:
+    W, x = noisy(planted(name, draw()), draw(), 1e-4), draw().standard_normal((20, SIZE))
+    f = compiled(TEXT, tmp_path, {"W": W}, backend="auto", threads=1)
+    near = f(x)
+    (certificate,) = f.certificates
+    assert certificate.kind == "sure" and certificate.spent[0].structure in ("sparse", "flat butterfly")
+    assert "spmm" in str(f.plan.program) and "from_csr" not in str(f.plan.program)
+    assert 0 < away(near, x @ W.T) <= 2 * certificate.bound
+    g = compiled(TEXT, tmp_path, {"W": W}, backend="numpy", threads=1)  # which has no native code for them
+    assert g.certificates[0].kind == "exact" and np.allclose(g(x), x @ W.T)
