@@ -149,8 +149,8 @@ def test_the_programs_use_most_ops() -> None:
     used = {node.op.name for _, sample in samples(2) for node in program(sample.text).walk()}
     # plans are made of these, and not written by people; those of structures and sparse values have tests of their own
     steps = {op.name for op in (*KERNELS, *SPARSE, *STRUCTURED, *STRUCTURED_KERNELS, *QUANTIZED)}
-    missing = set(OPS) - used - steps - {"constant", "derivative", "approximate", "input"}
-    assert COUNT < 2000 or len(missing) < 50, sorted(missing)
+    written = set(OPS) - steps - {"constant", "derivative", "approximate", "input"}
+    assert COUNT < 2000 or len(written - used) < len(written) / 4, sorted(written - used)
 
 
 # ---- passes
