@@ -54,7 +54,7 @@ NUMPY = words(
     "minimum mod moveaxis multiply nan ndarray ndindex negative nonzero norm ones outer packbits pad Philox pinv "
     "power prod qr random real repeat result_type rfft rint roll searchsorted sign sin sinc sinh slogdet solve "
     "sort split sqrt square stack standard_normal std subtract sum svd take_along_axis tan tanh tile trace tril "
-    "triu trunc uint8 uint32 unpackbits var vdot where "
+    "triu trunc uint16 uint8 uint32 unpackbits var vdot where "
     "zeros convolve correlate lib matmul sliding_window_view stride_tricks"
 )
 SCIPY = words(

@@ -326,18 +326,28 @@ def _topk(x, k):
 ''',
         ("_descending",),
     ),
+    "_sketch_entries": Helper(
+        '''
+def _sketch_entries(rows, columns, nonzeros, seed):
+    """The rows of so many entries in every column, one in each block of rows, and the entries."""
+    generator = np.random.Generator(np.random.Philox(seed))
+    place, entry = np.empty((columns, nonzeros), np.int64), np.empty((columns, nonzeros))
+    starts = [rows * block // nonzeros for block in range(nonzeros + 1)]
+    for block in range(nonzeros):
+        place[:, block] = generator.integers(starts[block], starts[block + 1], columns)
+        entry[:, block] = (2.0 * generator.integers(0, 2, columns) - 1.0) / np.sqrt(nonzeros)
+    return place, entry
+'''
+    ),
     "_sparse_sketch": Helper(
         '''
 def _sparse_sketch(rows, columns, nonzeros, seed):
     """A random matrix with so many entries of one size in every column, one in each block of rows."""
-    generator = np.random.Generator(np.random.Philox(seed))
+    place, entry = _sketch_entries(rows, columns, nonzeros, seed)
     result = np.zeros((rows, columns))
-    starts = [rows * block // nonzeros for block in range(nonzeros + 1)]
-    for low, high in zip(starts, starts[1:]):
-        place = generator.integers(low, high, columns)
-        sign = 2.0 * generator.integers(0, 2, columns) - 1.0
-        result[place, np.arange(columns)] = sign / np.sqrt(nonzeros)
+    result[place, np.arange(columns)[:, None]] = entry
     return result
-'''
+''',
+        ("_sketch_entries",),
     ),
 }

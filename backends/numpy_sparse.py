@@ -88,6 +88,11 @@ def _parts(helper: str) -> Callable[[Site], str]:
     return text
 
 
+def _sketch(site: Site) -> str:
+    rows, columns = map(site.size, site.node.tensor.dims)
+    return f"{site.help('_csr_sketch')}({rows}, {columns}, {site['s']}, {int(site['seed'])}, {site.dtype})"
+
+
 def _sum(site: Site) -> str:
     axis = "" if site["axis"] is None else f"axis={site['axis']}, "
     return f"{site.array()}.sum({axis}dtype={site.dtype})"
@@ -97,6 +102,7 @@ SPARSE: dict[str, Entry] = {
     "csr": _stored(_given, "np.array({0})"),
     "csr_parts": _parts("_csr_parts"),
     "sparse_matrix": _parts("_of_parts"),
+    "csr_sketch": _sketch,
     "to_csr": _stored(_call("_to_csr"), "np.array({0})"),
     "from_csr": _call("_dense"),
     "csr_transpose": "{0}.T",

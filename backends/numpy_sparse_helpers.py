@@ -55,6 +55,16 @@ def _csr_parts(values, columns, starts, shape):
     return matrix
 '''
     ),
+    "_csr_sketch": Helper(
+        '''
+def _csr_sketch(rows, columns, nonzeros, seed, dtype):
+    """A random matrix by columns, with so many entries of one size in each."""
+    place, entry = _sketch_entries(rows, columns, nonzeros, seed)
+    starts = np.arange(0, columns * nonzeros + 1, nonzeros)
+    return scipy.sparse.csc_array((entry.astype(dtype).ravel(), place.ravel(), starts), shape=(rows, columns))
+''',
+        ("_sketch_entries",),
+    ),
     "_with": Helper(
         '''
 def _with(A, entries):

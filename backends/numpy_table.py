@@ -8,6 +8,7 @@ from tpc.backends.code import Value, fill, number, shape_source
 from tpc.backends.dialect import Entry, Scribe, Site
 from tpc.backends.numpy_kernels import KERNELS
 from tpc.backends.numpy_linalg import LINALG
+from tpc.backends.numpy_random import RANDOM
 from tpc.backends.numpy_sparse import SPARSE
 from tpc.backends.numpy_structured import STRUCTURED
 from tpc.backends.sparsifiers import SPARSIFIERS
@@ -349,28 +350,6 @@ def require(site: Site) -> str:
     return f"{site.help('_require')}({site.args[0].text}, {site.args[1].text}, {reason(dict(site.node.attributes))!r})"
 
 
-# ---- random
-
-
-def drawn(site: Site) -> str:
-    """Random numbers, as NumPy's Philox generator gives them in double precision."""
-    name = site.node.op.name
-    shape = site.shape(site.node.tensor.dims)
-    generator = f"np.random.Generator(np.random.Philox({int(site['seed'])}))"
-    if name == "sparse_sketch":
-        rows, columns = site.node.tensor.dims
-        return (
-            f"{site.help('_sparse_sketch')}({site.size(rows)}, {site.size(columns)}, {site['s']}, {int(site['seed'])})"
-        )
-    if name == "rademacher":
-        return f"2.0 * {generator}.integers(0, 2, {shape}) - 1.0"
-    return f"{generator}.{'standard_normal' if name == 'normal' else 'random'}({shape})"
-
-
-def _random(site: Site) -> str:
-    return drawn(site) if site.dtype == "np.float64" else f"({drawn(site)}).astype({site.dtype})"
-
-
 OPS: dict[str, Entry] = {
     "cast": _cast,
     "clip": "np.clip({0}, {1}, {2})",
@@ -434,6 +413,7 @@ OPS: dict[str, Entry] = {
     **STRUCTURED,
     **SPARSE,
     **SPARSIFIERS,
+    **RANDOM,
     # Fourier transforms
     "fft": fourier("np.fft.fft", "axis"),
     "ifft": fourier("np.fft.ifft", "axis"),
@@ -454,6 +434,4 @@ OPS: dict[str, Entry] = {
     # layers
     "softmax": simple("scipy.special.softmax({0}, axis={axis})"),
     "log_softmax": simple("scipy.special.log_softmax({0}, axis={axis})"),
-    # random
-    **dict.fromkeys(("normal", "uniform", "rademacher", "sparse_sketch"), _random),
 }

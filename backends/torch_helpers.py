@@ -10,7 +10,7 @@ HELPERS: dict[str, Helper] = {
     "_shape": SHAPE,
     "_ratio": RATIO,
     "_at": NUMPY["_at"],
-    "_sparse_sketch": NUMPY["_sparse_sketch"],
+    **{name: NUMPY[name] for name in ("_sketch_entries", "_sparse_sketch")},
     "_gamma": Helper(
         '''
 def _gamma(x):

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from tpc.backends.code import Value, fill, number, shape_source
 from tpc.backends.dialect import Entry, Scribe, Site
 from tpc.backends.numpy_linalg import each, named_error
+from tpc.backends.numpy_random import SKETCHES, drawn
 from tpc.backends.numpy_table import (
     axis_options,
-    drawn,
     recurrence,
     reduce_op,
     reduced_axes,
@@ -339,7 +339,7 @@ def _softmax(site: Site) -> str:
 
 
 def _random(site: Site) -> str:
-    if site.node.op.name == "sparse_sketch":
+    if site.node.op.name in SKETCHES:
         site.help("_sparse_sketch")
     text = f"torch.from_numpy({drawn(site)})"
     return f"{text}.to({site.scribe.device}, {site.dtype})"
@@ -449,5 +449,5 @@ OPS: dict[str, Entry] = {
     "softmax": _softmax,
     "log_softmax": _softmax,
     # random
-    **dict.fromkeys(("normal", "uniform", "rademacher", "sparse_sketch"), _random),
+    **dict.fromkeys(("normal", "uniform", "rademacher", *SKETCHES), _random),
 }

@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import combinations, product
 from math import exp, log
 from pathlib import Path
 from random import shuffle
@@ -113,6 +113,26 @@ def other_cases() -> list[Case]:
     return found
 
 
+def generated() -> list[Case]:
+    """Matrices as they are met, of the generators that `others.json` names: of grids, and of a network."""
+    import networkx
+
+    line = scipy.sparse.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(300, 300))
+    network = networkx.barabasi_albert_graph(20_000, 4, seed=0)
+    grid = scipy.sparse.kronsum(line, line, format="csr")
+    named: dict[str, Any] = {
+        "a grid of 300 by 300": grid,
+        "a network": networkx.to_scipy_sparse_array(network, dtype=float),
+    }
+    found = []
+    for name, given in named.items():
+        A = scipy.sparse.csr_array(given)
+        T, x = in_torch(A), np.random.default_rng(5).normal(size=A.shape[0])
+        peers = {"scipy": lambda A=A, x=x: A @ x, "torch": lambda T=T, x=x: T @ torch.from_numpy(x)}
+        found.append(Case(f"S @ x, {name}", "def f(S: f64[n, n], x: f64[n]) = S @ x\n", (A, x), peers))
+    return found
+
+
 def constants() -> list[Case]:
     """Layers whose weights are known when they are compiled, beside dense ones of NumPy."""
     n, chance = 2048, np.random.default_rng(3)
@@ -122,11 +142,26 @@ def constants() -> list[Case]:
         places.ravel()[chance.choice(places.size, count, replace=False)] = 1
         return scipy.sparse.csr_array(np.kron(places, np.ones((side, side))) * chance.normal(size=(n, n)))
 
+    def two_of_four(group: int) -> Any:
+        """Each pattern is that of so many of each 6 * group rows, in disorder; of any number where that is 0."""
+        kinds = np.array([[k in pair for k in range(4)] for pair in combinations(range(4), 2)])
+        if group:
+            rows = np.tile(np.arange(n)[:, None] // group % 6, n // 4)
+            for start in range(0, n, 6 * group):
+                rows[start : start + 6 * group] = chance.permuted(rows[start : start + 6 * group], axis=0)
+        else:
+            rows = chance.integers(0, 6, (n, n // 4))
+        return scipy.sparse.csr_array(kinds[rows].reshape(n, n) * chance.normal(size=(n, n)))
+
     wanted = [
+        *[("2:4", two_of_four(0), columns) for columns in (1, 16, 64)],
+        ("2:4:8", two_of_four(8), 16),
         ("50 % zero", matrix(n, 0.5), 1),
         ("50 % zero", matrix(n, 0.5), 16),
+        ("90 % zero", matrix(n, 0.1), 1),
         ("80 % zero", matrix(n, 0.2), 16),
         ("95 % zero", matrix(n, 0.05), 16),
+        *[("98 % zero", matrix(n, 0.02), columns) for columns in (32, 512)],
         ("blocks of 4", blocks(4, 5000), 16),
         ("blocks of 16, rows in disorder", blocks(16, 484)[chance.permutation(n)], 64),
         ("5 diagonals", scipy.sparse.diags_array([np.ones(n)] * 5, offsets=[-30, -1, 0, 1, 30], shape=(n, n)), 1),
@@ -167,7 +202,7 @@ def training() -> Case:
 def cases() -> list[Case]:
     sides = product(KINDS, SIZES, DENSITIES, COLUMNS)
     grid = [product_case(n, density, columns, dtype) for dtype, n, density, columns in sides]
-    return [*grid, *other_cases(), training(), *constants()]
+    return [*grid, *other_cases(), *generated(), training(), *constants()]
 
 
 def run(repeat: int) -> dict[str, Any]:

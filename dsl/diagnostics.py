@@ -80,6 +80,10 @@ class TpcError(Exception):
         self.diagnostics = tuple(diagnostics)
         super().__init__(*[d.title for d in self.diagnostics if d.severity == "error"][:1])
 
+    def __reduce__(self) -> tuple[type, tuple[tuple[Diagnostic, ...]]]:
+        """For errors in other processes, which are pickled on their way here."""
+        return TpcError, (self.diagnostics,)
+
     def __str__(self) -> str:
         from tpc.dsl.render import render_text
 
@@ -90,8 +94,11 @@ class InternalError(Exception):
     """A fault of tpc itself, with the name of the stage in which it showed."""
 
     def __init__(self, stage: str, message: str) -> None:
-        self.stage = stage
+        self.stage, self.message = stage, message
         super().__init__(f"{stage}: {message}")
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return InternalError, (self.stage, self.message)
 
 
 def fail(code: str, title: str, *labels: Label | Span, notes: Sequence[str] = (), help: str | None = None) -> TpcError:

@@ -141,13 +141,25 @@ _CHARACTERS: Final = {
 }
 
 
+# What a lone `.` before these means elsewhere.
+_DOTTED: Final = {
+    "'": "write `'` for the transpose",
+    "(": "functions work entry by entry as they are: `sin(x)`",
+    "+": "write `+`, which works entry by entry",
+    "-": "write `-`, which works entry by entry",
+    "=": "write `==`, which works entry by entry",
+    "<": "write `<`, which works entry by entry",
+    ">": "write `>`, which works entry by entry",
+}
+
+
 def character(token: Token) -> Diagnostic:
     text = token.text
     return diagnostic(
         "E0102",
         f"`{text}` has no meaning here" if text.isprintable() else "a character that has no meaning here",
         Label(token.span, _character_name(text)),
-        help=_CHARACTERS.get(text),
+        help=_DOTTED.get(token.source.text[token.end : token.end + 1] if text == "." else "", _CHARACTERS.get(text)),
     )
 
 
@@ -193,7 +205,11 @@ def other_operator(token: Token, before: Sequence[Token]) -> Diagnostic:
         target = before[0].source.text[before[0].start : before[-1].end]
         shown = f"`{target} = {target} {sign[0]} ...`" if len(target) <= _SHOWN else f"`x = x {sign[0]} ...`"
         return diagnostic("E0111", f"`{sign}` is not an operator of tpc", token.span, help=f"write {shown}")
-    ways = {"//": "write `floor(a / b)`, or `div(a, b)` of sizes", "%": "write `mod(a, b)`"}
+    ways = {
+        "|>": "call the function: `f(x)`",
+        "//": "write `floor(a / b)`, or `div(a, b)` of sizes",
+        "%": "write `mod(a, b)`",
+    }
     return diagnostic("E0111", f"`{sign}` is not an operator of tpc", token.span, help=ways.get(sign))
 
 
@@ -223,6 +239,8 @@ def power_transpose(power: Token, name: Token) -> Diagnostic:
 
 def module_function(token: Token) -> Diagnostic:
     module, name = token.written.split(".")[0], token.text
+    if name in ("ndarray", "array", "Tensor"):
+        name = "f64[n, m]"
     return diagnostic(
         "E0112",
         f"tpc has no module `{module}`",
@@ -237,6 +255,8 @@ def attribute(token: Token, before: Sequence[Token]) -> Diagnostic:
     given = re.compile(r"\(([^()\n]*)\)").match(token.source.text, token.end)
     if name in ("shape", "size", "ndim"):
         help = "sizes are the names in types, such as the n of `X: f64[n, m]`, and also `rows(X)` and `cols(X)`"
+    elif name in ("append", "push", "extend"):
+        help = "values do not change: index notation says all entries at once, as in `y[i] = x[i]^2`"
     elif before and before[-1].type == "NAME":
         value, rest = before[-1].written, given[1] if given else ""
         shown = f"{SPELLED.get(name, name)}({', '.join(part for part in (value, rest) if part)})"
@@ -260,6 +280,8 @@ def brace(token: Token) -> Diagnostic:
     function = head.match(text, text.rfind("\n", 0, token.start) + 1)
     if function:
         help = f"write `def {function[1]}({function[2]}):`, the block indented, and `return` at its end"
+    if text.endswith(("sum_", "prod_"), 0, token.start):
+        help = "write `sum[i](x[i])`, and a range as in `sum[i where i < k](x[i])`"
     return diagnostic("E0106", "braces have no meaning in tpc", token.span, help=help)
 
 
@@ -363,6 +385,8 @@ def bad_number(token: Token) -> Diagnostic:
     elif rest and rest.isidentifier() and digits:
         product = f"{digits}*{rest}"
         help = write(token.span, product, f"write `{product}`")
+        if token.source.text[: token.start].rstrip().endswith("/"):
+            help = f"write `({product})` to divide by the product; `/` and `*` go from left to right"
         if rest in ("i", "im"):
             help += f", or `{digits}j` for an imaginary number"
     shown = text if len(text) <= _SHOWN else text[:20] + "..."

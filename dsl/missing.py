@@ -48,6 +48,9 @@ def missing_word(p: Place) -> Diagnostic | None:
     if p.head.type == "REPEAT" and p.at == 1 and p.token.type in ("UNTIL", "COLON"):
         help = "write how many passes there are at most: `repeat 1000 until condition:`"
         return diagnostic("E0101", "`repeat` without a number of passes", p.span, help=help)
+    if p.head.type == "DEF" and p.depth() == 1 and p.token.text in ("*", "^"):
+        help = "write each one, as in `x: f64[n], y: f64[n]`"
+        return diagnostic("E0101", "a function takes the parameters that are written, and no others", p.span, help=help)
     if p.head.type == "DEF" and p.before and p.before.type in ("LSQB", "COMMA") and p.token.text in (":", "*"):
         help = "sizes are names or numbers, as in `f64[n, m]`; equal names are equal sizes"
         return diagnostic("E0101", f"`{p.token.text}` is no size", p.span, help=help)
@@ -55,11 +58,17 @@ def missing_word(p: Place) -> Diagnostic | None:
     if p.token.type == "NAME" and "AND" in p.expected and any(t.type == "IS" for t in p.tokens[: p.at]):
         help = "a fact is one word, and facts are joined by `and`: `is symmetric and nonsingular`"
         return diagnostic("E0101", f"`{p.token.text}` does not go on from a fact", p.span, help=help)
-    if p.token.type == "NAME" and "IS" in p.expected and typed:
+    if p.token.type in ("NAME", "COLON") and "IS" in p.expected and typed:
         here = Span(p.source, p.token.start, p.token.start)
-        return diagnostic("E0101", "`is` is missing before a fact", p.span, help=write(here, "is ", "write `is`"))
+        help = write(here, "is ", "write `is`")
+        if p.token.type == "COLON":
+            help = write(Span(p.source, p.before.end if p.before else p.token.start, p.token.end), " is", "write `is`")
+        elif p.before is not None and p.after is not None and p.after.type == "LSQB":  # `A: spd f64[n, n]`
+            help = f"a fact stands behind the type: `{p.token.text}[...] is {p.before.text}`"
+        return diagnostic("E0101", "`is` is missing before a fact", p.span, help=help)
     if p.token.type == "RSQB" and p.before is not None and p.before.type == "LSQB":
-        return diagnostic("E0101", "the brackets are empty", p.before.span.to(p.token.span))
+        help = "an array of n entries is `zeros(n)`, and index notation says its entries: `y[i] = x[i]^2`"
+        return diagnostic("E0101", "the brackets are empty", p.before.span.to(p.token.span), help=help)
     return None
 
 
@@ -67,6 +76,8 @@ def line_ends_early(p: Place) -> Diagnostic | None:
     if not p.at_end or p.before is None:
         return None
     word = p.before.text
+    if "ELSE" in p.expected and any(t.type == "IF" for t in p.tokens[1 : p.at]):
+        return diagnostic("E0125", "`if` without an `else`", p.span, help="write `a if condition else b`")
     if p.before.type == "RETURN":
         return diagnostic("E0125", "`return` without a value", p.span, help="write `return` and what is returned")
     if p.before.type in ("OP", "AND", "PREFIX", "COMMA", "EQ", "APPROX"):
@@ -95,6 +106,9 @@ def missing_operator(p: Place) -> Diagnostic | None:
             head = p.source.text[p.tokens[opening - 1].start : p.before.end]
             help = f"what it is taken over stands in brackets behind: `{head}(...)`"
             return diagnostic("E0124", f"`{head}` needs brackets behind it", p.span, help=help)
+    if p.head.type == "DEF" and p.token.text in ("x", "by") and p.after is not None and p.depth() == 2:
+        help = write(Span(p.source, p.before.end, p.after.start), ", ", "write `f64[n, m]`")
+        return diagnostic("E0124", "sizes are parted by commas", p.span, help=help)
     pairs = [(p.before, p.token)]
     pairs += [
         (a, b)

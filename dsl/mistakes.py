@@ -4,6 +4,7 @@ Runs only when an error occurred. `explain` asks a list of small questions in or
 answer gives the message.
 """
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -204,6 +205,10 @@ def _target(p: Place) -> Diagnostic | None:
         help = f"one letter stands for what is stacked in a scan: `{p.head.text}[i] = ...`"
     if p.at == 1 and p.token.type == "NAME" and p.head.type == "NAME":  # `f64 y = e`
         help = write(p.head.span.to(p.token.span), f"{p.token.text}: {p.head.text}", "write the type behind the name")
+    if p.head.type == "LSQB" and (names := re.match(r"\[([\w, ]+)\] *=", p.line.span.text)):  # `[Q, R] = qr(A)`
+        help = write(
+            Span(p.source, p.head.start, p.head.start + len(names[0])), f"{names[1]} =", "write `Q, R = qr(A)`"
+        )
     if p.token.type == "LPAR" and p.at == 1:
         help = "a function is written `def f(x) = ...`, at the top level"
     return diagnostic("E0119", "cannot give a value to this", Label(p.span, "not a name or a letter"), help=help)
@@ -247,6 +252,14 @@ def _rule_arrow(p: Place) -> Diagnostic | None:
     return None
 
 
+def _continued(p: Place) -> Diagnostic | None:
+    """`a + \\` at the end of a line"""
+    if p.token.text != "\\" or p.after is not None:
+        return None
+    help = "an expression over several lines stands in brackets"
+    return diagnostic("E0125", "`\\` does not continue a line", p.span, help=help)
+
+
 def _letters_elsewhere(p: Place) -> Diagnostic | None:
     if p.token.type in ("IN", "WHERE") and p.before is not None and p.depth():
         return diagnostic(
@@ -283,6 +296,7 @@ _QUESTIONS: Final[tuple[Callable[[Place], Diagnostic | None], ...]] = (
     _equality,
     missing.missing_arrow,
     _rule_arrow,
+    _continued,
     missing.missing_word,
     _reserved,
     _bare_expression,

@@ -187,6 +187,10 @@ def divide(a: DimLike, b: DimLike) -> DimLike:
     exact = divide_exactly(a, b)
     if exact is not None:
         return exact
+    if isinstance(a, Dim) and isinstance(b, int) and b > 0:  # div(n - 2, 2) is div(n, 2) - 1
+        whole = _make({m: c // b for m, c in a.terms if c % b == 0 or not m})
+        if whole != 0:
+            return add(whole, divide(a - multiply(whole, b), b))
     return _of_atom(Rounded("div", a, b))
 
 

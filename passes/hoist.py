@@ -131,6 +131,8 @@ def _invariant(
         for operand in node.args:
             users.setdefault(operand, []).append(node)
         fails = node.op.group in MAY_FAIL and not runs and replace([node], captured)[0] not in there
+        if node.args and all(a in numbers for a in node.args):  # such as 2 * eye(n)
+            numbers.add(node)
         steady = all(a in same or a in numbers for a in node.args) and any(a in same for a in node.args)
         if steady and not node.programs and not fails and node.op.name != "inv" and (filled or not _is_filled(node)):
             same.add(node)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from tpc.dsl import syntax
 from tpc.ir.affine import affine, bounds
-from tpc.ir.build import index, literal_value, make
+from tpc.ir.build import index, input_node, literal_value, make
 from tpc.ir.dims import DimLike, is_nonnegative, names_of, product
 from tpc.ir.formula import (
     Access,
@@ -25,8 +25,8 @@ from tpc.ir.formula import (
     free_letters,
     mapped,
 )
-from tpc.ir.node import Node
-from tpc.ir.ops.structure import INDEX, SIZE, SUBSCRIPT, At, Range
+from tpc.ir.node import Node, Program
+from tpc.ir.ops.structure import INDEX, SCAN, SIZE, SUBSCRIPT, At, Range
 from tpc.ir.rewrite import rebuilt
 from tpc.ir.types import INT, TensorType
 
@@ -52,7 +52,7 @@ def lift(
     Misfit
         If the operation has no meaning over the further axis.
     """
-    if not isinstance(node.type, TensorType) or node.programs:
+    if not isinstance(node.type, TensorType) or node.programs and node.op is not SCAN:
         return None
     if node.op.group in _SEPARATE and not (node.op.name in _SOLVES and node.args[0] in steady):
         return None
@@ -73,6 +73,8 @@ class _Lift:
 
     def run(self) -> Node | None:
         node, group = self.node, self.node.op.group
+        if node.op is SCAN:
+            return self.loop()
         if group == "elementwise":
             return self.elementwise()
         if node.op is SUBSCRIPT:
@@ -86,6 +88,34 @@ class _Lift:
         if node.op.name == "broadcast_to":
             return make("broadcast_to", (self.behind(node.tensor.rank),), dims=(self.extent, *node.tensor.dims))
         return self.as_batch() or self.by_formula()
+
+    def loop(self) -> Node | None:
+        """A loop whose passes do not depend on each other, with each of them for all passes of the outer one."""
+        body = self.node["body"]
+        if self.node["state"] or any(n not in body.inputs for n, _ in body.facts):
+            return None
+        inputs = [input_node(i["name"], a.tensor) for i, a in zip(body.inputs[1:], self.args, strict=True)]
+        steady = {body.inputs[0]: body.inputs[0]}
+        lifted: dict[Node, Node] = {}
+        for part, whole, moves in zip(body.inputs[1:], inputs, self.moves, strict=True):
+            (lifted if moves else steady)[part] = whole
+        for node in body.nodes:
+            if node in steady or node in lifted:
+                continue
+            if all(a in steady for a in node.args):
+                steady[node] = rebuilt(node.op, [steady[a] for a in node.args], node.attributes, node.type)
+            elif (found := lift(node, self.counter, self.extent, steady, lifted)) is not None:
+                lifted[node] = found
+            else:
+                return None
+        (output,) = body.outputs
+        if output not in lifted:
+            return None
+        own = [body.inputs[0], *inputs]
+        facts = [(own[body.inputs.index(n)], f) for n, f in body.facts]
+        inner = Program(body.name, own, [lifted[output]], facts=facts)
+        made = make(SCAN, self.args, body=inner, state=0, extent=self.node["extent"])
+        return make("permute", (made,), axes=(1, 0, *range(2, made.tensor.rank)))
 
     def elementwise(self) -> Node:
         args = [self.behind(self.node.tensor.rank, n) if moves else self.args[n] for n, moves in enumerate(self.moves)]

@@ -96,7 +96,7 @@ def _vectorised(program: Program, options: Options) -> Program:
 
 
 def _iterated(program: Program, options: Options) -> Program | Iterated:
-    if not optimises(options) or not any(node.op.name in ("solve", "inv", "lstsq") for node in program.nodes):
+    if not optimises(options) or not any(node.op.name in ("solve", "inv", "lstsq") for node in program.walk()):
         return program
     from tpc.passes.cost import profile
     from tpc.passes.solvers.choice import iterated
@@ -260,7 +260,8 @@ class Plan:
 
     `search` is what the pass `optimise` chose from, if it ran; `fused` what the pass `kronecker` did, if it changed the
     program; `approximated` what became of budgets of error, if there are any; `within` what is known of a plan that was
-    made for a budget of bytes; `iterated` which systems are solved by steps without being asked for.
+    made for a budget of bytes; `iterated` which systems are solved by steps without being asked for; `levels` those of
+    the segments of loops that are differentiated.
     """
 
     program: Program
@@ -271,6 +272,7 @@ class Plan:
     approximated: Approximated | None = None
     within: Within | None = None
     iterated: Iterated | None = None
+    levels: int = field(default=1, kw_only=True)
 
 
 @no_collection()
@@ -329,4 +331,4 @@ def _run(program: Program, options: Options, stop_after: str | None, notes: Note
             if step.name == stop_after:
                 break
     reports = (found.get(name) for name in ("optimise", "kronecker", "approximate", "rematerialise", "iterate"))
-    return Plan(program, tuple(steps), kept, *reports)
+    return Plan(program, tuple(steps), kept, *reports, levels=options.levels)

@@ -26,6 +26,7 @@ def respell(program: Program) -> Program:
     - a number before what it is added to or multiplied with: `x * 2` as `2 * x`
     - a number that is cast to the format of what it meets as the number
     - a value that is repeated to the shape of what it meets as the value, one in the shape it has as the value
+    - the diagonal of an identity, or of a multiple of it, as that of ones
     - a cast to a wider format of a cast to it as one cast, and a cast to the format a value has as the value
     """
     return everywhere(program, _respell)
@@ -58,6 +59,16 @@ def _is_one(node: Node) -> bool:
     return value == 1 and not isinstance(value, bool)
 
 
+def _diagonal(matrix: Node) -> Node | None:
+    """That of an identity, or of a number times one."""
+    if matrix.op.name == "eye":
+        return make("ones", (), dims=matrix.tensor.dims[:1], dtype=matrix.tensor.dtype)
+    if matrix.op.name == "mul" and not matrix.args[0].tensor.rank and matrix.args[1].op.name == "eye":
+        ones = _diagonal(matrix.args[1])
+        return None if ones is None else make("mul", (matrix.args[0], ones))
+    return None
+
+
 def _simpler(node: Node) -> Node | None:
     name, args = node.op.name, node.args
     if name in ("transpose", "logical_not", "neg") and args[0].op is node.op:
@@ -66,6 +77,8 @@ def _simpler(node: Node) -> Node | None:
         return args[0] if args[0].type is node.type else cast(args[0], node.tensor.dtype)
     if name in ("reshape", "broadcast_to") and args[0].type is node.type:
         return args[0]
+    if name == "diag" and args[0].tensor.rank == 2 and args[0].tensor.dims[0] == args[0].tensor.dims[1]:
+        return _diagonal(args[0])
     if node.op.group == "elementwise" and (met := _unrepeated(node)) is not None:
         return _simpler(met) or met
     if len(args) != 2:

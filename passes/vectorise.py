@@ -365,7 +365,9 @@ class _Loop:
         return int(found)
 
     def _fits(self, node: Node) -> bool:
-        """Whether a lifted value is no larger than what is stored anyway."""
+        """Whether a lifted value is no larger than what is stored anyway; of a lifted loop, each in it."""
+        if node.op.name == "permute" and node.args[0].op is SCAN:
+            return all(self._fits(n) for n in node.args[0]["body"].nodes if isinstance(n.type, TensorType))
         if self.wide or node.op.name in _VIEWS:
             return True
         types = self.loop.type if isinstance(self.loop.type, tuple) else (self.loop.type,)

@@ -1,7 +1,8 @@
 """Memory of large results, as LLVM IR: the allocator that their arrays get.
 
 Blocks that arrays let go are kept, for results of about the same size: pages that were never touched cost as much as
-reading them twice. What is kept is bounded, and the system may take the pages of it when it needs them.
+reading them twice. What is kept is bounded: those that have lain there make room for what was used last. The system may
+take the pages of what is kept when it needs them.
 
 The functions are those that NumPy asks of an allocator (NEP 49).
 """
@@ -25,6 +26,7 @@ def allocator() -> str:
 _ALLOCATOR = """
 @tpc_result_slots = weak hidden global [8 x ptr] zeroinitializer, align 64     ; blocks that are kept
 @tpc_result_kept = weak hidden global i64 0                                    ; bytes of these
+@tpc_result_turn = weak hidden global i64 0                                    ; slots that made room, one by one
 
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 
@@ -66,9 +68,20 @@ define weak void @tpc_result_free(ptr %context, ptr %block, i64 %size) {
 measure:
   %room = call i64 @tpc_block_bytes(ptr %block)
   %before = atomicrmw add ptr @tpc_result_kept, i64 %room monotonic
-  %after = add i64 %before, %room
-  %is_much = icmp ugt i64 %after, $kept
-  br i1 %is_much, label %give_back, label %lend
+  %is_huge = icmp ugt i64 %room, $kept
+  br i1 %is_huge, label %give_back, label %look
+look:
+  %tries = phi i64 [ 0, %measure ], [ %more, %evict ]
+  %held = load atomic i64, ptr @tpc_result_kept monotonic, align 8
+  %is_much = icmp ugt i64 %held, $kept
+  br i1 %is_much, label %seek, label %lend
+seek:
+  %is_over = icmp eq i64 %tries, 8
+  br i1 %is_over, label %give_back, label %evict
+evict:
+  call void @tpc_result_make_room(ptr null)
+  %more = add i64 %tries, 1
+  br label %look
 give_back:
   call void @tpc_result_drop(ptr %block)
   br label %out
@@ -83,7 +96,7 @@ out:
   ret void
 }
 
-; Put a block, whose bytes are counted, into a free slot.
+; Put a block, whose bytes are counted, into a free slot, or into the place of another one.
 define weak hidden void @tpc_result_keep(ptr %block) {
   br label %look
 look:
@@ -95,9 +108,24 @@ look:
 go_on:
   %next = add i64 %number, 1
   %is_last = icmp eq i64 %next, 8
-  br i1 %is_last, label %drop, label %look
+  br i1 %is_last, label %replace, label %look
+replace:
+  call void @tpc_result_make_room(ptr %block)
+  br label %out
+out:
+  ret void
+}
+
+; Put a block or none into the slot whose turn it is, and give back what was there.
+define weak hidden void @tpc_result_make_room(ptr %block) {
+  %turn = atomicrmw add ptr @tpc_result_turn, i64 1 monotonic
+  %number = and i64 %turn, 7
+  %slot = getelementptr ptr, ptr @tpc_result_slots, i64 %number
+  %other = atomicrmw xchg ptr %slot, ptr %block acq_rel
+  %is_none = icmp eq ptr %other, null
+  br i1 %is_none, label %out, label %drop
 drop:
-  call void @tpc_result_drop(ptr %block)
+  call void @tpc_result_drop(ptr %other)
   br label %out
 out:
   ret void

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from tpc.backends.llvm import routines
@@ -11,7 +12,7 @@ from tpc.backends.llvm.respelled import respelled
 from tpc.backends.llvm.rooms import room
 from tpc.backends.llvm.signature import Array, Native, Signature
 from tpc.dsl.diagnostics import InternalError
-from tpc.ir.dims import Dim, DimLike, maximum, names_of
+from tpc.ir.dims import Dim, DimLike, evaluate, maximum, names_of
 from tpc.ir.node import Node, Program
 from tpc.ir.ops.structure import IF, INPUT, ITEM, REPEAT, SCAN
 from tpc.ir.types import BF16, BOOL, F16, F32, F64, I8, I32, I64, STRONG, DType, TensorType
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 FORMATS = (F64, F32, F16, BF16, I64, I32, I8, BOOL)
 BLOCKS = (REPEAT, SCAN, IF)
+LONG = 300_000  # hundredths of nanoseconds of work, for which others need not wait
 
 
 def lower(program: Program, name: str | None = None, *, fast: bool = False, lines: Lines | None = None) -> Native:
@@ -57,7 +59,18 @@ def lower(program: Program, name: str | None = None, *, fast: bool = False, line
     ]
     written = write(name, sizes, program.inputs, whole, offsets, sequence.same, lines)
     signature = Signature(name, sizes, tuple(operands), tuple(outputs), workspace, tuple(written.failures))
-    return Native(signature, written.ir, written.symbols, written.remarks)
+    return Native(signature, written.ir, written.symbols, written.remarks, _long(signature, written.cost))
+
+
+def _long(signature: Signature, cost: DimLike) -> int:
+    """See `Native`: where all sizes are alike."""
+    extent = 1
+    while extent < 2**20:
+        sizes = dict.fromkeys(signature.sizes, extent)
+        if evaluate(cost, sizes) > LONG:
+            return max(1, prod(evaluate(dim, sizes) for dim in signature.axes) - 1)
+        extent += 1 + extent // 4
+    return 2**62
 
 
 def stored(program: Program) -> set[Node]:

@@ -77,6 +77,7 @@ def _text(native: Native, key: str) -> str:
         [[failure.kind, failure.text] for failure in signature.errors],
         native.ir,
         list(native.symbols),
+        native.long,
     ]
     written = json.dumps(body)
     return f"{_seal(written, key)}\n{written}"
@@ -87,7 +88,7 @@ def _read(content: bytes, key: str) -> Native:
     seal, _, written = content.decode().partition("\n")
     if seal != _seal(written, key):
         raise ValueError("damaged")
-    name, sizes, operands, results, workspace, errors, ir, symbols = read_list(json.loads(written), 8)
+    name, sizes, operands, results, workspace, errors, ir, symbols, long = read_list(json.loads(written), 9)
     signature = Signature(
         read_text(name),
         _texts(sizes),
@@ -96,7 +97,9 @@ def _read(content: bytes, key: str) -> Native:
         read_dim(workspace),
         tuple(map(_read_failure, read_list(errors))),
     )
-    return Native(signature, read_text(ir), _texts(symbols))
+    if not isinstance(long, int):
+        raise ValueError("long")
+    return Native(signature, read_text(ir), _texts(symbols), long=long)
 
 
 def _array(array: Array) -> list[Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from tpc.backends.llvm.arena import KEPT, block
 from tpc.backends.llvm.lower import lower, refusal
 from tpc.backends.llvm.regions import Outliner
@@ -17,11 +19,15 @@ def live(program: Program, seen: bool = False, tight: bool = False) -> Liveness:
     """
     outliner = Outliner(refusal, tight)
     outlined = outliner.program(program)
-    taken: dict[Program, int] = {}
-    for body in outliner.bodies:
-        workspace = lower(body, body.name).signature.workspace
-        assert isinstance(workspace, int), body
-        taken[body] = block(workspace)
+    taken = {body: _block(body) for body in outliner.bodies}
     kept = max((size for size in taken.values() if size <= KEPT), default=0)
     large = {body: size if size > KEPT else 0 for body, size in taken.items()}
     return Liveness(outlined, "llvm", natives=large, always=kept, seen=seen)
+
+
+@lru_cache(256)
+def _block(body: Program) -> int:
+    """Bytes of the block for the temporaries of a region."""
+    workspace = lower(body, body.name).signature.workspace
+    assert isinstance(workspace, int), body
+    return block(workspace)

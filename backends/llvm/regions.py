@@ -97,6 +97,8 @@ class Outliner:
         """Whether all of a program can be one native function: calls of a library alone are then entered sooner."""
         if any(type.dtype.is_weak for type in program.result_types):
             return False
+        if any(node.op is INPUT and self.refusal(node) is not None for node in program.outputs):
+            return False
         rest = [n for n in program.nodes if n not in levels and n.op is not INPUT]
         if any(not self._is_neutral(n) or self.refusal(n) is not None for n in rest):
             return False

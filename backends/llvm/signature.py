@@ -10,6 +10,7 @@ contents do not matter. Operands are never written to, and results overlap nothi
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from tpc.ir.dims import DimLike
@@ -44,13 +45,23 @@ class Signature:
     workspace: DimLike = 0
     errors: tuple[Failure, ...] = ()
 
+    @property
+    def axes(self) -> tuple[DimLike, ...]:
+        """The loops, about: every different axis of an array, where equal axes of one array are different."""
+        counts: Counter[DimLike] = Counter()
+        for array in (*self.operands, *self.results):
+            counts |= Counter(array.dims)
+        return tuple(counts.elements())
+
 
 @dataclass(frozen=True)
 class Native:
     """A native function as LLVM IR; equal functions have equal text. `symbols` are those of BLAS, LAPACK and the
-    run-time library (`threads`) that it calls; `remarks` are for who reads it, by names of functions."""
+    run-time library (`threads`) that it calls; `remarks` are for who reads it, by names of functions. With more than
+    `long` choices of indices on the axes of its signature a call takes microseconds, in which others may run."""
 
     signature: Signature
     ir: str
     symbols: tuple[str, ...] = ()
     remarks: tuple[tuple[str, str], ...] = ()
+    long: int = 4096

@@ -38,6 +38,8 @@ def compared(text: str, library: str, share: float, repeat: int) -> dict[str, An
     operands = _operands(program, library)
     results = [[np.asarray(r) for r in function(*operands)] for function in functions]
     equal = all(np.array_equal(a, b) for a, b in zip(*results, strict=True))
+    if library == "llvm" and not equal:
+        equal = _as_near(text, operands, *results)
     del results
     times = [[_time(function, operands) for function in functions] for _ in range(repeat)]
     plain_time, small_time = (min(column) for column in zip(*times, strict=True))
@@ -51,6 +53,20 @@ def compared(text: str, library: str, share: float, repeat: int) -> dict[str, An
         "seconds": seconds,
         "equal": equal,
     }
+
+
+def _as_near(text: str, operands: list[Any], plain: list[Any], small: list[Any]) -> bool:
+    """Whether results under a budget are at most twice as far from those in double precision as those without one.
+
+    Native code under a budget leaves products to BLAS, which are else parts of its nests, and its regions end
+    elsewhere: so sums are taken in another order, and both results are rounded, neither better than the other.
+    """
+    double = check(Source(text.replace("f32", "f64"))).programs["main"]
+    target = backend("numpy")
+    function = target.load(target.emit(run(double, Options()).program))
+    exact = [np.asarray(r) for r in function(*[operand.astype(np.float64) for operand in operands])]
+    errors = [[np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in zip(r, exact)] for r in (plain, small)]
+    return bool(max(errors[1]) <= 2 * max(errors[0]))
 
 
 def _operands(program: Any, library: str) -> list[Any]:

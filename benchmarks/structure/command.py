@@ -1,8 +1,8 @@
 """Structured matrices by their parts against the dense matrix, and against what an expert or a library does.
 
-Four groups of rows: structures that hold exactly, linear systems by products, matrices in few bits, and approximation
-inside budgets. Calls
-of a row run in turns, in one process with one thread, and the median counts; results are compared first.
+Groups of rows: structures that hold exactly, linear systems by products, both against libraries that have operators or
+tensor networks (`peers:`), matrices in few bits, and approximation inside budgets. Calls of a row run in turns, in one
+process with one thread, and the median counts; results are compared first.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """Measure, print, and return what was measured."""
     from threadpoolctl import threadpool_limits
 
-    from benchmarks.structure import approximation, exact, quantized, solvers
+    from benchmarks.structure import approximation, exact, iterations, operators, quantized, solvers, tensors
 
-    every = (*exact.ROWS, *solvers.ROWS, *quantized.ROWS, *approximation.ROWS)
+    groups = (exact, solvers, operators, iterations, tensors, quantized, approximation)
+    every = [row for group in groups for row in group.ROWS]
     chosen = [row for row in every if not options.only or any(text in row.name for text in options.only)]
     if not chosen:
         sys.exit(f"no row has {' or '.join(options.only)} in its name")

@@ -59,28 +59,9 @@ def subscript(frame: Frame, expression: syntax.Subscript) -> Node | None:
                 if known is not None:
                     items.append(At(_position(frame, item, known, type.dims[axis])))
                     continue
-                if isinstance(item, syntax.Name) and not is_known(frame, item.name):
-                    raise fail(
-                        "E0301",
-                        f"`{item.name}` is not defined",
-                        item.span,
-                        help="an index letter is bound on the left, as in "
-                        f"`y[{item.name}] = {expression.span.text}`, or by a sum, as in "
-                        f"`sum[{item.name}]({expression.span.text})`",
-                    )
-                node = evaluate_node(frame, item)
+                node = _place(frame, expression, item)
                 if node is None:
                     return None
-                if node.tensor.dtype.kind != "i":
-                    raise fail(
-                        "E0505",
-                        f"an index must be an integer, but {described(item)} is {node.tensor}",
-                        item.span,
-                        help="convert it, as in `i64(x)`"
-                        if node.tensor.dtype.kind == "f"
-                        else f"`select({item.span.text}, {expression.base.span.text}, 0)` keeps the size and puts 0 "
-                        "for the others",
-                    )
                 if node.tensor.rank == 0:
                     items.append(At(None))
                     dynamic.append((node, item))
@@ -102,6 +83,30 @@ def subscript(frame: Frame, expression: syntax.Subscript) -> Node | None:
         if result is not None:
             result = apply(frame, "take", [(result, expression.base), (node, item)], expression, axis=axis)
     return result
+
+
+def _place(frame: Frame, expression: syntax.Subscript, item: syntax.Expr) -> Node | None:
+    """A position that is known only at run time, or several; None after an error that is told already."""
+    base = expression.base.span.text
+    if isinstance(item, syntax.Name) and not is_known(frame, item.name):
+        raise fail(
+            "E0301",
+            f"`{item.name}` is not defined",
+            item.span,
+            help=f"an index letter is bound on the left, as in `y[{item.name}] = {expression.span.text}`, or by a sum, "
+            f"as in `sum[{item.name}]({expression.span.text})`",
+        )
+    node = evaluate_node(frame, item)
+    if node is None or node.tensor.dtype.kind == "i":
+        return node
+    raise fail(
+        "E0505",
+        f"an index must be an integer, but {described(item)} is {node.tensor}",
+        item.span,
+        help="convert it, as in `i64(x)`"
+        if node.tensor.dtype.kind == "f"
+        else f"`select({item.span.text}, {base}, 0)` keeps the size and puts 0 for the others",
+    )
 
 
 def _require(
@@ -170,6 +175,7 @@ def block(frame: Frame, expression: syntax.Block) -> Node | None:
 
     Scalars are entries, vectors are rows; a literal 0 beside matrices is a block of zeros of the size that fits.
     """
+    _refuse_nested(expression)
     rows: list[list[tuple[Node, syntax.Expr]]] = []
     for row in expression.rows:
         found = [(evaluate_node(frame, item), item) for item in row]
@@ -199,6 +205,21 @@ def block(frame: Frame, expression: syntax.Block) -> Node | None:
     if joined[0][0].tensor.rank == 1:
         return apply(frame, "stack", joined, expression, axis=0)
     return apply(frame, "concat", joined, expression, axis=0)
+
+
+def _refuse_nested(expression: syntax.Block) -> None:
+    """`[[1, 2], [3, 4]]` would be one row of four numbers."""
+    lines = [item.rows for item in expression.rows[0] if isinstance(item, syntax.Block)]
+    if len(expression.rows) > 1 or len(lines) < len(expression.rows[0]) or any(len(rows) > 1 for rows in lines):
+        return
+    texts = [", ".join(item.span.text for item in rows[0]) for rows in lines]
+    shown = f"[{'; '.join(texts)}]" if len(texts) > 1 else f"unsqueeze([{texts[0]}], 0)"
+    raise fail(
+        "E0111",
+        "rows of a matrix are parted by `;`, not by brackets",
+        expression.span,
+        help=f"write `{shown}`" if len(shown) < 80 else "write `[a, b; c, d]`",
+    )
 
 
 def _refuse_numbers(row: list[tuple[Node, syntax.Expr]]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tpc.dsl import syntax
@@ -88,19 +88,65 @@ def _library_op(name: str, arguments: int) -> Op | None:
 
 def _library(frame: Frame, expression: syntax.Call, op: Op) -> Value | None:
     """A call of an op: operands, then sizes, then options, by position or name."""
+    given, tail = _given(expression, op)
+    operands: list[tuple[Node, syntax.Expr]] = []
+    for name in op.tensors:
+        if name not in given:
+            if name in op.options:  # an operand that may be left out
+                continue
+            raise fail("E0302", f"`{op.name}` is not given `{name}`", expression.span, help=_signature(op))
+        node = evaluate_node(frame, given[name])
+        if node is None:
+            return None
+        operands.append((node, given[name]))
+    for argument in tail if op.variadic == "tensors" else ():
+        node = evaluate_node(frame, argument)
+        if node is None:
+            return None
+        operands.append((node, argument))
+    attributes: dict[str, Any] = {}
+    for name in op.parameters:
+        if name in op.tensors:
+            continue
+        if name not in given:
+            if name in op.options:
+                attributes[name] = op.options[name]
+                continue
+            raise fail("E0302", f"`{op.name}` is not given `{name}`", expression.span, help=_signature(op))
+        attributes[name] = _dim_argument(frame, op, given[name])
+    if op.variadic == "dims":
+        before = expression.arguments[: -len(tail) or None]
+        minus_one = op.name == "reshape"
+        attributes["dims"] = tuple(_dim_argument(frame, op, item, before, minus_one) for item in tail)
+        if op.name == "reshape" and operands:
+            attributes["dims"] = _fill_reshape(operands[0][0], attributes["dims"], expression)
+    for name, default in op.options.items():
+        if name in op.dims or name in op.tensors:
+            continue
+        attributes[name] = _option(frame, op, name, given[name]) if name in given else default
+    if op.group == "random" and "seed" not in given:
+        # draws without a seed are numbered in the order of the text, so that no two are the same numbers
+        attributes["seed"] = frame.root().draws
+        frame.root().draws += 1
+    node = apply_called(frame, op, operands, expression, **attributes)
+    if node is None:
+        return None
+    results = items(node)
+    return results[0] if len(results) == 1 else list(results)
+
+
+def _given(expression: syntax.Call, op: Op) -> tuple[dict[str, syntax.Expr], list[syntax.Expr]]:
+    """Arguments by the names of what they are for, and those of which an op takes any number."""
     order = list(op.parameters)
     given: dict[str, syntax.Expr] = {}
-    tensors_tail: list[syntax.Expr] = []
-    dims_tail: list[syntax.Expr] = []
+    tail: list[syntax.Expr] = []
     options = [o for o in op.options if o not in order]
     positions = list(order)
     for argument in expression.arguments:
-        if op.variadic == "tensors" and not positions:
-            tensors_tail.append(argument)
-        elif positions:
+        if positions:
             given[positions.pop(0)] = argument
-        elif op.variadic == "dims":
-            dims_tail.append(argument)
+        elif op.variadic:
+            tail.append(argument)
         elif options and options[0] not in given:
             given[options.pop(0)] = argument
         else:
@@ -117,48 +163,7 @@ def _library(frame: Frame, expression: syntax.Call, op: Op) -> Value | None:
                 help=f"did you mean `{close}`?" if close else _signature(op),
             )
         given[keyword.name] = keyword.value
-    operands: list[tuple[Node, syntax.Expr]] = []
-    for name in op.tensors:
-        if name not in given:
-            if name in op.options:  # an operand that may be left out
-                continue
-            raise fail("E0302", f"`{op.name}` is not given `{name}`", expression.span, help=_signature(op))
-        node = evaluate_node(frame, given[name])
-        if node is None:
-            return None
-        operands.append((node, given[name]))
-    for argument in tensors_tail:
-        node = evaluate_node(frame, argument)
-        if node is None:
-            return None
-        operands.append((node, argument))
-    attributes: dict[str, Any] = {}
-    for name in order:
-        if name in op.tensors:
-            continue
-        if name not in given:
-            if name in op.options:
-                attributes[name] = op.options[name]
-                continue
-            raise fail("E0302", f"`{op.name}` is not given `{name}`", expression.span, help=_signature(op))
-        attributes[name] = _dim_argument(frame, op, given[name])
-    if op.variadic == "dims":
-        attributes["dims"] = tuple(_dim_argument(frame, op, item, minus_one=op.name == "reshape") for item in dims_tail)
-        if op.name == "reshape" and operands:
-            attributes["dims"] = _fill_reshape(operands[0][0], attributes["dims"], expression)
-    for name, default in op.options.items():
-        if name in op.dims or name in op.tensors:
-            continue
-        attributes[name] = _option(frame, op, name, given[name]) if name in given else default
-    if op.group == "random" and "seed" not in given:
-        # draws without a seed are numbered in the order of the text, so that no two are the same numbers
-        attributes["seed"] = frame.root().draws
-        frame.root().draws += 1
-    node = apply_called(frame, op, operands, expression, **attributes)
-    if node is None:
-        return None
-    results = items(node)
-    return results[0] if len(results) == 1 else list(results)
+    return given, tail
 
 
 def _signature(op: Op) -> str:
@@ -185,7 +190,9 @@ def _too_many(expression: syntax.Call, op: Op, order: list[str]) -> Exception:
     )
 
 
-def _dim_argument(frame: Frame, op: Op, part: syntax.Expr, minus_one: bool = False) -> DimLike:
+def _dim_argument(
+    frame: Frame, op: Op, part: syntax.Expr, before: Sequence[syntax.Expr] = (), minus_one: bool = False
+) -> DimLike:
     dim = try_dim(frame, part)
     if dim is None:
         mark = len(frame.diagnostics.items)
@@ -195,7 +202,7 @@ def _dim_argument(frame: Frame, op: Op, part: syntax.Expr, minus_one: bool = Fal
             raise TpcError(())  # what is wrong with it is told already
         help = size_hint(frame, part)
         if isinstance(part, syntax.Tuple | syntax.Block):
-            inside = part.items if isinstance(part, syntax.Tuple) else part.rows[0]
+            inside = [*before, *(part.items if isinstance(part, syntax.Tuple) else part.rows[0])]
             help = f"leave the brackets away: `{op.name}({', '.join(item.span.text for item in inside)})`"
         raise fail("E0216", f"`{op.name}` needs a size here, and {described(part)} is not one", part.span, help=help)
     if isinstance(dim, int) and dim < 0 and not (minus_one and dim == -1):

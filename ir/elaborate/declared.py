@@ -7,7 +7,7 @@ from tpc.dsl.diagnostics import Label, fail
 from tpc.ir.build import cast
 from tpc.ir.dims import DimLike, dim_text
 from tpc.ir.elaborate.expression import evaluate, evaluate_node
-from tpc.ir.elaborate.hints import entrywise_hint
+from tpc.ir.elaborate.hints import axis_hint, entrywise_hint
 from tpc.ir.elaborate.scope import Frame, FunctionValue
 from tpc.ir.elaborate.types import facts_of, type_of
 from tpc.ir.node import Node
@@ -19,6 +19,8 @@ def fits(frame: Frame, node: Node, wanted: TensorType, what: str, part: syntax.E
     actual = node.tensor
     if actual.dims != wanted.dims:
         hint = _product_hint(frame, part, wanted)
+        if isinstance(part, syntax.Call) and part.arguments and (operand := evaluate_node(frame, part.arguments[0])):
+            hint = axis_hint(part, operand.tensor, actual, wanted) or hint
         frame.diagnostics.add(
             "E0210",
             f"{what} is {_shape(actual)}, but is declared {_shape(wanted)}",

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tpc.dsl import syntax
-from tpc.dsl.diagnostics import Label, fail
+from tpc.dsl.diagnostics import Diagnostics, Label, fail
+from tpc.dsl.source import Span
 from tpc.ir.build import cast, items, make
 from tpc.ir.elaborate import systems
 from tpc.ir.elaborate.parts import parts_of, spread
@@ -149,7 +150,10 @@ def apply_operands(
     types = typing.results(steps, operands)
     if types is None or typing.program is None:
         return None
-    _warn_of_zeros(frame, expression, steps[0], typing.program)
+    if steps[0].kind not in ("vmap", "fixed_point", systems.KIND):
+        function = steps[0].definition.name
+        defined = Label(function.span, "defined here")
+        warn_of_zeros(frame.diagnostics, typing.program, steps[0].parameters, function.name, expression.span, defined)
     wanted = [i.tensor.dtype for i in typing.program.inputs]
     given = [cast(node, dtype) for (node, _), dtype in zip(operands, wanted, strict=False)]
     given += [node for node, _ in operands[len(wanted) :]]
@@ -158,9 +162,11 @@ def apply_operands(
     return results[0] if len(results) == 1 else list(results)
 
 
-def _warn_of_zeros(frame: Frame, call: syntax.Call, step: FunctionValue, program: Program) -> None:
+def warn_of_zeros(
+    diagnostics: Diagnostics, program: Program, parameters: Sequence[str], function: str, place: Span, *more: Label
+) -> None:
     """Tell of parameters whose derivative is zero, as all paths from them lead through integers, comparisons, steps."""
-    for name in step.parameters if step.kind not in ("vmap", "fixed_point", systems.KIND) else ():
+    for name in parameters:
         (at,) = (i for i in program.inputs if i["name"] == name)
         reached = {at}
         cuts: dict[str, None] = {}
@@ -171,12 +177,11 @@ def _warn_of_zeros(frame: Frame, call: syntax.Call, step: FunctionValue, program
                 else:
                     reached.add(node)
         if not reached & set(program.outputs):
-            function = step.definition.name
-            frame.diagnostics.add(
+            diagnostics.add(
                 "W0402",
                 f"the derivative by `{name}` is zero",
-                Label(call.span, f"`{function.name}` does not change with `{name}`" + " little by little" * bool(cuts)),
-                Label(function.span, "defined here"),
+                Label(place, f"`{function}` does not change with `{name}`" + " little by little" * bool(cuts)),
+                *more,
                 notes=[f"from `{name}` all ways lead through {', '.join(f'`{c}`' for c in cuts)}"] if cuts else [],
                 help="differentiate by another parameter"
                 + ", or give the step a derivative, as in `surrogate(round(x), x)`" * bool(STEPS & set(cuts)),

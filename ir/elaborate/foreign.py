@@ -57,6 +57,11 @@ WRITTEN = {
     "rand": "uniform(n, seed=1)",
     "randn": "normal(n, seed=1)",
     "randint": "cast(floor(n * uniform(k, seed=1)), i64)",
+    **{method: f"solve(A, b, method={method})" for method in ("cg", "minres", "gmres", "bicgstab", "lsqr")},
+    **dict.fromkeys(("pcg", "cgs"), "solve(A, b, method=cg)"),
+    **dict.fromkeys(("spsolve", "linear_solve"), "A \\ b"),
+    "map": "y[i] = f(x[i])",
+    "append": "concat(x, [y])",
     "cdist": "D[i, j] = sqrt(sum[k]((X[i, k] - Y[j, k])^2))",
 }
 
@@ -66,11 +71,12 @@ NAMES = {
     "e": "write `exp(1)`",
     "end": "the last entry is `x[-1]`",
     "NULL": "leave it out",
+    "None": "leave it out",
     "Inf": "write `inf`",
     "NA": "write `nan`",
 }
 # What options of other languages are called here.
-OPTIONS = {"dim": "axis", "keepdim": "keepdims"}
+OPTIONS = {"dim": "axis", "dims": "axis", "axes": "axis", "keepdim": "keepdims"}
 
 
 def spelling(name: str) -> str | None:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from tpc.dsl import syntax
 from tpc.dsl.diagnostics import Diagnostics, Label, TpcError, fail
+from tpc.dsl.source import Span
 from tpc.ir.build import cast, input_node, literal_value, make
 from tpc.ir.dims import DimLike, assuming
 from tpc.ir.elaborate import branches, control, index
 from tpc.ir.elaborate.declared import fits, results, typed
+from tpc.ir.elaborate.doubtful import warn_doubtful
 from tpc.ir.elaborate.expression import evaluate, evaluate_node
 from tpc.ir.elaborate.promises import check_promises
 from tpc.ir.elaborate.scope import Binding, Frame, FunctionValue, Value
@@ -103,6 +105,7 @@ def build(
         defaults,
     )
     check_promises(program, frame.spans, definition.name.span, diagnostics)
+    warn_doubtful(program, frame.spans, diagnostics)
     module.note(program, frame)
     return program
 
@@ -223,11 +226,11 @@ def _run(frame: Frame, statement: syntax.Statement) -> None:
 def _assign(frame: Frame, statement: syntax.Assign) -> None:
     targets = statement.targets
     if len(targets) == 1 and targets[0].letters is not None:
-        _assign_indexed(frame, statement, targets[0])
+        _define_indexed(frame, targets[0], _indexed(frame, targets[0], statement.value), statement.value)
         return
-    for target in targets:
-        if target.letters is not None:
-            raise fail("E0504", "an index statement has one target", target.span)
+    if any(target.letters is not None for target in targets):
+        _assign_each(frame, statement)
+        return
     value = evaluate(frame, statement.value)
     if len(targets) == 1:
         if isinstance(value, list):
@@ -266,19 +269,48 @@ def _define(frame: Frame, target: syntax.Target, value: Value | None, part: synt
     frame.define(target.name.name, value, target.name.span)
 
 
-def _assign_indexed(frame: Frame, statement: syntax.Assign, target: syntax.Target) -> None:
+def _assign_each(frame: Frame, statement: syntax.Assign) -> None:
+    """Each of several targets by its own part of the right side, which is read as a whole before a name is defined."""
+    targets, whole = statement.targets, statement.value
+    parts = whole.items if isinstance(whole, syntax.Tuple) else [whole] * len(targets)
+    values: Sequence[Value | None]
+    if isinstance(whole, syntax.Tuple) and len(parts) == len(targets):
+        pairs = zip(targets, parts, strict=True)
+        values = [evaluate(frame, part) if t.letters is None else _indexed(frame, t, part) for t, part in pairs]
+    else:  # a call, whose results are no formulas over letters: they can be stacked as they are
+        found = evaluate(frame, whole)
+        letters = [t.letters[control.is_stacked(t, frame.scan_letter) :] for t in targets if t.letters is not None]
+        values = found if isinstance(found, list) and len(found) == len(targets) and not any(letters) else []
+        if not values and found is not None:
+            frame.diagnostics.add(
+                "E0307",
+                f"{len(targets)} names, of which some have letters, need as many values side by side",
+                Label(statement.span),
+                help="as in `a[i], b[i] = x[i], y[i]`",
+            )
+    for target, part, value in zip(targets, parts, values or [None] * len(targets)):
+        if target.letters is None:
+            _define(frame, target, value, part)
+        else:
+            _define_indexed(frame, target, value if isinstance(value, Node) else None, part)
+
+
+def _indexed(frame: Frame, target: syntax.Target, value: syntax.Expr) -> Node | None:
+    """What an index statement says of its target, or what a pass of a scan adds to it."""
     letters = target.letters
     assert letters is not None
-    stacked = control.is_stacked(target, frame.scan_letter)
-    if stacked:
+    if control.is_stacked(target, frame.scan_letter):
         letters = letters[1:]
-    if stacked and not letters:
-        node = evaluate_node(frame, statement.value)
-    else:
-        _refuse_recurrence(frame, target, statement.value)
-        node = index.statement(frame, letters, statement.value, statement.span)
+        if not letters:
+            return evaluate_node(frame, value)
+    _refuse_recurrence(frame, target, value)
+    return index.statement(frame, letters, value, Span(value.span.source, target.span.start, value.span.end))
+
+
+def _define_indexed(frame: Frame, target: syntax.Target, node: Node | None, value: syntax.Expr) -> None:
+    stacked = control.is_stacked(target, frame.scan_letter)
     if node is not None and target.type is not None:
-        node = typed(frame, target, node, statement.value)
+        node = typed(frame, target, node, value)
     if node is not None and stacked and node.tensor.dtype.is_weak:
         node = cast(node, STRONG[node.tensor.dtype])
     frame.define(target.name.name, node, target.name.span, "stacked" if stacked else "value")

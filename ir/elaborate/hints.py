@@ -34,8 +34,15 @@ def shapes_hint(expression: syntax.Binary, a: TensorType, b: TensorType) -> str 
             case syntax.Call(keywords=[syntax.Keyword(name="axis")]):
                 return f"keep the axis: `{part.span.text.removesuffix(')')}, keepdims=true)`"
     for part, type in ((expression.left, a), (expression.right, b)):
-        if isinstance(part, syntax.Binary) and part.operator == "*" and type.rank == 2:
-            return f"`*` works entry by entry; the matrix product is `{part.left.span.text} @ {part.right.span.text}`"
+        match part:
+            case syntax.Binary(operator="*", right=syntax.Call(function=syntax.Name(name="eye"))):
+                dims = (b if type is a else a).dims
+                return (
+                    f"the identity of this size is `eye({dims[0]})`" if len(dims) == 2 and dims[0] == dims[1] else None
+                )
+            case syntax.Binary(operator="*", left=factor, right=other) if type.rank == 2:
+                if not isinstance(factor, syntax.Number):
+                    return f"`*` works entry by entry; the matrix product is `{factor.span.text} @ {other.span.text}`"
     if (a.rank, b.rank) == (1, 2) and a.dims[0] == b.dims[0]:
         return f"to scale rows, write `unsqueeze({left}, 1) {sign} {right}`"
     if (a.rank, b.rank) == (2, 1) and a.dims[0] == b.dims[0]:
@@ -56,6 +63,15 @@ def entrywise_hint(expression: syntax.Binary, a: TensorType, b: TensorType, want
     )
 
 
+def axis_hint(call: syntax.Call, operand: TensorType, actual: TensorType, wanted: TensorType) -> str | None:
+    """The other axis of a matrix, for a reduction that has the length of the wrong one."""
+    for axis in (0, 1):
+        if operand.rank == 2 and (operand.dims[1 - axis],) == wanted.dims and (operand.dims[axis],) == actual.dims:
+            function, first = call.function.span.text, call.arguments[0].span.text
+            return f"axes are counted from 0: `{function}({first}, axis={axis})` has this shape"
+    return None
+
+
 def call_hint(name: str, arguments: Sequence[tuple[syntax.Expr, TensorType]]) -> str | None:
     """What fits in the place of a function that is not for such operands."""
     texts = [part.span.text for part, _ in arguments]
@@ -67,6 +83,8 @@ def call_hint(name: str, arguments: Sequence[tuple[syntax.Expr, TensorType]]) ->
         return f"the matrix product is `{texts[0]} @ {texts[1]}`" if left.dims[1] == right.dims[0] else None
     if name == "solve":
         return f"least squares are `lstsq({texts[0]}, {texts[1]})`"
+    if name == "diag" and not types[0].rank:
+        return f"a multiple of the identity is `{texts[0]} * eye(n)`"
     if name == "inv":
         return f"a matrix that is not square has a pseudo-inverse, `pinv({texts[0]})`"
     return None

@@ -23,6 +23,7 @@ from tpc.dsl.diagnostics import Label, fail
 from tpc.ir.node import Node
 from tpc.ir.ops.products import PRODUCTS
 from tpc.ir.ops.structured import STRUCTURED as FILLED
+from tpc.ir.types import DTYPES
 
 if TYPE_CHECKING:
     from tpc.ir.elaborate.module import ModuleScope
@@ -60,7 +61,7 @@ def expanded(definition: syntax.Def) -> syntax.Def:
     Raises
     ------
     TpcError
-        E0317 for a part that is none.
+        E0317 for a part that is none, E0201 for a dtype in the place of a structure.
     """
     if all(p.parts is None for p in definition.parameters):
         return definition
@@ -70,6 +71,9 @@ def expanded(definition: syntax.Def) -> syntax.Def:
         if parameter.parts is None:
             parameters.append(parameter)
             continue
+        if (dtype := parameter.parts.structure.name) in DTYPES:
+            help = f"write `{dtype}[{', '.join(part.name.name for part in parameter.parts.parts)}]`"
+            raise fail("E0201", "sizes stand in square brackets", parameter.parts.span, help=help)
         parameters += _parts(parameter.name, parameter.parts, parameter.name)
         value = _value(parameter.name.name, parameter.parts)
         wholes.append(

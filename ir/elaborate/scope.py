@@ -115,13 +115,15 @@ class Frame:
         """Bind a name; a name is bound once (the state of a loop is bound anew in each pass)."""
         previous = self.names.get(name)
         if previous is not None and previous.kind != "state" and not self.broken:
+            twice = self.outer is not None and self.outer.lookup(name) is not None
+            which = "the first" if twice else "the new"
+            rule = "a block replaces a value once" if twice else "only `repeat` and `scan` replace values"
             self.diagnostics.add(
                 "E0303",
                 f"`{name}` is already defined",
                 Label(span, "defined again here"),
                 Label(previous.span, "first defined here"),
-                help=f"give the new value a name of its own, such as `{name}2`; "
-                "only `repeat` and `scan` replace values",
+                help=f"give {which} value a name of its own, such as `{name}2`; {rule}",
             )
         if name in self.dims and kind == "value":
             self.diagnostics.add(

@@ -29,6 +29,7 @@ OPTIONS: dict[str, str] = {
     "report": "true or false",
 }
 OPERANDS = ("precond", "start")
+FOREIGN = {"maxiter": "steps", "maxit": "steps", "rtol": "tol", "M": "precond", "x0": "start"}  # called so elsewhere
 PRECONDITIONERS = {
     "diagonal": "diag(1 / diag(A)) @ v",
     "incomplete_cholesky": "inv(incomplete_cholesky(A)') @ (inv(incomplete_cholesky(A)) @ v)",
@@ -92,7 +93,7 @@ def _options(expression: syntax.Call) -> tuple[tuple[str, Any], ...]:
         if name in OPERANDS:
             continue
         if name not in OPTIONS:
-            close = suggestion(name, [*OPTIONS, *OPERANDS])
+            close = FOREIGN.get(name) or suggestion(name, [*OPTIONS, *OPERANDS])
             raise fail(
                 "E0304",
                 f"`solve` has no option `{name}`",
@@ -101,7 +102,15 @@ def _options(expression: syntax.Call) -> tuple[tuple[str, Any], ...]:
             )
         value = _value(name, keyword.value)
         if value is None:
-            raise fail("E0217", f"the option `{name}` of `solve` must be {OPTIONS[name]}", keyword.value.span)
+            part = keyword.value
+            quoted = isinstance(part, syntax.String) and part.value in METHODS
+            close = suggestion(part.name, METHODS) if isinstance(part, syntax.Name) and name == "method" else None
+            raise fail(
+                "E0217",
+                f"the option `{name}` of `solve` must be {OPTIONS[name]}",
+                part.span,
+                help="write it without quotes" if quoted else f"did you mean `{close}`?" if close else None,
+            )
         found[name] = value
     return tuple(sorted(found.items()))
 

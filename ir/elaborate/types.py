@@ -38,7 +38,7 @@ def dtype_of(name: syntax.Name, diagnostics: Diagnostics) -> DType:
     habits |= {"bfloat16": "bf16", "int64": "i64", "int32": "i32", "int8": "i8", "long": "i64", "boolean": "bool"}
     habits |= {"int": "i64", "integer": "i64", "real": "f64", "number": "f64", "complex": "c128"}
     habits |= {"complex128": "c128", "complex64": "c64", "half": "f16"}
-    close = habits.get(name.name) or suggestion(name.name, DTYPES)
+    close = habits.get(name.name.lower()) or suggestion(name.name, DTYPES)
     diagnostics.add(
         "E0201",
         f"`{name.name}` is not a dtype",

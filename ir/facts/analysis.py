@@ -10,12 +10,13 @@ from tpc.ir.facts.blocks import is_aligned, of_blocks
 from tpc.ir.facts.closing import Growing, Reason, closure
 from tpc.ir.facts.congruence import SHIFT, congruence, of_shift
 from tpc.ir.facts.derivation import Derivation, Why
+from tpc.ir.facts.entries import of_entries
 from tpc.ir.facts.identities import PRODUCTS, Identities
 from tpc.ir.facts.inference import derive, require
 from tpc.ir.facts.lines import Known, nonnegative_sizes, statements
 from tpc.ir.facts.vocabulary import OF_USE, covers
 from tpc.ir.node import Constraint, Fact, Node, Program
-from tpc.ir.ops.structure import CALL, ITEM
+from tpc.ir.ops.structure import CALL, INDEX, ITEM
 from tpc.ir.sizes import with_sizes
 from tpc.ir.types import TensorType
 
@@ -154,11 +155,15 @@ class Analysis(Mapping[Node, frozenset[Fact]]):
             yield from self._of_blocks(node)
         elif op.name == "add" and node.tensor.rank == 2:
             yield from self._of_shift(node)
+        elif op is INDEX:
+            for fact, reason in of_entries(node["formula"], node.tensor.dtype.kind in "fi"):
+                yield fact, reason, args
 
     def _of_product(self, node: Node) -> Iterator[tuple[Fact, Reason, Sequence[Node]]]:
         identities = self._identities
         number, turned = identities.pair(node)
         factors = identities.factors(number)
+        yield from self._of_multiple(factors)
         if len(factors) < 3:
             return
         if number == turned:
@@ -171,6 +176,29 @@ class Analysis(Mapping[Node, frozenset[Fact]]):
         gram = factors[half + 1 :] + factors[:half]
         if middle is not None and number == turned and identities.factors(middle) == gram:
             yield Fact("projection", chain[half].type.dims[-1:]), Reason("it is X @ inv(X' @ X) @ X'"), ()
+
+    def _of_multiple(self, factors: Sequence[int]) -> Iterator[tuple[Fact, Reason, Sequence[Node]]]:
+        """What a product keeps of the one without the numbers that its factors are multiplied by: `a * X' @ X`."""
+        plain, signs, identities = [], {"nonnegative"}, self._identities
+        if not all(number in identities for number in factors):
+            return
+        for number in factors:
+            node = identities.value(number)[1]
+            found = (
+                next((k for k, a in enumerate(node.args) if not a.tensor.dims), None) if node.op.name == "mul" else None
+            )
+            if found is None or not node.tensor.dims:
+                plain.append(number)
+                continue
+            one, turned = identities.pair(node.args[1 - found])
+            plain.append(one if identities.pair(node)[0] == number else turned)
+            signs &= {fact.name for fact in self._found[node.args[found]]}
+        if plain == list(factors) or not signs or not all(number in identities for number in plain):
+            return
+        chain, nodes = zip(*(identities.value(n) for n in plain), strict=True)
+        for fact, reason in congruence(chain, self.nonnegative, identities.product_of):
+            if fact.name in ("psd", "symmetric"):
+                yield fact, reason, nodes
 
     def _of_shift(self, node: Node) -> Iterator[tuple[Fact, Reason, Sequence[Node]]]:
         identities = self._identities

@@ -66,7 +66,8 @@ def _declared(growing: Growing, facts: Sequence[Fact], fact: Fact) -> frozenset[
 def _check_one(type: TensorType, fact: Fact, number: int) -> Problem | None:
     kind = FACTS.get(fact.name)
     if kind is None:
-        close = [SYNONYMS[fact.name]] if fact.name in SYNONYMS else difflib.get_close_matches(fact.name, FACTS, 1)
+        name = fact.name.lower()
+        close = [SYNONYMS[name]] if name in SYNONYMS else difflib.get_close_matches(name, FACTS, 1)
         help = f"did you mean `{close[0]}`?" if close else "the facts are " + ", ".join(sorted(FACTS))
         return Problem("E0401", f"`{fact.name}` is not a fact", ((number, ""),), help)
     if len(fact.arguments) != len(kind.arguments):

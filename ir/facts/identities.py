@@ -62,6 +62,10 @@ class Identities:
         known = self._known[node] = Known(node.tensor, facts, number, turned)
         return known
 
+    def __contains__(self, number: int) -> bool:
+        """Whether a value of the program, or the transpose of one, has a number."""
+        return number in self._nodes
+
     def value(self, number: int) -> tuple[Known, Node]:
         """What is known of a value, and the node that has it; else the facts of its transpose that it shares."""
         node = self._nodes[number]

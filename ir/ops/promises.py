@@ -16,6 +16,7 @@ REASONS = {
     "measured": "the right side of a linear system is too small or too large for its length to be known; scale it",
     "definite": "conjugate gradients need a matrix (and preconditioner) that is symmetric positive definite",
     "logdet": "the logarithm of a determinant is estimated of a matrix that is not positive definite",
+    "root": "the root of a matrix is taken that is not positive definite",
     "nonsingular": "a matrix that a system is solved with is singular",
     "distinct": "the derivative needs eigenvalues (or singular values) that are distinct, and some are equal",
     "full_rank": "the derivative needs a matrix of full rank, since elsewhere the rank changes",

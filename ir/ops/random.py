@@ -38,7 +38,9 @@ def draw(np: Any, kind: str, shape: tuple[int, ...], seed: int, nonzeros: int = 
     return result
 
 
-def _reference(kind: str) -> Any:
+def drawn(kind: str) -> Any:
+    """The meaning of an op that draws such numbers."""
+
     def reference(np: Any, operands: list[Any], attributes: Attributes) -> Any:
         shape = attributes["dims"] if "dims" in attributes else (attributes["m"], attributes["n"])
         return draw(np, kind, tuple(shape), attributes["seed"], attributes.get("s", 0))
@@ -59,7 +61,8 @@ def _types(name: str, dims: Any, attributes: Attributes) -> list[TensorType]:
     return [TensorType(dtype, dims)]
 
 
-def _sketch_types(operands: list[TensorType], attributes: Attributes) -> list[TensorType]:
+def sketch_types(operands: list[TensorType], attributes: Attributes) -> list[TensorType]:
+    """The type of a sketch, as far as its options are such."""
     nonzeros, rows = attributes["s"], attributes["m"]
     if not isinstance(nonzeros, int) or nonzeros < 1:
         raise option_misfit("sparse_sketch", "s", nonzeros, "a positive integer")
@@ -78,7 +81,7 @@ def _op(name: str, about: str, facts: str = "") -> Op:
         variadic="dims",
         options={"seed": 0, "dtype": None},
         typing=lambda operands, attributes: _types(name, attributes["dims"], attributes),
-        reference=_reference(name),
+        reference=drawn(name),
         facts=facts,
     )
 
@@ -90,10 +93,11 @@ RANDOM: list[Op] = [
     Op(
         name="sparse_sketch",
         line="sparse_sketch(m, n)[m, n]",
-        about="a random matrix that keeps lengths on average: s entries of size 1/sqrt(s) in every column, else 0",
+        about="a random matrix that keeps lengths on average: s entries of size 1/sqrt(s) in every column, else 0; "
+        "products take these entries alone, as those of a sparse matrix",
         group="random",
         options={"s": 4, "seed": 0, "dtype": None},
-        typing=_sketch_types,
-        reference=_reference("sparse_sketch"),
+        typing=sketch_types,
+        reference=drawn("sparse_sketch"),
     ),
 ]

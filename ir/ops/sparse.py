@@ -22,6 +22,7 @@ from tpc.ir.formula import Apply, Formula
 from tpc.ir.op import Attributes, Misfit, Op
 from tpc.ir.ops import sparse_meanings as meanings
 from tpc.ir.ops.indexing import ZERO, access, over
+from tpc.ir.ops.random import drawn, sketch_types
 from tpc.ir.types import TensorType
 
 if TYPE_CHECKING:
@@ -29,8 +30,19 @@ if TYPE_CHECKING:
 
 # Ops whose result is sparse.
 RESULTS = frozenset(
-    ["csr", "csr_parts", "to_csr", "store", "csr_transpose", "csr_cast", "csr_map", "csr_add", "csr_sub", "csr_mul"]
-    + ["csr_scale", "csr_div", "spgemm", "sddmm", "csr_diagonal", "csr_triangle", "csr_kron", "csr_take", "splu"]
+    ["csr", "csr_parts", "csr_sketch", "to_csr", "store", "csr_transpose", "csr_cast", "csr_map", "csr_add", "csr_sub"]
+    + [
+        "csr_mul",
+        "csr_scale",
+        "csr_div",
+        "spgemm",
+        "sddmm",
+        "csr_diagonal",
+        "csr_triangle",
+        "csr_kron",
+        "csr_take",
+        "splu",
+    ]
 )
 
 # Functions of one number that are zero at zero, and no sums or multiples.
@@ -204,6 +216,15 @@ SPARSE: list[Op] = [
         "sparse matrix of its parts, see sparse_matrix",
         meanings.of_parts,
         **PARTS,
+    ),
+    Op(
+        name="csr_sketch",
+        line="csr_sketch(m, n)[m, n]",
+        about="sparse_sketch by its entries",
+        group="sparse",
+        options={"s": 4, "seed": 0, "dtype": None, "density": 1.0},
+        typing=sketch_types,
+        reference=drawn("sparse_sketch"),
     ),
     _op(
         "to_csr",

@@ -224,6 +224,20 @@ def _sparse_nodes(values: Node, columns: Node, starts: Node, n: int) -> list[Nod
     return [make("sparse_matrix", (values, columns, starts), m=n)]
 
 
+def _crossed(*parts: Any) -> Array:
+    """C @ L @ R of sparse C and R; last come the columns of both."""
+    c1, c2, c3, L, r1, r2, r3, rank, n = parts
+    found: Array = _scattered(c1, c2, c3, rank) @ L @ _scattered(r1, r2, r3, n)
+    return found
+
+
+def _crossed_nodes(*parts: Any) -> list[Node]:
+    c1, c2, c3, L, r1, r2, r3, rank, n = parts
+    (left,), (right,) = _sparse_nodes(c1, c2, c3, rank), _sparse_nodes(r1, r2, r3, n)
+    inner = make("matmul", (left, L))
+    return [left, right, inner, make("matmul", (inner, right))]
+
+
 def _called(name: str) -> Callable[..., list[Node]]:
     """The matrix by an op of that name."""
     return lambda part, *dims: [make(name, (part,), **({"m": dims[0]} if dims else {}))]
@@ -239,4 +253,5 @@ SPREAD: dict[str, tuple[Callable[..., Array], Callable[..., list[Node]]]] = {
     "hankel": (_hankel, _called("hankel")),
     **CODED,
     "sparse": (_scattered, _sparse_nodes),
+    "cross": (_crossed, _crossed_nodes),
 }

@@ -52,7 +52,8 @@ def reading_codes(outputs: Sequence[Node]) -> list[Node]:
 
 
 def distributed(outputs: Sequence[Node]) -> list[Node]:
-    """Values with products of each part in the place of a product with a sparse matrix and what is added to it."""
+    """Values with products of each part in the place of a product with a sparse matrix and what is added to it, and one
+    after the other in the place of one with a product of sparse matrices."""
 
     def change(node: Node) -> Node:
         if node.op.name not in ("matvec", "vecmat", "matmul"):
@@ -60,6 +61,14 @@ def distributed(outputs: Sequence[Node]) -> list[Node]:
         for place, operand in enumerate(node.args):
             is_turned = operand.op.name == "transpose"
             whole = operand.args[0] if is_turned else operand
+            factors = _factors(whole)
+            if factors:
+                if is_turned:
+                    factors = [make("transpose", (factor,)) for factor in reversed(factors)]
+                result = node.args[1 - place]
+                for factor in factors if place else reversed(factors):
+                    result = make(node.op, (result, factor) if place else (factor, result))
+                return result
             if whole.op.name != "add" or whole.args[0].op.name != "sparse_matrix":
                 continue
             parts = [make("transpose", (part,)) if is_turned else part for part in whole.args]
@@ -67,6 +76,14 @@ def distributed(outputs: Sequence[Node]) -> list[Node]:
         return node
 
     return rewrite(outputs, change)
+
+
+def _factors(node: Node) -> list[Node]:
+    """C, L and R of C @ L @ R with sparse C and R; empty for all else."""
+    if node.op.name != "matmul" or node.args[1].op.name != "sparse_matrix" or node.args[0].op.name != "matmul":
+        return []
+    inner, last = node.args
+    return [*inner.args, last] if inner.args[0].op.name == "sparse_matrix" else []
 
 
 @dataclass(frozen=True)

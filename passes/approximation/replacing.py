@@ -198,9 +198,9 @@ class _Search:
 
             yield from quantized(target)
         if self.lower is not None and 1 / LARGEST < target.norm < LARGEST:
-            from tpc.passes.approximation.projections.sparse import flat_butterfly, sparsified
+            from tpc.passes.approximation.projections.sparse import crossed, flat_butterfly, sparsified
 
-            for family in (sparsified, flat_butterfly):
+            for family in (sparsified, flat_butterfly, crossed):
                 for projected in family(target):
                     rounded = projected.rounded(target.dtype)
                     if target.error(rounded.dense()) <= target.within:

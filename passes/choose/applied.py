@@ -59,8 +59,8 @@ def applications(value: Part, matrix: Sequence[int], letters: dict[int, int]) ->
     if len(matrix) != 1:
         return
     axes = form.inputs[matrix[0]]
-    if len(axes) != 2 or not all(axes) or set(axes[0]) & set(axes[1]):
-        return
+    if len(axes) != 2 or not all(axes) or len({n for axis in axes for n in axis}) < sum(map(len, axes)):
+        return  # a diagonal is read of it
     others, output = set(letters.values()), set(form.output_letters)
     for turned in (False, True):
         result, summed = (axes[1], axes[0]) if turned else axes

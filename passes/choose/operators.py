@@ -283,7 +283,15 @@ def _blocks(menu: Menu, term: Contract) -> Iterator[Operator]:
 
     alike = [k for k, n in enumerate(row) if n in shared] == [k for k, n in enumerate(column) if n in shared]
     in_step = alike and [form.extents[n] for n in row] == [form.extents[n] for n in column]
-    yield Operator((whole,), parts, None, solve, _logdet_of_blocks if in_step else None)
+    is_one = len(term.children) == 1 and set(form.inputs[0][-2:]) == set(inner)  # of these blocks, perhaps turned
+    definite = is_one and menu.graph.knows(term.children[0], "spd")
+    logdet = _logdet_of_definite_blocks if definite else _logdet_of_blocks
+    yield Operator((whole,), parts, None, solve, logdet if in_step else None)
+
+
+def _logdet_of_definite_blocks(parts: Parts) -> Node:
+    ends = make("diag", (make("cholesky", parts),))
+    return make("mul", (literal(2), make("sum", (make("log", (ends,)),))))
 
 
 def _logdet_of_blocks(parts: Parts) -> Node:

@@ -58,7 +58,7 @@ RANGES: dict[str, Range] = {
     "band_matmul": Range((2000, 500, 60), 2e7, 80),
     "band_solve": Range((2000, 500, 60), 2e7, 80),
     "spmv": Range((4000, 4000, 4_000_000), 1e7, 60),
-    "spmm": Range((4000, 4000, 64, 2_000_000), 1e8, 100),
+    "spmm": Range((4000, 4000, 512, 2_000_000), 6e8, 140),
     "sddmm": Range((4000, 4000, 128, 1_000_000), 1e8, 60),
     "reduce": Range((4_000_000, 2000), 1e7, 50),
     "copy": Range((8_000_000,), 1e7, 30),
@@ -103,6 +103,8 @@ def points(kernel: str, batched: bool, seed: int = 0, quick: bool = False) -> li
         if len(sides) > 1 and not quick and chance.random() < 0.2:
             sides[chance.randrange(len(sides))] *= STRETCH
         sizes = tuple(_draw(chance, size) for size in sides)
+        if "stored" in FAMILIES[kernel].sizes and chance.random() < 0.5:  # drawn alone, few are for a large matrix
+            sizes = chance.choice([*_usual(kernel, sizes)])
         batch = chance.choice(BATCH) if batched and chance.random() < 0.15 and prod(sizes) < 1e5 else 1
         _keep(found, kernel, sizes, batch, most, chance)
     drawn = list(found)
@@ -117,7 +119,11 @@ def _corners(largest: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
 
 
 def _usual(kernel: str, sizes: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """The same with a single right side, and with three diagonals, as programs have them most."""
+    """The same with a single right side, with three diagonals, and with so much of a matrix, as programs have them."""
+    if "stored" in FAMILIES[kernel].sizes:
+        rows, columns, *middle, _ = sizes
+        for one_in in (2, 10, 100):
+            yield rows, columns, *middle, rows * columns // one_in
     if FAMILIES[kernel].sizes[:2] == ("n", "m"):
         n, m, *width = sizes
         yield (n, 1, *(min(w, 3) for w in width))
@@ -154,7 +160,7 @@ def _keep(
         rows, columns, *middle, stored = sizes
         middle = [min(m, span) for m, span in zip(middle, RANGES[kernel].largest[2:])]  # more are taken in parts
         sizes = asked = (rows, columns, *middle, max(1, min(stored, rows * columns // 2)))
-        if kernel == "spmm" and rows * middle[0] > FRESH:
+        if kernel == "spmm" and rows * middle[0] > 4 * FRESH:
             return
     family = FAMILIES[kernel]
     if kernel.startswith("band") and sizes[0] ** 2 > ENTRIES:  # the band is one of a whole matrix

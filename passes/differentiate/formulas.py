@@ -264,6 +264,11 @@ class _Solved:
         self._fix()
         body = plain(self.body)
         self.guards = [g for g in (plain(g) for g in self.guards) if not holds(g, self.extents)]
+        bounds = [g for g in self.guards if not any(accesses(g))]
+        if bounds:  # within which the entries that other guards read are there
+            for condition in (g for g in self.guards if g not in bounds):
+                body = Apply("select", (condition, body, ZERO))
+            self.guards = bounds
         if self.free:
             guard = self.guards[0] if self.guards else None
             for more in self.guards[1:]:

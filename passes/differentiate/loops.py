@@ -3,7 +3,9 @@
     scan t in T:  s, y_t = f(t, s, c)
     scan t in T:  s_bar, c_bar += vjp(f)(T-1-t, s_(T-1-t), c)(s_bar, y_bar_(T-1-t))
 
-A loop is run again with the state of every pass collected, and then backwards over these.
+A loop is run again with the state of every pass collected, and then backwards over these. One that ends early is a scan
+over all of its passes, of which those behind the end hand on the state as it is: the derivative is that of the passes
+that were made.
 """
 
 from __future__ import annotations
@@ -39,11 +41,38 @@ def adjoint(
     Raises
     ------
     TpcError
-        If the number of passes is not known before the loop runs (E0608).
+        If the most passes of a loop are not known before the program runs (E0608).
     """
     if node.op is IF:
         return _branch(node, bars, active, symmetric, inner)
-    return _Scan(node, bars, active, symmetric, inner).run()
+    return _Scan(bounded(node), bars, active, symmetric, inner).run()
+
+
+def bounded(loop: Node) -> Node:
+    """A `repeat` that may end early as a scan over all of its passes; other loops as they are.
+
+    Raises
+    ------
+    TpcError
+        If an argument of the program says how many passes there are (E0608).
+    """
+    if loop.op is not REPEAT or (loop.get("until") is None and loop["count"] is not None):
+        return loop
+    if loop["count"] is None:
+        raise fail(
+            "E0608",
+            "a `repeat` whose number of passes is a value has no derivative",
+            help="give the most passes as a number or a size, and end earlier by `until`",
+        )
+    body, until = loop["body"], loop["until"]
+    states = body.inputs[: loop["state"]]
+    (is_done,) = replace(until.outputs, dict(zip(until.inputs, body.inputs, strict=True)))
+    kept = Program(f"{body.name}_kept", body.inputs, states)
+    after = items(make(IF, (is_done, *body.inputs), then=kept, other=body))
+    inputs = (Fresh(body)("pass", TensorType(INT)), *body.inputs)
+    facts = [(node, fact) for node, fact in body.facts if node in body.inputs]
+    scanned = Program(body.name, inputs, after, facts=facts)
+    return make(SCAN, loop.args, body=scanned, state=loop["state"], extent=loop["count"])
 
 
 def _floats(type: TensorType) -> bool:
@@ -82,8 +111,8 @@ def share_loops(outputs: Sequence[Node]) -> list[Node]:
     """Results of which loops that carry the same state from the same start are one, which collects what each did."""
     alike: dict[object, list[Node]] = {}
     for node in topological(outputs):
-        if node.op is SCAN or (node.op is REPEAT and node["count"] is not None and node.get("until") is None):
-            alike.setdefault(_turns(node), []).append(node)
+        if node.op is SCAN or (node.op is REPEAT and node["count"] is not None):
+            alike.setdefault(_turns(bounded(node)), []).append(node)
     mapping: dict[Node, Node] = {}
     for loops in alike.values():
         widest = max(loops, key=lambda loop: (loop.op is SCAN, len(loop["body"].outputs)))
@@ -132,12 +161,6 @@ class _Scan:
         body: Program = node["body"]
         self.states: int = node["state"]
         if node.op is REPEAT:
-            if node.get("until") is not None or node["count"] is None:
-                raise fail(
-                    "E0608",
-                    "a `repeat` whose number of passes depends on its values has no derivative",
-                    help="give a fixed number of passes, or take `fixed_point(F, x)` where x = F(x) is sought",
-                )
             self.extent = node["count"]
             counter = Fresh(body)("pass", TensorType(INT))
             self.body = body.replace(inputs=(counter, *body.inputs))

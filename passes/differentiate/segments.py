@@ -19,7 +19,7 @@ from tpc.ir.ops.structure import REPEAT, SCAN, SUBSCRIPT, At, Range
 from tpc.ir.rewrite import expanded, map_blocks, replace
 from tpc.ir.types import INT, TensorType
 from tpc.passes.differentiate.arrays import part
-from tpc.passes.differentiate.loops import Fresh, declared, row_read
+from tpc.passes.differentiate.loops import Fresh, bounded, declared, row_read
 
 SHORTEST = 8  # passes of a loop that is cut
 Cut = tuple[DimLike, DimLike]
@@ -71,9 +71,11 @@ def segmented(program: Program, levels: int, cuts: Cuts | None = None) -> Progra
 
 def _cut(loop: Node, levels: int, cuts: Cuts | None) -> list[Node] | None:
     """What the results of a loop become; None where it is left whole."""
-    is_scan = loop.op is SCAN
-    if levels < 2 or not (is_scan or loop.op is REPEAT) or not loop["state"] or loop.get("until") is not None:
+    if levels < 2 or loop.op not in (SCAN, REPEAT) or not loop["state"]:
         return None
+    if loop.get("until") is not None and loop["count"] is not None:
+        loop = bounded(loop)
+    is_scan = loop.op is SCAN
     extent: DimLike | None = loop["extent"] if is_scan else loop["count"]
     found = None if extent is None else (cuts or by_level(levels))(extent)
     return None if extent is None or found is None else _Segments(loop, extent, found, levels, cuts).run()

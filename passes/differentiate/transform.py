@@ -12,9 +12,9 @@ from tpc.ir.build import cast, input_node, items, literal, make
 from tpc.ir.dims import Dim, DimLike, assuming, divide, is_nonnegative, product, substitute
 from tpc.ir.facts import analyse
 from tpc.ir.facts.lines import nonnegative_sizes
-from tpc.ir.node import Node, Program
+from tpc.ir.node import Fact, Node, Program
 from tpc.ir.ops.structure import DERIVATIVE, SCAN, SUBSCRIPT, At, Range
-from tpc.ir.rewrite import expanded, map_programs, replace
+from tpc.ir.rewrite import expanded, map_programs, ordered_facts, replace
 from tpc.ir.sizes import with_sizes
 from tpc.ir.types import INT, TensorType
 from tpc.passes import solvers
@@ -28,6 +28,8 @@ from tpc.passes.differentiate.segments import by_count, segmented
 from tpc.passes.differentiate.structure import along_facts, symmetric_values
 from tpc.passes.differentiate.units import Rows, Signs, Units, along
 from tpc.passes.inline import inline
+
+Told = list[tuple[Node, tuple[Fact, ...]]]
 
 CHECKPOINTS = "checkpoints"  # the option that says into how many segments loops are cut
 
@@ -62,14 +64,17 @@ def differentiate(program: Program, keep_fixed_points: bool = False, levels: int
             return node
         return map_programs(node, lambda inner: differentiate(inner, keep_fixed_points, levels))
 
+    told: Told = []  # what the functions that are differentiated declare of their values
+
     def change(node: Node) -> list[Node] | None:
-        return _meaning(node, keep_fixed_points, known, levels) if node.op is DERIVATIVE else None
+        return _meaning(node, keep_fixed_points, known, levels, told) if node.op is DERIVATIVE else None
 
-    return expanded(program, inside, change)
+    plain = expanded(program, inside, change)
+    return plain.replace(facts=ordered_facts(plain.inputs, plain.outputs, [*plain.facts, *told]))
 
 
-def _meaning(node: Node, keep_fixed_points: bool, known: solvers.Facts, levels: int) -> list[Node]:
-    """The results of a derivative, applied."""
+def _meaning(node: Node, keep_fixed_points: bool, known: solvers.Facts, levels: int, told: Told) -> list[Node]:
+    """The results of a derivative, applied; what is declared of values in it goes to `told`."""
     body: Program = node["body"]
     steps: Sequence[tuple[str, tuple[str, ...], implicit.Options]] = node["steps"]
     types = []
@@ -79,10 +84,10 @@ def _meaning(node: Node, keep_fixed_points: bool, known: solvers.Facts, levels: 
     checkpoints = max((dict(options).get(CHECKPOINTS, 0) for _, _, options in steps), default=0)
     body = with_sizes(body, _sizes(body, types))
     with assuming(nonnegative_sizes(body.where)):
-        return _taken(node, _prepared(body, levels, checkpoints), keep_fixed_points, known)
+        return _taken(node, _prepared(body, levels, checkpoints), keep_fixed_points, known, told)
 
 
-def _taken(node: Node, made: Program, keep_fixed_points: bool, known: solvers.Facts) -> list[Node]:
+def _taken(node: Node, made: Program, keep_fixed_points: bool, known: solvers.Facts, told: Told) -> list[Node]:
     """The results of a derivative of a program that is prepared for it."""
     steps: Sequence[tuple[str, tuple[str, ...], implicit.Options]] = node["steps"]
     count = len(made.inputs)
@@ -108,7 +113,10 @@ def _taken(node: Node, made: Program, keep_fixed_points: bool, known: solvers.Fa
         around = sum(k == "vmap" and (not n or first >= count or at[0]["name"] in n) for k, n, _ in steps[number + 1 :])
         made = vmap(made, at, node.args[first].tensor.dims[around])
     given = {i: cast(a, i.tensor.dtype) for i, a in zip(made.inputs, args, strict=True)}
-    outputs = share_loops(replace(made.outputs, given))
+    known_of = [n for n, _ in made.facts]
+    found = share_loops(replace([*made.outputs, *known_of], given))
+    outputs = found[: len(made.outputs)]
+    told += zip(found[len(outputs) :], (facts for _, facts in made.facts), strict=True)
     wanted = node.type if isinstance(node.type, tuple) else (node.type,)
     return [_as(o, t) for o, t in zip(outputs, wanted, strict=True)]
 
@@ -350,7 +358,7 @@ def vmap(program: Program, at: Sequence[Node], lead: DimLike) -> Program:
         for i, w in whole.items()
     }
     inputs = [whole.get(i, i) for i in program.inputs]
-    known = [(n, f) for n, f in program.facts if n in inputs]
+    known = [(whole.get(n, n), f) for n, f in program.facts if n in program.inputs]
     body = Program(f"{program.name}_each", (counter, *inputs), replace(program.outputs, rows), facts=known)
     loop = make(SCAN, inputs, body=body, state=0, extent=lead)
     return Program(program.name, inputs, items(loop), facts=known)

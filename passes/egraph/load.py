@@ -273,8 +273,10 @@ def _strong(node: Node, dtype: DType) -> Node:
     """An array of numbers in a format, as if it had been made in it: `2 * eye(n)`.
 
     Only arrays of numbers take the format on: of `select(b, 0.0, 1.0)` with a boolean array b there is none, and the
-    whole is cast.
+    whole is cast. Real numbers beside complex ones are made as real ones: some functions know no others.
     """
+    if dtype.kind == "c" and node.tensor.dtype.kind != "c":
+        return cast(_strong(node, real_part(dtype)), dtype)
     if node.op.group in ("elementwise", "products") and node.args:
         weak = [bool(a.tensor.dims) and a.tensor.dtype.is_weak for a in node.args]
         if any(weak):

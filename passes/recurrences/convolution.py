@@ -255,7 +255,7 @@ def _separated(terms: Node) -> tuple[Node, Node] | None:
         return drive, spread
     if name == "mul":
         for drive, spread in (terms.args, terms.args[::-1]):
-            if drive.tensor.rank == rank and drive.tensor.dims[-1] == 1 and spread.tensor.rank < rank:
+            if drive.tensor.rank == rank > spread.tensor.rank and drive.tensor.dims[-1] == 1:
                 return make("squeeze", (drive,), axis=-1), spread
     if name == "broadcast_to" and terms.args[0].tensor.dims == (*terms.tensor.dims[:-1], 1):
         return make("squeeze", terms.args, axis=-1), make("ones", dims=(1,), dtype=terms.tensor.dtype)

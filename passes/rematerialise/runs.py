@@ -2,15 +2,24 @@
 
 Each run reads certain runs of its operands, so that two runs of a step are two values: nothing is read but what is
 meant, wherever runs are moved. A value is held from its run to the last run that reads it.
+
+A run has a mark, which grows with its position, so that a further run changes the marks of no other.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from math import floor, inf
+from typing import TYPE_CHECKING
 
 from tpc.passes.rematerialise.graph import Plan
 
-END = -1  # reads what is kept
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+END = 0  # reads what is kept
 Change = tuple[str, int, int]  # what is done, to which run, and what with: another run, or a position
 
 
@@ -19,36 +28,48 @@ class Runs:
 
     Attributes
     ----------
-    order
-        The numbers of the runs.
-    step, operands, readers, last, place
-        Of each run: its step, the runs that it reads and those that read it, the last of these, and its position.
+    order, marks
+        The numbers of the runs, and their marks.
+    step, operands, readers, last, mark
+        Of each run: its step, the runs that it reads and those that read it, the last of these, and its mark.
+    runs
+        Of each step, in order.
+    sizes
+        Of each step: bytes, bytes with workspace, and the step whose place it takes, or -1.
     held
         Bytes before each position, and at the end.
     room
-        Bytes that each run takes beside what is held before it.
+        Bytes that the run at each position takes beside what is held before it.
     excess
         Bytes above the budget, summed over the positions.
     added
         The cost of what runs again.
     """
 
+    held: NDArray[np.int64]
+    room: NDArray[np.int64]
+
     def __init__(self, plan: Plan, budget: float) -> None:
+        import numpy as np
+
         graph = plan.graph
-        self.graph, self.budget, self.steps = graph, budget - graph.held, graph.steps
+        self.graph, self.budget, self.steps = graph, floor(budget - graph.held), graph.steps
         self.reads = [tuple(dict.fromkeys(step.operands)) for step in graph.steps]
-        self.step: list[int] = []
-        self.room: list[int] = []
-        self.operands: list[set[int]] = []
-        self.readers: list[set[int]] = []
-        self.last: list[int | None] = []
-        self.place: list[int] = []
+        self.sizes = np.array(
+            [(s.bytes, s.bytes + s.workspace, -1 if s.takes is None else s.takes) for s in graph.steps], np.int64
+        ).T
+        self.step = [0]  # which says nothing
+        self.operands: list[set[int]] = [set()]
+        self.readers: list[set[int]] = [set()]
+        self.last: list[int | None] = [None]
+        self.mark = [inf]
         self.order: list[int] = []
-        self.runs: list[list[int]] = [[] for _ in graph.steps]  # of each step, in order
+        self.marks: list[float] = []
+        self.runs: list[list[int]] = [[] for _ in graph.steps]
         self._unused: list[int] = []
-        self.held = [0]
+        self._held, self._room = np.zeros((2, 2 * len(plan.order) + 2), np.int64)
+        self._resize()
         self.added = -graph.cost
-        self.excess = 0.0
         for value in plan.order:
             run = self.new(value)
             self._insert(run, len(self.order))
@@ -62,80 +83,35 @@ class Runs:
     def plan(self) -> Plan:
         return Plan(self.graph, tuple(self.step[run] for run in self.order))
 
-    def above(self) -> float:
+    def above(self) -> int:
         """The excess, counted anew."""
-        room, budget = self.room, self.budget
-        return sum([x for held, run in zip(self.held, self.order) if (x := held + room[run] - budget) > 0])
+        over = self.held[:-1] + self.room
+        over -= self.budget
+        return int(over[over > 0].sum())
 
     def at(self, run: int) -> int:
-        return len(self.order) if run == END else self.place[run]
+        """The position of a run; that behind all others, for what reads what is kept."""
+        return bisect_left(self.marks, self.mark[run])
 
-    def end(self, run: int) -> int:
-        """The position at which a run is read last; its own, if it is not read."""
+    def until(self, run: int) -> float:
+        """The mark of the last run that reads a run; its own, if none does."""
         last = self.last[run]
-        return self.place[run] if last is None else self.at(last)
+        return self.mark[run if last is None else last]
 
-    def latest(self, step: int, position: int) -> int:
-        """The last run of a step before a position; there has to be one."""
-        place, runs = self.place, self.runs[step]
-        return next(run for run in reversed(runs) if place[run] < position)
+    def in_order(self, runs: Iterable[int]) -> list[int]:
+        return sorted(runs, key=self.mark.__getitem__)
 
-    # ---- moving a run
-
-    def shift(self, position: int, up: bool, limit: int, most: float, far: bool) -> None:
-        """Move the run at a position past its neighbours, at most `limit` of them, to where the excess is lowest; not
-        at all, if it is there higher by more than `most`. Of places that are as good, the next or the farthest."""
-        order, held, operands = self.order, self.held, self.operands
-        room, step, budget = self.room, self.step, self.budget
-        end = len(order) - 1
-        q = position if up else position - 1
-        total, best, kept = 0.0, None, 0
-        passed: list[int] = []  # what was held between the neighbours
-        while 0 <= q < end and len(passed) < limit:
-            x, y = order[q], order[q + 1]
-            if x in operands[y] or step[x] == step[y]:
-                break
-            free, then = budget - held[q], budget - held[q + 1]
-            if room[x] > free:
-                total += free - room[x]
-            if room[y] > then:
-                total += then - room[y]
-            passed.append(held[q + 1])
-            then = budget - self._swap(q, x, y, self._between(q, x, y))
-            if room[y] > free:
-                total += room[y] - free
-            if room[x] > then:
-                total += room[x] - then
-            if best is None or total < best or (far and total == best):
-                best, kept = total, len(passed)
-            q += 1 if up else -1
-        if best is None:
-            return
-        if best > most:
-            best, kept = 0.0, 0
-        for between in reversed(passed[kept:]):
-            q -= 1 if up else -1
-            self._swap(q, order[q], order[q + 1], between)
-        self.excess += best
-
-    def _between(self, q: int, x: int, y: int) -> int:
-        """Bytes that are held between y and x, if they change places at positions q and q + 1."""
-        last, steps, step, beside = self.last, self.steps, self.step, self.operands[x]
-        found = self.held[q] + (steps[step[y]].bytes if last[y] is not None else 0)
-        for u in self.operands[y]:
-            if last[u] == y and u not in beside:
-                found -= steps[step[u]].bytes
-        return found
-
-    def _swap(self, q: int, x: int, y: int, between: int) -> int:
-        last, beside = self.last, self.operands[x]
-        for u in self.operands[y]:
-            if last[u] == y and u in beside:
-                self._set_last(u, x)
-        self.held[q + 1] = between
-        self.order[q], self.order[q + 1] = y, x
-        self.place[y], self.place[x] = q, q + 1
-        return between
+    def reorder(self, order: list[int], last: dict[int, int], held: NDArray[np.int64], room: NDArray[np.int64]) -> None:
+        """Take the same runs in another order, in which those of each step come in the same turn; with the last reader
+        of each that is read, and with what is held."""
+        self.order, self.marks = order, list(map(float, range(len(order))))
+        mark = self.mark
+        for position, run in zip(self.marks, order):
+            mark[run] = position
+        self.held[:], self.room[:] = held, room
+        for run, reader in last.items():
+            self.last[run] = reader
+        self.excess = self.above()
 
     # ---- more and fewer runs
 
@@ -143,15 +119,15 @@ class Runs:
         """Compute a run anew just before the first of some of its readers, for these; None if that costs more than
         `most`. Operands that are not held there are computed anew as well, or held until then, by chance."""
         first, steps = late[0], self.steps
-        at, value, share = self.at(first), self.step[run], chance()
+        at, value, share = self.mark[first], self.step[run], chance()
         wanted, pending, total = {value}, [value], steps[value].cost
         given: dict[int, int] = {}
         while pending:
             for u in self.reads[pending.pop()]:
                 if u in wanted or u in given:
                     continue
-                held = self.latest(u, at)
-                if steps[u].again and self.end(held) < at and chance() < share and total + steps[u].cost <= most:
+                held = next(other for other in reversed(self.runs[u]) if self.mark[other] < at)
+                if steps[u].again and self.until(held) < at and chance() < share and total + steps[u].cost <= most:
                     wanted.add(u)
                     pending.append(u)
                     total += steps[u].cost
@@ -176,7 +152,7 @@ class Runs:
         if not number:
             return None
         changes: list[Change] = []
-        self._turn(changes, sorted(self.readers[run], key=self.at), run, runs[number - 1])
+        self._turn(changes, self.in_order(self.readers[run]), run, runs[number - 1])
         self._drop(changes, run)
         return changes
 
@@ -198,17 +174,15 @@ class Runs:
 
     def new(self, step: int) -> int:
         """The number of a further run, which is not there yet."""
-        need = self.steps[step].bytes + self.steps[step].workspace
         if self._unused:
             run = self._unused.pop()
-            self.step[run], self.room[run], self.last[run] = step, need, None
+            self.step[run], self.last[run] = step, None
             return run
         self.step.append(step)
-        self.room.append(need)
         self.operands.append(set())
         self.readers.append(set())
         self.last.append(None)
-        self.place.append(0)
+        self.mark.append(0.0)
         return len(self.step) - 1
 
     def _turn(self, changes: list[Change], readers: Sequence[int], run: int, other: int) -> None:
@@ -229,7 +203,7 @@ class Runs:
             operands = sorted(self.operands[run])
             for operand in operands:
                 self._do(changes, "unlink", run, operand)
-            self._do(changes, "remove", run, self.place[run])
+            self._do(changes, "remove", run, self.at(run))
             pending += operands
 
     def _do(self, changes: list[Change], kind: str, run: int, other: int) -> None:
@@ -244,54 +218,68 @@ class Runs:
         changes.append((kind, run, other))
 
     def _insert(self, run: int, position: int) -> None:
+        step, marks, count = self.step[run], self.marks, len(self.order)
+        before = marks[position - 1] if position else -1.0
+        mark = (before + marks[position]) / 2 if position < count else before + 1.0
+        if not before < mark or (position < count and not mark < marks[position]):  # no number lies between
+            marks[:] = map(float, range(count))
+            for other, place in zip(self.order, marks):
+                self.mark[other] = place
+            mark = position - 0.5
+        self.mark[run] = mark
         self.order.insert(position, run)
-        self.held.insert(position + 1, self.held[position])
-        self._number(position)
-        runs, step = self.runs[self.step[run]], self.step[run]
-        number = len(runs)
-        while number and self.place[runs[number - 1]] > position:
-            number -= 1
-        runs.insert(number, run)
+        marks.insert(position, mark)
+        runs = self.runs[step]
+        runs.insert(bisect_left(runs, mark, key=self.mark.__getitem__), run)
+        self._resize()
+        self.held[position + 1 :] = self.held[position:-1].copy()
+        self.room[position + 1 :] = self.room[position:-1].copy()
+        self.room[position] = self.steps[step].bytes + self.steps[step].workspace
         self.added += self.steps[step].cost
 
     def _remove(self, run: int) -> None:
-        position = self.place[run]
-        del self.order[position], self.held[position + 1]
-        self._number(position)
+        position = self.at(run)
+        self.held[position + 1 : -1] = self.held[position + 2 :].copy()
+        self.room[position:-1] = self.room[position + 1 :].copy()
+        del self.order[position], self.marks[position]
+        self._resize()
         self.runs[self.step[run]].remove(run)
         self.added -= self.steps[self.step[run]].cost
 
-    def _number(self, start: int) -> None:
-        place = self.place
-        for position, run in enumerate(self.order[start:], start):
-            place[run] = position
+    def _resize(self) -> None:
+        """Make `held` and `room` as long as the order, with room for more behind them."""
+        import numpy as np
+
+        count = len(self.order)
+        if count >= len(self._room):
+            self._held, self._room = (np.resize(array, 2 * count) for array in (self._held, self._room))
+        self.held, self.room = self._held[: count + 1], self._room[:count]
 
     def _link(self, reader: int, run: int) -> None:
-        end, at = self.end(run), self.at(reader)
+        until = self.until(run)
         self.readers[run].add(reader)
-        if reader != END:
-            self.operands[reader].add(run)
-        if self.last[run] is None or at > end:
+        self.operands[reader].add(run)
+        if self.last[run] is None or self.mark[reader] > until:
             self._set_last(run, reader)
-            self._hold(end + 1, at + 1, self.steps[self.step[run]].bytes)
+            self._hold(until, reader, self.steps[self.step[run]].bytes)
 
     def _unlink(self, reader: int, run: int) -> None:
         self.readers[run].discard(reader)
-        if reader != END:
-            self.operands[reader].discard(run)
+        self.operands[reader].discard(run)
         if self.last[run] == reader:
-            self._set_last(run, max(self.readers[run], key=self.at, default=None))
-            self._hold(self.end(run) + 1, self.at(reader) + 1, -self.steps[self.step[run]].bytes)
+            self._set_last(run, max(self.readers[run], key=self.mark.__getitem__, default=None))
+            self._hold(self.until(run), reader, -self.steps[self.step[run]].bytes)
 
-    def _hold(self, start: int, stop: int, bytes: int) -> None:
-        self.held[start:stop] = [held + bytes for held in self.held[start:stop]]
+    def _hold(self, mark: float, reader: int, bytes: int) -> None:
+        """Add to what is held behind the run with a mark until a reader."""
+        self.held[bisect_left(self.marks, mark) + 1 : self.at(reader) + 1] += bytes
 
     def _set_last(self, run: int, reader: int | None) -> None:
         """The last reader of a run may have the place of its result."""
         steps, step, before = self.steps, self.step, self.last[run]
         value = step[run]
-        if before is not None and before != END and steps[step[before]].takes == value:
-            self.room[before] += steps[value].bytes
-        if reader is not None and reader != END and steps[step[reader]].takes == value:
-            self.room[reader] -= steps[value].bytes
+        if before and steps[step[before]].takes == value:
+            self.room[self.at(before)] += steps[value].bytes
+        if reader and steps[step[reader]].takes == value:
+            self.room[self.at(reader)] -= steps[value].bytes
         self.last[run] = reader

@@ -85,8 +85,9 @@ def solve(
         part, until = int(most * share), min(perf_counter() + 2 * seconds * share, begun + seconds)
         return Search(base.graph, within, lambda made: made > part or perf_counter() > until, seed)
 
-    def walk(start: Plan, share: float, seed: int, is_near: bool = False) -> None:
+    def walk(start: Plan, share: float, seed: int, is_near: bool = False) -> Plan:
         nonlocal best, lowest
+        found = start
         left = seconds - (perf_counter() - begun)
         if graph.floor <= budget and left > 0 and (best is None or best.added > least):
             left *= 1.0 if is_near else WARM / (WARM + COOL)
@@ -94,6 +95,7 @@ def solve(
             lowest = min(lowest, found, key=lambda plan: plan.peak)
             if found.peak <= budget:
                 best = found if best is None else min(best, found, key=_cost)
+        return found
 
     starts = [plan, *_low(graph)]
     for start in starts if graph.floor <= budget else ():
@@ -106,12 +108,11 @@ def solve(
             first = min(fitting, key=lambda pairs: _cost(base.plan(pairs)))
             found = base.plan(direct.improve(first, max(least, proved.cost)))
             best = found if best is None else min(best, found, key=_cost)
-    walk(plan, WARM, 0)
+    ended = walk(plan, WARM, 0)
     for seed in range(TRIES if best is None else 0):  # in the end each from the lowest plan so far
-        if seed % 2:
+        if seed:
             walk(plan, WARM, seed)
-        else:
-            walk(lowest, COOL, seed, is_near=True)
+        walk(lowest, COOL, seed, is_near=True)
         if best is not None:
             break
         start = starts[-1 - seed] if seed < len(starts) else lowest
@@ -123,7 +124,7 @@ def solve(
         if found.peak <= budget:
             best = found
             break
-    for seed in range(1, PARTS):
+    for seed in range(1, PARTS if ended.peak <= budget else PARTS + TRIES):
         if best is None or best.added <= least:
             break
         base = base_of(best)

@@ -1,6 +1,6 @@
 """Systems that are solved step by step because that is cheaper, without being asked for.
 
-    (kron(A, I) + kron(I, B) + D) \\ b     CG, preconditioned by the eigenvectors of A and B
+    (kron(A, I) + kron(I, B) + D) \\ b     CG or MINRES, preconditioned by the eigenvectors of A and B
     (kron(A, B) + D) \\ b                  the same
     (kron(A, B) + kron(C, D) + ...) \\ b   CG
     T \\ b for a Toeplitz matrix T         CG by Fourier transforms, preconditioned by a circulant matrix
@@ -8,14 +8,14 @@
     lstsq(A, b) for a tall A              LSQR (see `tall`)
 
 A matrix must be known to be symmetric, and must not be needed for anything but solutions. When the program runs, bounds
-of its eigenvalues are computed: these prove that it is positive definite, and say how many steps are enough. If so many
+of its eigenvalues are computed: these prove that it is nonsingular, and say how many steps are enough. If so many
 cost less than a factorization is predicted to cost, they are made, until the residual is of the size of rounding.
 Otherwise, and if it does not become so small, the factorization is made, which stands beside it in a branch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING
@@ -23,15 +23,16 @@ from typing import TYPE_CHECKING
 from tpc.ir.build import cast, input_node, literal, make, size
 from tpc.ir.dims import DimLike, divide, evaluate, names_of
 from tpc.ir.facts import analyse
-from tpc.ir.node import Node, Program, topological
+from tpc.ir.node import Fact, Node, Program, topological
 from tpc.ir.notes import follow
-from tpc.ir.rewrite import ordered_facts, rewrite
+from tpc.ir.ops.structure import IF, INPUT, REPEAT, SCAN
+from tpc.ir.rewrite import map_blocks, ordered_facts, rewrite
 from tpc.ir.rewrite import replace as replaced
 from tpc.ir.types import F32, F64, TensorType
 from tpc.passes.choose.prices import Prices, Sizes
 from tpc.passes.count import node_flops
 from tpc.passes.guard import SOLVED, branch
-from tpc.passes.solvers.bounds import Spectrum, called
+from tpc.passes.solvers.bounds import Spectrum
 from tpc.passes.solvers.operator import is_open, leaves, product, scaled
 from tpc.passes.solvers.rounds import Rounds
 from tpc.passes.solvers.system import Facts, opened
@@ -47,7 +48,8 @@ FEWEST = 4  # steps
 LARGE, FEW_COLUMNS = 2000, 8  # sizes that prices are compared at where they are open
 CLEARLY = 1.5  # how many times faster the steps must be
 LARGEST = 2**31  # bytes of a matrix that is made if there is no other way
-VECTORS = (8, 3)  # passes over vectors beside the products, and inner products
+VECTORS = {"cg": (8, 3), "minres": (16, 2)}  # passes over vectors beside the products, and inner products
+METHODS = {"cg": "conjugate gradients", "minres": "MINRES"}
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Taken:
     precond: str
     steps: DimLike
     direct: bool
-    method: str = "conjugate gradients"
+    method: str
 
 
 @dataclass(frozen=True)
@@ -83,20 +85,34 @@ class Iterated:
     taken: tuple[Taken, ...]
 
 
-def iterated(program: Program, options: Options, prices: Prices) -> Program | Iterated:
-    """The program with the systems solved by steps for which that is predicted to be cheaper."""
+def iterated(
+    program: Program,
+    options: Options,
+    prices: Prices,
+    given: Mapping[Node, frozenset[Fact]] | None = None,
+    steady: Collection[Node] = (),
+) -> Program | Iterated:
+    """The program with the systems solved by steps for which that is predicted to be cheaper.
+
+    Parameters
+    ----------
+    given
+        Facts of inputs beyond those that the program declares.
+    steady
+        Inputs that are the same in every pass of a loop: a matrix made of these alone is factored once for all passes.
+    """
+    written, (program, taken) = program, _with_bodies(program, options, prices, given)
     tall = [node for node in program.nodes if is_tall(node, prices)]
     if not tall and not any(_may_be(node) for node in program.nodes if is_open(node) or node in program.inputs):
-        return program
-    written, known = program, analyse(program)
-    program = _respelled(program, known)
-    known = analyse(program)
+        return Iterated(program, tuple(taken)) if taken else written
+    found_inside = program
+    program = _respelled(program, analyse(program, given))
+    known = analyse(program, given)
     stored = {node for node in program.inputs if node["name"] in options.sparse}
     made: dict[Node, Node] = {}
-    taken = []
     for matrix, solutions in _groups(program):
         found = way(matrix, Spectrum(known, stored))
-        if found is None:
+        if found is None or (steady and _inputs(matrix) <= set(steady)):
             continue
         solved = _Systems(matrix, solutions, found, known, stored).solved(options, prices)
         if solved is None:
@@ -105,21 +121,57 @@ def iterated(program: Program, options: Options, prices: Prices) -> Program | It
         for old, new in zip(solutions, results, strict=True):
             follow(old, new)
         made |= zip(solutions, results)
-        taken.append(Taken(solutions[0], found.words, steps, has_direct))
+        taken.append(Taken(solutions[0], found.words, steps, has_direct, METHODS[found.method]))
     for node in tall if not options.sparse else ():
         made[node] = by_steps(node)
         follow(node, made[node])
         taken.append(Taken(node, "the eigenvectors of A' @ A", STEPS, True, "LSQR"))
-    if not taken:
-        return written
+    if not made:
+        return Iterated(found_inside, tuple(taken)) if taken else written
     settled: dict[Node, Node] = {}
     for node in program.nodes:  # a right side may be made of solutions with other matrices
         if node in made:
             (settled[node],) = replaced([made[node]], settled)
-    outputs = replaced(program.outputs, settled)
+    return Iterated(_with_results(program, replaced(program.outputs, settled)), tuple(taken))
+
+
+def _with_bodies(
+    program: Program, options: Options, prices: Prices, given: Mapping[Node, frozenset[Fact]] | None
+) -> tuple[Program, list[Taken]]:
+    """The program with the same done in its loops and branches, and where."""
+    taken: list[Taken] = []
+    if not any(node.programs for node in program.nodes):
+        return program, taken
+    known, own = analyse(program, given), replace(options, sparse={})
+
+    def inside(node: Node) -> Node:
+        if node.op not in (REPEAT, SCAN, IF) or (node.op is IF and node.args[0].op.name == SOLVED):
+            return node
+        first, start = (node.get("state", 0) + (node.op is op) for op in (SCAN, IF))
+
+        def change(body: Program) -> Program:
+            captured = dict(zip(body.inputs[first:], node.args[start:], strict=False))
+            facts = {inner: known[outer] for inner, outer in captured.items() if outer in known}
+            found = iterated(body, own, prices, facts, () if node.op is IF else captured)
+            if isinstance(found, Program):
+                return body
+            taken.extend(found.taken)
+            return found.program
+
+        return map_blocks(node, change)
+
+    outputs = rewrite(program.outputs, inside)
+    return (_with_results(program, outputs) if taken else program), taken
+
+
+def _with_results(program: Program, outputs: Sequence[Node]) -> Program:
+    """The program with other nodes for its results; of facts, those of its inputs are kept."""
     facts = [(n, f) for n, f in program.facts if n in program.inputs]
-    whole = program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts))
-    return Iterated(whole, tuple(taken))
+    return program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts))
+
+
+def _inputs(node: Node) -> set[Node]:
+    return {part for part in topological([node]) if part.op is INPUT}
 
 
 def _respelled(program: Program, known: Facts) -> Program:
@@ -146,9 +198,7 @@ def _respelled(program: Program, known: Facts) -> Program:
             return make("outer", (left.args[0], make("vecmat", (left.args[1], right))))
         return node
 
-    outputs = rewrite(program.outputs, change)
-    facts = [(n, f) for n, f in program.facts if n in program.inputs]
-    return program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts))
+    return _with_results(program, rewrite(program.outputs, change))
 
 
 def _groups(program: Program) -> Iterator[tuple[Node, list[Node]]]:
@@ -217,9 +267,7 @@ class _Systems:
         steps = self._steps(options, prices)
         if steps is None:
             return None
-        unit = 2.2e-16 if self.matrix.tensor.dtype is F64 else 1.2e-7
-        needed = called("steps_needed", *self.way.ends, literal(64 * unit))[0]
-        tries = make("le", (needed, size(steps)))
+        tries = make("le", (self.way.steps, size(steps)))
         right = [_right_side(s) for s in self.solutions]
         found = {b: self._attempt(b, steps, tries) for b in dict.fromkeys(right)}
         worst: Node | None = None
@@ -245,7 +293,7 @@ class _Systems:
         program, given = opened(program, x, [b, self.matrix, *self.way.operands], self.known, wide=True)
         right = input_node("right", b.tensor)
         program = Program("system", (*program.inputs, right), program.outputs, facts=program.facts)
-        rounds = Rounds(program, x, right, "cg", None, None, steps, is_zero=True, tries=tries)
+        rounds = Rounds(program, x, right, self.way.method, None, None, steps, is_zero=True, tries=tries)
         nothing = make("zeros", (), dims=b.tensor.dims, dtype=b.tensor.dtype)
         values = dict(zip(program.inputs, [nothing, *given[1:], b], strict=True))
         found, part = replaced(list(rounds.attempt()), values)
@@ -267,7 +315,7 @@ class _Systems:
         step = self._plan("step", self._products(self.matrix, self.way.operands, p), [p], options)
         whole = seconds_each(direct, prices, at, {}) / len(right)
         count, dtype = Sizes(at).product(p.tensor.dims), p.tensor.dtype
-        passes, products = VECTORS
+        passes, products = VECTORS[self.way.method]
         each = seconds_each(step, prices, at, {})
         each += passes * prices.seconds("elementwise", (count, 2, 1), dtype)
         each += products * prices.seconds("reduce", (count, 1), dtype)

@@ -1,6 +1,7 @@
-"""Ways to solve systems with a symmetric matrix by conjugate gradients, whose steps can be counted.
+"""Ways to solve systems with a symmetric matrix by conjugate gradients or MINRES, whose steps can be counted.
 
-kron(A, I) + kron(I, B) + E, kron(A, B) + E    preconditioned by the eigenvectors of A and B
+kron(A, I) + kron(I, B) + E, kron(A, B) + E    preconditioned by the eigenvectors of A and B; by MINRES where the matrix
+                                               is not known to be definite
 sums of Kronecker products                     as they are
 Toeplitz matrices                              preconditioned by the closest circulant matrix
 sparse matrices                                preconditioned by the diagonal
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 from tpc.ir.build import literal, make
 from tpc.ir.node import Node
+from tpc.ir.types import F64
 from tpc.passes.solvers.bounds import Bounds, Spectrum, added, called
 from tpc.passes.solvers.operator import product, scaled
 
@@ -25,18 +27,21 @@ class Way:
 
     Attributes
     ----------
-    ends
-        Bounds of the eigenvalues of the preconditioned matrix.
+    steps
+        How many are enough, by bounds of the eigenvalues of the preconditioned matrix.
     words
         What it is preconditioned with.
     operands, precondition
         What the preconditioner is made of, and its product with a vector, given these; without it there is none.
+    method
+        `cg` or `minres`.
     """
 
-    ends: Bounds
+    steps: Node
     words: str = ""
     operands: tuple[Node, ...] = ()
     precondition: Applied | None = None
+    method: str = "cg"
 
 
 def way(matrix: Node, spectrum: Spectrum) -> Way | None:
@@ -45,32 +50,39 @@ def way(matrix: Node, spectrum: Spectrum) -> Way | None:
         return None
     terms = list(_terms(matrix))
     return (
-        next(_by_eigenvectors(terms, spectrum), None)
+        next(_by_eigenvectors(matrix, terms, spectrum), None)
         or _by_circulant(matrix, spectrum)
         or _by_diagonal(terms, spectrum)
         or _plain(matrix, terms, spectrum)
     )
 
 
-def _by_eigenvectors(terms: Sequence[Node], spectrum: Spectrum) -> Iterator[Way]:
+def _steps(matrix: Node, ends: Bounds) -> Node:
+    return called("steps_needed", *ends, _part(matrix))[0]
+
+
+def _part(matrix: Node) -> Node:
+    """What may be left of a right side: the size of rounding."""
+    return literal(64 * (2.2e-16 if matrix.tensor.dtype is F64 else 1.2e-7))
+
+
+def _by_eigenvectors(matrix: Node, terms: Sequence[Node], spectrum: Spectrum) -> Iterator[Way]:
     for solvable, rest in _splits(terms):
         beside = spectrum.bounds(added(rest))
-        factors = [spectrum.factored(matrix) for matrix in _factors(solvable)]
+        factors = [spectrum.factored(factor) for factor in _factors(solvable)]
         if beside is None or None in factors:
             continue
         (left, U), (right, V) = (f for f in factors if f is not None)
         a, b = (_scale(solvable[0]), _scale(solvable[-1]))
         (values,) = called("sum_values" if len(solvable) == 2 else "product_values", left, right, a, b)
-        least, most = beside
-        low, high = called("of_diagonal", values)
-        ends = (make("add", (low, least)), make("add", (low, most)))  # A = P + E, and E has no negative eigenvalues
-        yield Way(ends, "the eigenvectors of its Kronecker products", (U, V, values, least), _within)
+        divisor, steps = called("within_signs", values, *beside, _part(matrix))
+        method = "cg" if spectrum.knows(matrix, "psd") else "minres"
+        yield Way(steps, "the eigenvectors of its Kronecker products", (U, V, divisor), _within, method)
 
 
 def _within(operands: Sequence[Node], v: Node) -> Node:
-    U, V, values, least = operands
+    U, V, divisor = operands
     forth = make("kron", (make("transpose", (U,)), make("transpose", (V,))))
-    divisor = make("add", (values, least))
     if v.tensor.rank == 2:
         divisor = make("reshape", (divisor,), dims=(*divisor.tensor.dims, 1))
     return product(make("kron", (U, V)), make("div", (product(forth, v), divisor)))
@@ -82,7 +94,8 @@ def _by_circulant(matrix: Node, spectrum: Spectrum) -> Way | None:
     if column is None or ends is None:
         return None
     closest = called("closest_circulant", column)[0]
-    return Way(ends, "the closest circulant matrix", (closest,), lambda c, v: make("circulant_solve", (*c, v)))
+    words, solved = "the closest circulant matrix", lambda c, v: make("circulant_solve", (*c, v))
+    return Way(_steps(matrix, ends), words, (closest,), solved)
 
 
 def _by_diagonal(terms: Sequence[Node], spectrum: Spectrum) -> Way | None:
@@ -104,13 +117,13 @@ def _by_diagonal(terms: Sequence[Node], spectrum: Spectrum) -> Way | None:
     if reach is None or middle is None:
         return None
     low, high = called("of_rows", middle, reach)
-    return Way((low, high), "its diagonal", (middle,), lambda d, v: called("divided", v, *d)[0])
+    return Way(_steps(terms[0], (low, high)), "its diagonal", (middle,), lambda d, v: called("divided", v, *d)[0])
 
 
 def _plain(matrix: Node, terms: Sequence[Node], spectrum: Spectrum) -> Way | None:
     products = [term for term in terms if _core(term).op.name == "kron"]
     ends = spectrum.bounds(matrix) if len(products) > 2 else None
-    return None if ends is None else Way(ends)
+    return None if ends is None else Way(_steps(matrix, ends))
 
 
 # ---- what a matrix is made of

@@ -14,7 +14,7 @@ from itertools import combinations
 
 from tpc.ir.node import Node, Program
 from tpc.passes.choose.prices import Prices
-from tpc.passes.sparse.constants import declared
+from tpc.passes.sparse.constants import SKETCH, declared
 from tpc.passes.sparse.lowering import lowered
 from tpc.passes.sparse.storing import Formats, as_given
 from tpc.passes.stages.times import given_uses, seconds_each
@@ -44,6 +44,7 @@ def sparse(
         With the same parameters; what depends on these alone is done once for all of them.
     """
     dense = {node: density for node, density in declared(program, calls).items() if node.get("name") not in given}
+    dense |= {node: 1.0 for node in program.nodes if node.op.name == SKETCH}
     sources = [node for node in program.inputs if node["name"] in given]
     sources += [node for node in program.nodes if node.op.name == "sparse_matrix"]
     best, formats = program, [False] * len(program.outputs)

@@ -9,10 +9,12 @@ from tpc.ir.ops.structure import CONSTANT
 from tpc.ir.types import BF16, F16
 from tpc.passes.stages.times import STAYS
 
+SKETCH = "sparse_sketch"  # which is as sparse as if it were declared so
+
 
 def holds_sparse(program: Program, calls: int = 1) -> bool:
     """Whether a program has such constants, or parameters that stay for so many calls."""
-    return any(node.op.name == "sparse_matrix" for node in program.nodes) or bool(declared(program, calls))
+    return any(node.op.name in ("sparse_matrix", SKETCH) for node in program.nodes) or bool(declared(program, calls))
 
 
 def declared(program: Program, calls: int = 1) -> dict[Node, float]:

@@ -24,6 +24,8 @@ def kernels(node: Node) -> Kernels:
     name = node.op.name
     if name in FREE:
         return ()
+    if name == "csr_sketch":
+        return (_walk(share(product(node.tensor.dims), node["density"]), 4),)
     first = node.args[0].tensor
     whole = product(first.dims)
     entries = share(whole, node["density"])
@@ -52,7 +54,7 @@ def kernels(node: Node) -> Kernels:
         case "csr_take":
             return (_walk(share(product(node.tensor.dims), node["density"]), 4), _walk(node.tensor.dims[0]))
         case "splu":
-            return (_walk(entries, 100), _walk(first.dims[0], 100))
+            return (_walk(entries, 700), _walk(first.dims[0], 700))  # of a grid; what is filled in is not known
         case "splu_solve" | "csr_solve_triangular":
             right = node.args[1].tensor
             columns = right.dims[1] if right.rank == 2 else 1

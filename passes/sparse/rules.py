@@ -9,7 +9,7 @@ from tpc.ir.dims import product
 from tpc.ir.node import Node
 from tpc.ir.ops.sparse import KEEP_ZERO, TRUE_OF_NONZERO
 from tpc.ir.ops.structure import SUBSCRIPT, At, Range
-from tpc.ir.types import BOOL, I64, as_float
+from tpc.ir.types import BF16, BOOL, F16, I64, as_float
 from tpc.passes.sparse.lowering import Lowering
 from tpc.passes.sparse.notation import spelled
 
@@ -254,8 +254,16 @@ def _index(self: Lowering, node: Node, args: list[Node]) -> Node | None:
     return self.made[steps[-1]]
 
 
+def _sketch(self: Lowering, node: Node, args: list[Node]) -> Node | None:
+    if node not in self.kept or node.tensor.dtype in (F16, BF16):
+        return None
+    share = min(node["s"] / max(self.size(node.tensor.dims[0]), 1), 1.0)
+    return self.sparse("csr_sketch", (), share, **dict(node.attributes))
+
+
 RULES: dict[str, Rule] = {
     "index": _index,
+    "sparse_sketch": _sketch,
     "sparse_matrix": _of_parts,
     **dict.fromkeys(("transpose", "adjoint"), _transpose),
     **dict.fromkeys(KEEP_ZERO, _map),

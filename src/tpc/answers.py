@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import namedtuple
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,23 @@ def answer(returned: Any, special: Specialised, kind: str = "numpy") -> Any:
         return in_kind(returned, kind)
     results = [in_kind(result, kind) for result in returned]
     return tuple.__new__(special.together, results) if len(results) > 1 else results[0]
+
+
+def several(name: str, names: Sequence[str]) -> type[tuple[Any, ...]]:
+    """The class of the results of a program together, with their names; they can be pickled, for other processes."""
+    make: Any = namedtuple
+    found: type[tuple[Any, ...]] = type(
+        name, (make(name, names, rename=True),), {"__slots__": (), "__reduce__": _reduced}
+    )
+    return found
+
+
+def _reduced(results: Any) -> tuple[Any, ...]:
+    return _together, (type(results).__name__, results._fields, tuple(results))
+
+
+def _together(name: str, names: Sequence[str], results: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple.__new__(several(name, names), results)
 
 
 def in_kind(value: Any, kind: str) -> Any:

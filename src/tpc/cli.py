@@ -79,6 +79,8 @@ class Commands(click.Group):
 
             close = difflib.get_close_matches(name, COMMANDS, 1, 0.5)
             hint = f" Did you mean `tpc {close[0]}`?" if close else ""
+            if name == "help":
+                hint = " Did you mean `tpc --help`?"
             if name.endswith(".tp"):
                 hint = f" Did you mean `tpc run {name}`?"
             raise click.UsageError(f"There is no command `{name}`.{hint}", context)

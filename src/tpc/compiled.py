@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from tpc.dsl.diagnostics import TpcError, fail
 from tpc.function import Function
@@ -64,6 +64,15 @@ class Compiled:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Compiled:
         """Itself, as a copy of a function is: copies of a layer share what was compiled."""
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"the compiled `{self.__name__}` cannot be pickled: send the text of the program, or the path of its file, "
+            "and compile it there; what was compiled is found in the cache on disk"
+        )
+
+    def __copy__(self) -> Compiled:
         return self
 
     # ---- calling
@@ -403,7 +412,13 @@ class Compiled:
 
         search = self.plan.search
         prices = profile() if search is None else search.request.prices
-        return cost(self.plan.program, self.sizes, prices)
+        library = "llvm" if self._is_native() else self._latest().backend
+        return cost(self.plan.program, self.sizes, prices, library)
+
+    def _is_native(self) -> bool:
+        """Whether native code runs."""
+        special = self._latest()
+        return special.backend == "llvm" or special.upgrade is not None and special.upgrade.native is not None
 
     def explain(self) -> str:
         """The plan line by line with kernels, facts and costs, how it came to be, and where other plans are taken."""
@@ -421,10 +436,8 @@ class Compiled:
 
         if args or kwargs:
             self.prepare(*args, **kwargs)
-        special = self._latest()
-        is_native = special.backend == "llvm" or special.upgrade is not None and special.upgrade.native is not None
         arrays = self._bound_by_name(args, kwargs).arrays if args or kwargs else None
-        return roofline_of(self, arrays, is_native)
+        return roofline_of(self, arrays, self._is_native())
 
     @property
     def backend(self) -> str:

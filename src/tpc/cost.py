@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tpc.ir.dims import DimLike, dim_text, is_nonnegative, substitute
 from tpc.ir.node import Program
+from tpc.ir.sizes import with_sizes
 from tpc.passes.choose.prices import Sizes
 from tpc.passes.count import node_bytes, node_flops
 from tpc.passes.kernels import predicted
@@ -52,6 +53,8 @@ def cost(
         Sizes by name, as far as they are known.
     prices
         Of kernels, such as `tpc.passes.cost.profile()`; they give the seconds, where all sizes are known.
+    library
+        What runs it: `numpy`, `torch` or `llvm`. Polynomials are those of NumPy.
     """
     known = dict(sizes or {})
     flops: DimLike = 0
@@ -61,11 +64,20 @@ def cost(
         moved += substitute(node_bytes(node), known)
     is_known = isinstance(moved, int) and isinstance(flops, int)
     if is_known:
-        peak: int | str = Liveness(program, library, Sizes(known)).peak
+        peak: int | str = live(program, library, known).peak
     else:
         peak = _most([substitute(p, known) for p in peaks(program, library)])
     seconds = predicted(program, prices, known) if prices is not None and is_known else None
     return Cost(shown(flops), shown(moved), peak, seconds)
+
+
+def live(program: Program, library: str, sizes: Mapping[str, int], tight: bool = False) -> Liveness:
+    """What a program holds at each step at given sizes, where a library runs it; `tight` as in `backends.contract`."""
+    if library == "llvm":
+        from tpc.backends.llvm.memory import live as native
+
+        return native(with_sizes(program, dict(sizes)), tight=tight)
+    return Liveness(program, library, Sizes(sizes))
 
 
 def shown(dim: DimLike) -> int | str:

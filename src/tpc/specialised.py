@@ -67,14 +67,15 @@ class Specialised:
     @cached_property
     def is_sparse(self) -> bool:
         """Whether it has sparse inputs or constants, for which there are kernels of NumPy code alone."""
-        return bool(self.sparse.densities) or any(w in self.code.emitted.source for w in ("_csr_parts(", "_to_csr("))
+        begun = ("_csr_parts(", "_csr_sketch(", "_to_csr(")
+        return bool(self.sparse.densities) or any(word in self.code.emitted.source for word in begun)
 
     @cached_property
     def together(self) -> type[tuple[Any, ...]]:
         """The class of several results together; to make one takes longer than most calls."""
-        from collections import namedtuple
+        from tpc.answers import several
 
-        return namedtuple(self.program.name, self.program.output_names, rename=True)
+        return several(self.program.name, self.program.output_names)
 
     def variant(self, sizes: Mapping[str, int]) -> int | None:
         """The number of the variant that serves a call; None where there is but one."""

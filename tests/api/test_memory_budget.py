@@ -12,6 +12,7 @@ from click.testing import CliRunner
 import tpc
 from tpc.cli import cli
 from tpc.dsl.diagnostics import TpcError
+from tpc.memory import amount
 from tpc.passes.memory.liveness import Liveness
 
 TEXT = """
@@ -57,6 +58,23 @@ def test_what_is_measured_is_below_the_budget() -> None:
     tracemalloc.stop()
     free = tpc.compile(TEXT, dims={"b": 20_000, "d": 20})
     assert taken + sum(array.nbytes for array in given) <= 17_000_000 < Liveness(free.plan.program).peak
+
+
+def test_the_peak_of_native_code_is_its_own() -> None:
+    """The kernel matrix is an array in NumPy; native code has a row of it at a time."""
+    text = "def f(x: f64[n, n], y: f64[n]) -> f64[n]:\n    K[i, j] = exp(-(x[i, j] - y[j])^2)\n    return K @ y\n"
+    given = np.ones((600, 600)), np.ones(600)
+    peaks = {}
+    for backend in ("numpy", "llvm"):
+        compiled = tpc.compile(text, backend=backend).prepare(*given)
+        tracemalloc.start()
+        compiled(*given)
+        taken = tracemalloc.get_traced_memory()[1] + sum(array.nbytes for array in given)
+        tracemalloc.stop()
+        peaks[backend] = compiled.cost.peak_bytes
+        assert taken <= peaks[backend] + 150_000
+        assert f"{amount(peaks[backend])}" in compiled.explain().split("peak memory")[1].splitlines()[0]
+    assert peaks["numpy"] > 5_700_000 > 3_100_000 > peaks["llvm"]
 
 
 def test_random_numbers_are_drawn_alike() -> None:

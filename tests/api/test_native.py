@@ -152,6 +152,13 @@ def test_small_and_empty(kernel: tpc.Compiled, shapes: tuple[int, int, int]) -> 
     np.testing.assert_allclose(kernel(*arguments), plain(*arguments))
 
 
+def test_complex_arguments_may_be_results() -> None:
+    made = tpc.compile("def f(z: c64[n], p: bool[n]) = not p, z", backend="llvm")
+    z = np.array([1 + 2j, 3], np.complex64)
+    p, same = native(made, z, [True, False])
+    assert p.tolist() == [False, True] and same.tolist() == z.tolist()
+
+
 def test_plans_for_open_sizes() -> None:
     text = "def f(A: f64[n, m], B: f64[m, k], C: f64[k, p]) -> f64[n, p] = tanh(A) @ B @ exp(C)\n"
     made = tpc.compile(text, backend="llvm")

@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 
 from tests.approximation.programs import Array, away, compiled
-from tpc.ir.types import F32, F64
-from tpc.passes.approximation.projections.sparse import butterfly, flat_butterfly, sparsified
+from tpc.ir.build import input_node, make
+from tpc.ir.node import Program
+from tpc.ir.reference import evaluate
+from tpc.ir.types import F32, F64, TensorType
+from tpc.passes.approximation.projections.sparse import butterfly, crossed, flat_butterfly, sparsified
+from tpc.passes.approximation.reading import distributed
 from tpc.passes.approximation.target import Target
 
 SIZE = 512
@@ -52,6 +56,38 @@ def test_what_is_planted_is_found(name: str, share: float, dtype: object) -> Non
         for projected in found:
             assert away(projected.dense(), A) <= target.error(projected.dense()) <= 1e-2
     assert not list(flat_butterfly(Target(A[draw().permutation(SIZE)], F64, 1e-2)))
+
+
+def sparse_of_low_rank(random: np.random.Generator, size: int) -> Array:
+    """Twenty terms with a few of the rows and columns in each, which overlap."""
+    left, right = random.standard_normal((2, size, 20)) * (random.random((2, size, 20)) < 0.01)
+    whole: Array = left @ right.T
+    return whole
+
+
+def test_columns_and_rows_of_a_sparse_matrix_stay_sparse() -> None:
+    A = sparse_of_low_rank(draw(), 2048)
+    (found,) = crossed(Target(A, F64, 1e-6))
+    assert away(found.dense(), A) <= 1e-6 and "20 of 2048 columns" in found.about
+    assert found.bytes <= 0.05 * 8 * 20 * 2 * 2048  # of the factors of an svd
+    assert not list(crossed(Target(planted("entries", draw()), F64, 1e-2)))  # sparse, but of full rank
+
+
+def test_products_go_by_columns_link_and_rows() -> None:
+    """In any form of a product; what is as wide as the matrix is not made."""
+    A = draw().standard_normal((96, 3)) @ draw().standard_normal((3, 80)) * (draw(1).random((96, 1)) < 0.2)
+    (found,) = crossed(Target(A, F64, 1e-6))
+    B = found.nodes("B", F64)[-1]
+    x, y = (input_node(name, TensorType(F64, [size])) for name, size in (("x", 80), ("y", 96)))
+    X, Y = (input_node(name, TensorType(F64, [5, size])) for name, size in (("X", 80), ("Y", 96)))
+    turned = make("transpose", (B,))
+    cases = [("matvec", B, x), ("matvec", turned, y), ("vecmat", y, B), ("matmul", Y, B), ("matmul", X, turned)]
+    outputs = distributed([make(op, operands) for op, *operands in cases])
+    program = Program("f", [x, y, X, Y], outputs, list("abcde"))
+    assert not any(node.tensor.dims in ((96, 80), (80, 96)) for node in program.nodes)
+    x, y, X, Y = arrays = [draw(2).standard_normal(shape) for shape in (80, 96, (5, 80), (5, 96))]
+    for value, expected in zip(evaluate(program, arrays), (A @ x, y @ A, y @ A, Y @ A, X @ A.T), strict=True):
+        assert away(value, expected) <= 1e-6
 
 
 def test_five_of_sixteen_blocks() -> None:

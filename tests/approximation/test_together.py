@@ -105,6 +105,33 @@ def test_ranks_of_several_matrices_are_no_worse_than_uniform_ones() -> None:
                 break
 
 
+def test_ranks_are_those_of_an_exhaustive_search() -> None:
+    """Six spectra at half of the parameters: as few as any choice of ranks within the same error, all of one size."""
+    from tpc.passes.approximation.outputs import shares
+
+    class Own:  # what `shares` asks of a node
+        pass
+
+    m, n = 7, 5
+    for seed in range(4):
+        random = draw(seed)
+        targets = {}
+        for decay in (0.2, 0.4, 0.6, 0.8, 0.95, 1.0):
+            left, right = (np.linalg.qr(random.standard_normal((k, k)))[0] for k in (m, n))
+            values = 10 ** random.uniform(-1, 1) * decay ** np.arange(n) * random.uniform(0.9, 1, n)
+            targets[Own()] = Target(left[:, :n] * values @ right, F64, 0.0)
+        tails = np.array([np.append(np.cumsum(t.singular[1][::-1] ** 2)[::-1], 0) for t in targets.values()])
+        grids = np.meshgrid(*[np.arange(n + 1)] * 6, indexing="ij")
+        stored = sum(grids)
+        lost = sum(tail[grid] for tail, grid in zip(tails, grids, strict=True))
+        total = float(np.sqrt(lost[stored <= 6 * n // 2].min()))  # what half of all ranks can reach
+        weights = {node: target.norm for node, target in targets.items()}
+        within = shares(targets, weights, total * (1 + 1e-9))  # type: ignore[type-var, arg-type]
+        kept = [int(np.argmax(np.sqrt(tail) <= within[node] * weights[node])) for node, tail in zip(targets, tails)]
+        assert sum(tail[rank] for tail, rank in zip(tails, kept)) <= total**2 * (1 + 1e-5)
+        assert sum(kept) == stored[lost <= total**2 * (1 + 1e-9)].min()
+
+
 # ---- networks
 
 

@@ -84,8 +84,8 @@ def arguments(program: Program, name: str, arrays: list[Any]) -> list[Any]:
     return given
 
 
-def assert_near(predicted: int, found: int, text: str = "") -> None:
-    assert abs(predicted - found) <= NEAR * found + ALWAYS, f"{predicted:,} predicted, {found:,} measured\n{text}"
+def assert_near(predicted: int, found: int, always: int = ALWAYS) -> None:
+    assert abs(predicted - found) <= NEAR * found + always, f"{predicted:,} predicted, {found:,} measured"
 
 
 def program_of(text: str, sizes: dict[str, int] | None = None, name: str | None = None) -> Program:
@@ -101,6 +101,8 @@ def test_a_wrong_prediction_is_found() -> None:
     assert_near(10_000_000, 10_400_000)
     with pytest.raises(AssertionError):
         assert_near(10_000_000, 11_000_000)
+    with pytest.raises(AssertionError):
+        assert_near(40_000, 44_000, always=0)
 
 
 def test_measures_see_what_is_taken() -> None:
@@ -231,6 +233,9 @@ LONGER = {
     **{"score_matching": {"n": 300}, "shampoo": {"n": 50}, "sinkhorn": {"h": 3, "w": 3}, "tensor_train": {"n": 100}},
     **{"total_variation": {"n": 1000}},
 }
+# Loops that torch runs pass by pass: its profiler keeps each event, of a long series more than 10 GB of them. It sees
+# nothing that Python takes, so a series is told at any length.
+SERIES = {"kalman": {"n": 10}}
 
 
 def longer(name: str, value: Any, dims: Sequence[Any], times: dict[str, int]) -> Any:
@@ -248,11 +253,13 @@ def longer(name: str, value: Any, dims: Sequence[Any], times: dict[str, int]) ->
 @pytest.mark.parametrize("name", LONGER)
 def test_predicted_peak_of_examples(name: str, library: str) -> None:
     example = Example(FOLDER / name)
+    is_series = library == "torch" and name in SERIES
+    times = SERIES[name] if is_series else LONGER[name]
     values, sizes = {}, {}
     for node in example.program.inputs:
         if (value := example.inputs.get(node["name"])) is not None:
             dims = node.tensor.dims
-            made = values[node["name"]] = longer(node["name"], np.asarray(value), dims, LONGER[name])
+            made = values[node["name"]] = longer(node["name"], np.asarray(value), dims, times)
             sizes.update({str(dim): extent for dim, extent in zip(dims, made.shape) if str(dim).isidentifier()})
     program = with_sizes(example.program, sizes)
     defaults = {key: literal_value(value) for key, value in program.defaults}
@@ -265,7 +272,8 @@ def test_predicted_peak_of_examples(name: str, library: str) -> None:
     else:
         memory = Liveness(plan, library, seen=True)
     measure = measured_by_torch if library == "torch" else measured
-    assert_near(memory.peak, measure(function, given) + memory.held + memory.always)
+    taken = measure(function, given) + memory.held + memory.always
+    assert_near(memory.peak, taken, always=0 if is_series else ALWAYS)
 
 
 def test_every_example_is_told() -> None:
@@ -328,6 +336,33 @@ def test_tight_code_holds_what_was_planned(name: str, library: str) -> None:
     measure = measured_by_torch if library == "torch" else measured
     memory = Liveness(plan, library, seen=True)
     assert measure(function, arguments(plan, library, arrays)) + memory.held <= memory.peak + ALWAYS
+
+
+STEADY = """
+def f(A: f64[n, n], b: f64[n], passes: i64) -> f64[n]:
+    x = b
+    repeat passes until norm(b - A @ x) <= 1e-300:
+        x = x + (b - A @ x) / 2
+    return x
+"""
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch", "llvm"])
+def test_passes_of_a_fixed_point_take_nothing(library: str) -> None:
+    """However many passes there are, as much is held; in native code the whole loop is one call."""
+    program = program_of(STEADY, {"n": 200})
+    plan = run(program, Options(backend=library)).program
+    made = backend(library)
+    emitted = made.emit(plan)
+    function = made.load(emitted)
+    arrays = [np.eye(200) / 3, np.ones(200)]
+    if library == "llvm":
+        assert emitted.whole
+        function(*arguments(plan, library, [*arrays, 3]))
+        function.finish()  # type: ignore[attr-defined]
+    measure = measured_by_torch if library == "torch" else measured
+    few, many = (measure(function, arguments(plan, library, [*arrays, passes])) for passes in (3, 60))
+    assert many <= few + 1000
 
 
 def test_a_loop_lets_go_of_what_it_passed_on() -> None:

@@ -118,3 +118,11 @@ def test_values_that_change_stay_where_they_are() -> None:
     assert "    v1 = 2 * s\n" in read and "v2 = s - v1\n    return 3 * v2\n" in read
     x = rng.standard_normal(3)
     np.testing.assert_array_equal(package.compile(read)(x), package.compile(text)(x))
+
+
+def test_a_derivative_that_is_zero_is_told() -> None:
+    Path("r.tp").write_text("def f(w: f64[n], x: f64[n]) -> f64 = sum((round(w) * x)^2)\n")
+    result = tpc("grad", "r.tp", "--by", "w")
+    assert result.exit_code == 0 and "zeros(n" in result.stdout and "W0402" in result.stderr
+    assert "W0402" not in tpc("grad", "r.tp", "--by", "x").stderr
+    assert json.loads(tpc("grad", "r.tp", "--by", "w", "--json").stdout)["ok"]

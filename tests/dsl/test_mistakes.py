@@ -44,6 +44,7 @@ CORRECTED = [
     ("y = ||A @ x||^2", "E0111", "||A @ x||", "y = norm(A @ x)^2"),
     ("f64 y = x", "E0119", "y", "y: f64 = x"),
     ("y: f64[n] spd = x", "E0101", "spd", "y: f64[n] is spd = x"),
+    ("[Q, R] = qr(A)", "E0119", "[", "Q, R = qr(A)"),
 ]
 
 
@@ -125,6 +126,20 @@ NAMED = [
     ("def f(x):\n    y = x; z = y\n    return z\n", [("E0121", ";", "line of its own")]),
     ("def f(x):\n    W ~= 3\n", [("E0101", "3", "within")]),
     ("def f(x):\n    scan i = n:\n        y = 3\n", [("E0101", "=", "`scan i in n:`")]),
+    ("def f(A):\n    y = A.'\n", [("E0102", ".", "`'` for the transpose")]),
+    ("def f(x):\n    y = x .+ 1\n", [("E0102", ".", "write `+`")]),
+    ("def f(x):\n    y = sin.(x)\n", [("E0102", ".", "`sin(x)`")]),
+    ("def f(x):\n    y = x |> sin\n", [("E0111", "|>", "`f(x)`")]),
+    ("def f(x):\n    y = sum_{i=1}^n x[i]\n", [("E0106", "{", "`sum[i](x[i])`")]),
+    ("def f(x):\n    y = x/2s\n", [("E0104", "2s", "`(2*s)`")]),
+    ("def f(x):\n    y.append(x)\n", [("E0112", ".append", "index notation")]),
+    ("def f(x):\n    y = []\n", [("E0101", "[]", "`zeros(n)`")]),
+    ("def f(x):\n    y = x + \\\n        1\n", [("E0125", "\\", "brackets"), ("E0115", "1", "")]),
+    ("def f(x):\n    y = 1 if x > 0\n", [("E0125", "0", "`a if condition else b`")]),
+    ("def f(A: f64[n, n]: spd) = A\n", [("E0101", ":", "`def f(A: f64[n, n] is spd) = A`")]),
+    ("def f(A: spd f64[n, n]) = A\n", [("E0101", "f64", "`f64[...] is spd`")]),
+    ("def f(A: f64[n x n]) = A\n", [("E0124", "x", "`def f(A: f64[n, n]) = A`")]),
+    ("def f(x: f64, *args) = x\n", [("E0101", "*", "`x: f64[n], y: f64[n]`")]),
 ]
 
 

@@ -11,6 +11,8 @@ from .operands import A, B, S, spd, x
 SPARSE_CASES: list[tuple[Any, ...]] = [
     *[(name, (A,), {}, A) for name in ("csr", "to_csr", "from_csr")],
     *[(name, (A[:0],), {}, A[:0]) for name in ("csr", "to_csr", "from_csr")],
+    ("csr_sketch", (), {"m": 6, "n": 5}, None),
+    ("csr_sketch", (), {"m": 4, "n": 0, "s": 2}, None),
     ("store", (A,), {}, A),
     ("csr_transpose", (A,), {}, A.T),
     *[("csr_map", (A,), {"function": name}, getattr(np, name)(A)) for name in ("tanh", "abs", "square", "conj")],

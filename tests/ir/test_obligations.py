@@ -145,7 +145,7 @@ BROKEN = {
     "zeros": "def f(b: f64[n]) -> f64[n] = zeros(n, n) \\ b",
     "minus spd": "def f(S: f64[n, n] is spd) -> f64[n, n] = cholesky(-S)",
     "skew": "def f(A: f64[n, n]) -> f64[n, n] = cholesky(A - A')",
-    "entries below zero": "def f(x: f64[3, 3]) -> f64[3, 3] = cholesky(-1 - x^2)",
+    "entries below zero": "def f(x: f64[3, 3]) -> f64[3, 3] = cholesky(-exp(x))",
     "declared of a computed value": "def f(A: f64[n, n]) -> f64[n, n]:\n"
     "    P: f64[n, n] is nonsingular = A - A\n    return P",
     "in a loop": "def f(x: f64[5]) -> f64[5]:\n    repeat 3:\n        x = outer(x, x) \\ x\n    return x",

@@ -22,7 +22,6 @@ from tpc.passes.rematerialise.bound import relaxed
 from tpc.passes.rematerialise.exact import exact
 from tpc.passes.rematerialise.graph import Graph, Plan, Step, once, profile
 from tpc.passes.rematerialise.rebase import base_of
-from tpc.passes.rematerialise.runs import Change, Runs
 from tpc.passes.rematerialise.seeds import checkpoints
 from tpc.passes.rematerialise.solve import solve
 from tpc.passes.rematerialise.timeline import Timeline
@@ -83,44 +82,6 @@ def test_what_is_live_is_what_will_be_read(seed: int) -> None:
         plan = line.plan()
         assert tuple(line.live) == plan.live == held(graph, plan.order)
         assert line.added == pytest.approx(plan.added)
-
-
-def state(runs: Runs) -> tuple[Any, ...]:
-    order = [runs.step[run] for run in runs.order], [runs.room[run] for run in runs.order]
-    return *order, list(runs.held), runs.added, runs.above()
-
-
-def changed(runs: Runs, chance: random.Random) -> list[Change] | None:
-    """A run is moved, or gets another one for its last readers, or gives them to the one before it."""
-    run, kind = chance.choice(runs.order), chance.randrange(3)
-    if kind == 0:
-        runs.shift(runs.place[run], chance.random() < 0.5, 5, 10.0, chance.random() < 0.5)
-        return None
-    readers = sorted(runs.readers[run], key=runs.at)
-    if kind == 1 and readers and runs.graph.steps[runs.step[run]].again:
-        return runs.again(run, readers[chance.randrange(len(readers)) :], 20.0, chance.random)
-    return runs.merge(run)
-
-
-@pytest.mark.parametrize("seed", range(40))
-def test_runs_that_are_changed_are_those_of_their_plan(seed: int) -> None:
-    """What is undone leaves no trace; a plan that is made anew from its order holds no more, and costs the same."""
-    graph, chance = random_graph(seed), random.Random(seed)
-    runs = Runs(once(graph), 0.7 * once(graph).peak)
-    for _ in range(40):
-        before = state(runs)
-        made = changed(runs, chance)
-        if made is not None and chance.random() < 0.5:
-            runs.undo(made)
-            assert state(runs) == before
-        elif made is not None:
-            runs.settle(made)
-            runs.excess = runs.above()
-        plan = runs.plan()
-        live = [held + runs.room[run] + graph.held for held, run in zip(runs.held, runs.order, strict=False)]
-        assert runs.excess == pytest.approx(runs.above())
-        assert runs.added == pytest.approx(plan.added)
-        assert all(a <= b for a, b in zip(plan.live, live, strict=True))
 
 
 def test_an_order_in_which_less_is_held_costs_nothing() -> None:

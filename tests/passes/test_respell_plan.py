@@ -83,3 +83,12 @@ def test_numbers_are_multiplied_with_what_is_smallest(text: str, scaled: tuple[i
     operands = [rng.standard_normal(n.tensor.dims) for n in before.inputs]
     (expected,), (found,) = (evaluate(p, operands) for p in (before, after))
     assert np.allclose(expected, found)
+
+
+def test_the_diagonal_of_a_multiple_of_the_identity_is_no_matrix() -> None:
+    for matrix in ("eye(n)", "a * eye(n)"):
+        before = program(f"def f(x: f64[n], a: f64) = diag({matrix}) * x\n")
+        after = respell_plan(before)
+        assert "ones" in ops(after) and not {"eye", "diag"} & set(ops(after))
+        np.testing.assert_array_equal(*(evaluate(p, [np.arange(3.0), 2.5])[0] for p in (before, after)))
+    assert "eye" in ops(respell_plan(program("def f(x: f64[n], a: f64) = diag(a + eye(n)) * x\n")))

@@ -11,12 +11,14 @@ import pytest
 import tpc
 from tpc.dsl.diagnostics import TpcError
 from tpc.dsl.source import Source
+from tpc.explanation.memory_profile import memory_profile, text
 from tpc.ir.elaborate.module import check
 from tpc.ir.node import Program
 from tpc.ir.reference import evaluate
 from tpc.ir.sizes import with_sizes
 from tpc.passes.differentiate import differentiate
 from tpc.passes.differentiate.segments import by_count, by_level
+from tpc.passes.pipeline import Options, run
 
 LOOPS = {
     "rows of an array": "scan i in t:\n        s = tanh(A @ s + U[i])\n        y[i] = s\n",
@@ -109,6 +111,14 @@ def test_a_long_loop_fits_into_a_budget() -> None:
     with pytest.raises(TpcError) as caught:
         tpc.compile(NETWORK.format(""), backend="numpy", memory=held + 10 * state)(*given)
     assert caught.value.diagnostics[0].code == "E0908"
+
+
+def test_segments_are_named() -> None:
+    program, sizes = check(Source(NETWORK.format(""))).programs["main"], {"t": 400, "n": 20}
+    for budget, said in ((200_000, "loops in segments: their states"), (10**7, "nothing had to be changed")):
+        plan = run(program, Options(sizes, memory=budget))
+        told = text(memory_profile(plan, "numpy", sizes, budget))
+        assert said in told and ("nothing" in told) != (plan.levels > 1), told
 
 
 DRIVEN = """

@@ -82,6 +82,14 @@ SYSTEMS: dict[str, tuple[str, Callable[[], tuple[list[Any], Any]], dict[str, int
 }
 
 
+def without_factors(program: Any) -> Callable[..., Any]:
+    """What a program gives where it makes steps alone: a factorization would fail."""
+    space: dict[str, Any] = {}
+    exec(re.sub(r"= _(cholesky|lu|ldl)\(", "= _none(", program.source), space)  # noqa: S102
+    made: Callable[..., Any] = space["f"]
+    return made
+
+
 def loops(program: Any) -> int:
     """Loops within loops: rounds of steps."""
     return sum(n.op.name == "repeat" and any(m.op.name == "repeat" for m in n["body"].nodes) for n in program.walk())
@@ -97,13 +105,47 @@ def test_steps_give_what_a_factorization_would(name: str) -> None:
     assert program.plan.iterated is not None and loops(program.plan.program)
     left = np.linalg.norm(A @ x - b)
     assert left <= 2e-14 * (np.linalg.norm(A, 2) * np.linalg.norm(x) + np.linalg.norm(b))
-    # what ran were the steps: without the branch for a factorization nothing changes
     (taken,) = program.plan.iterated.taken
     assert taken.direct
-    broken = re.sub(r"= _(cholesky|lu|ldl)\(", "= _none(", program.source)
-    space: dict[str, Any] = {}
-    exec(broken, space)  # noqa: S102
-    assert np.array_equal(space["f"](*operands, b), x)
+    assert np.array_equal(without_factors(program)(*operands, b), x)
+
+
+@pytest.mark.parametrize("shift", [0.0, -1.03, -2.51, -4.0])  # definite, indefinite twice, negative definite
+def test_indefinite_sums_are_solved_by_minres(shift: float) -> None:
+    p = 24
+    program = tpc.compile(GRID.replace("d: f64[p*p] is nonnegative", "d: f64[p*p]"), dims={"p": p}, backend="numpy")
+    assert "MINRES" in program.explain()
+    T, d, b = laplacian(p) + shift * np.eye(p), 1e-3 * RNG.standard_normal(p * p), RNG.standard_normal(p * p)
+    A = np.kron(T, np.eye(p)) + np.kron(np.eye(p), T) + np.diag(d)
+    x = program(T, d, b)
+    assert np.linalg.norm(A @ x - b) <= 2e-14 * (np.linalg.norm(A, 2) * np.linalg.norm(x) + np.linalg.norm(b))
+    assert np.array_equal(without_factors(program)(T, d, b), x)
+    d[0] = 9.0  # as far as the eigenvalues lie from zero: nothing is known of the steps
+    A = np.kron(T, np.eye(p)) + np.kron(np.eye(p), T) + np.diag(d)
+    np.testing.assert_allclose(A @ program(T, d, b), b, atol=1e-10)
+
+
+PICARD = """
+def f(T: f64[p, p] is spd, d: f64[p*p] is nonnegative, b: f64[p*p]) -> f64[p*p]:
+    x = b
+    repeat 5:
+        x = (kron(T, eye(p)) + kron(eye(p), T) + diag(d{})) \\ {}
+    return x
+"""
+
+
+def test_a_matrix_that_changes_in_a_loop_is_solved_with_by_steps() -> None:
+    p = 20
+    T, d, b = laplacian(p), 1e-2 * RNG.random(p * p), RNG.standard_normal(p * p)
+    K, x = np.kron(T, np.eye(p)) + np.kron(np.eye(p), T), b
+    for _ in range(5):
+        x = np.linalg.solve(K + np.diag(d + 1e-3 * x**2), b)
+    program = tpc.compile(PICARD.format(" + 1e-3 * x^2", "b"), dims={"p": p}, backend="numpy")
+    np.testing.assert_allclose(program(T, d, b), x, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(without_factors(program)(T, d, b), x, rtol=1e-10, atol=1e-12)
+    assert program.source.count("eigh(") == 1 and "solved by steps" in program.explain()
+    steady = check(Source(PICARD.format("", "x"))).programs["f"]  # factored once, for all passes
+    assert run(steady, Options(sizes={"p": p}), stop_after="iterate").iterated is None
 
 
 def test_a_sparse_matrix_with_a_shift() -> None:

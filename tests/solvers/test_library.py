@@ -50,6 +50,36 @@ def test_logdet_of_what_is_not_definite_is_an_error(least: float) -> None:
         program(np.diag([least, *np.linspace(1, 3, 29)]))
 
 
+def test_inverse_roots_by_products_and_how_far_they_are_off() -> None:
+    program = tpc.compile("def main(A: f64[n, n], v: f64[n]) = inverse_root_times(A, v)")
+    v = RNG.standard_normal(100)
+    for A in (definite(100), np.diag([2.0] * 60 + [3.0] * 40), np.diag(np.geomspace(1e-4, 1, 100))):
+        values, vectors = np.linalg.eigh(A)
+        exact = vectors @ (vectors.T @ v / np.sqrt(values))
+        found, error = program(A, v)
+        off = np.linalg.norm(found - exact) / np.linalg.norm(exact)
+        assert off <= 1e-10 or off / 30 <= error <= 1
+    assert not program(A, 0 * v)[0].any()
+    with pytest.raises(tpc.TpcError, match="positive definite"):
+        program(np.diag([-1.0, *np.linspace(1, 3, 99)]), v)
+
+
+def test_a_cross_of_few_rows_and_columns() -> None:
+    program = tpc.compile("def main(A: f64[m, n]) where m > 0, n > 0 = cross_approximation(A, eye(20))")
+    A = RNG.standard_normal((500, 20)) @ RNG.standard_normal((20, 800))
+    C, R = program(A)
+    np.testing.assert_allclose(C @ R, A, atol=1e-10)
+    noisy = A + RNG.standard_normal(A.shape)
+    C, R = program(noisy)
+    rows, columns = (np.abs(noisy - C @ R).max(axis) < 1e-9 for axis in (1, 0))  # where it is exact, it was read
+    assert rows.sum() == columns.sum() == 20
+    other = np.where(rows[:, None] | columns, noisy, RNG.standard_normal(A.shape))
+    np.testing.assert_array_equal(program(other)[1], R)
+    few = np.outer(A[:, 0], A[0])
+    C, R = program(few)
+    np.testing.assert_allclose(C @ R, few, atol=1e-10)
+
+
 def test_diagonal_estimate() -> None:
     A = definite(30)
     value, error = tpc.compile("def main(A: f64[n, n]) = diag_estimate(A, rademacher(n, 50, seed=3))")(A)

@@ -54,6 +54,27 @@ def test_the_residual_of_a_sketch_is_longer_by_d_over_m_at_most() -> None:
         assert np.median(found) <= (1 + most) * best
 
 
+SPARSE = """
+def main(A: f64[n, d], b: f64[n]) -> (f64[60, d], f64[60], f64[d, 60]) where n > 60:
+    S = sparse_sketch(60, n, s=3, seed=7)
+    return S @ A, S @ b, (2 * A)' @ S'
+"""
+
+
+def test_products_with_a_sparse_sketch_take_its_entries_alone() -> None:
+    n, d = 3000, 4
+    A, b = RNG.standard_normal((n, d)), RNG.standard_normal(n)
+    S = tpc.compile(f"def main() = sparse_sketch(60, {n}, s=3, seed=7)")()
+    assert isinstance(S, np.ndarray) and np.all(np.sum(S != 0, axis=0) == 3)
+    for dims in ({"n": n, "d": d}, {}):
+        program = tpc.compile(SPARSE, dims=dims, backend="numpy")
+        SA, Sb, back = program(A, b)
+        for found, expected in ((SA, S @ A), (Sb, S @ b), (back, 2 * A.T @ S.T)):
+            assert isinstance(found, np.ndarray)
+            np.testing.assert_allclose(found, expected, atol=1e-10)
+    assert tpc.compile(SPARSE, dims={"n": n, "d": d}).cost.peak_bytes < S.nbytes
+
+
 COUNTED = """
 def main(A: f64[n, 512], b: f64[n], signs: f64[n], places: f64[n]) -> f64[512]:
     row = cast(floor(2048 * places), i64)

@@ -22,12 +22,21 @@ def ops(text, density, **at):
 
 @pytest.mark.parametrize("text, density, is_sparse", [
     (LOOP, 0.01, True), (LOOP, 0.05, True), (LOOP, 0.9, False),
-    (PRODUCT, 0.01, True), (PRODUCT, 0.05, True), (PRODUCT, 0.9, False),
+    (PRODUCT, 0.01, True), (PRODUCT, 0.05, True), (PRODUCT, 0.5, False), (PRODUCT, 0.9, False),
 ])  # fmt: skip
 def test_by_density(text, density, is_sparse):
-    found = ops(text, density, n=2048, k=256)
+    found = ops(text, density, n=2048, k=512)
     assert ("spmm" in found) == is_sparse
     assert ("from_csr" in found) == (not is_sparse)
+
+
+def test_a_constant_of_which_half_is_zero_stays_dense_for_many_columns(tmp_path, monkeypatch):
+    monkeypatch.setenv("TPC_CACHE", "off")
+    chance = np.random.default_rng(0)
+    W = (chance.normal(size=(1024, 1024)) * (chance.random((1024, 1024)) < 0.5)).astype(np.float32)
+    np.save(tmp_path / "W.npy", W)
+    text = 'const W: f32[1024, 1024] is sparse(0.5) = load("W.npy")\ndef f(X: f32[1024, 256]) = W @ X\n'
+    assert "spmm" not in str(tpc.compile(text, folder=tmp_path).plan.program)
 
 
 def test_a_dense_square_is_not_made():

@@ -55,20 +55,46 @@ def test_formats(case, tmp_path, monkeypatch):
     assert ("store(" in plan) == bool(words)
 
 
-@pytest.mark.parametrize("n, columns, is_stored", [(1536, 1, True), (256, 1, False), (512, 16, False)])
-def test_two_of_four_have_a_bit_for_each_place_where_that_pays(n, columns, is_stored, tmp_path, monkeypatch):
-    """It does not for small matrices, nor for many columns."""
+def test_columns_have_two_bytes_where_entries_come_from_memory(tmp_path, monkeypatch):
     monkeypatch.setenv("TPC_CACHE", "off")
-    W = rng.normal(size=(n, n)).astype(np.float32)
-    groups = np.abs(W).reshape(n, n // 4, 4)
-    W *= (np.argsort(np.argsort(-groups, axis=-1), axis=-1) < 2).reshape(n, n)
+    A, x = sp.random_array((1000, 2**16), density=0.003, rng=rng, format="csr"), rng.normal(size=2**16)
+    sp.save_npz(tmp_path / "A.npz", A)
+    f = tpc.compile('const A: f64[1000, 65536] = load("A.npz")\ndef f(x: f64[65536]) = A @ x\n', folder=tmp_path)
+    assert np.allclose(f(x), A @ x) and "_spmm_short(" in f.source
+    for other, columns in ((A[:100], 1), (A, 2), (sp.csr_array((A.data, A.indices, A.indptr), shape=(1000, 2**17)), 1)):
+        assert formats.fastest(other, [columns]) != "short"
+
+
+def two_of_four(rows, columns, dtype=np.float32):
+    W = rng.normal(size=(rows, columns)).astype(dtype)
+    groups = np.abs(W).reshape(rows, columns // 4, 4)
+    return W * (np.argsort(np.argsort(-groups, axis=-1), axis=-1) < 2).reshape(rows, columns)
+
+
+@pytest.mark.parametrize("n, columns, format", [(1536, 1, "bits"), (256, 1, ""), (512, 16, "groups2of4"), (512, 2, "")])
+def test_two_of_four_are_stored_without_places_where_that_pays(n, columns, format, tmp_path, monkeypatch):
+    """A bit for each place for one column, but for small matrices, and groups by their patterns for more."""
+    monkeypatch.setenv("TPC_CACHE", "off")
+    W = two_of_four(n, n)
     np.save(tmp_path / "W.npy", W)
     shape = f"{n}" if columns == 1 else f"{n}, {columns}"
     text = f'const W: f32[{n}, {n}] is sparse(0.5) = load("W.npy")\ndef f(x: f32[{shape}]) = W @ x\n'
     f = tpc.compile(text, folder=tmp_path)
     x = rng.normal(size=n if columns == 1 else (n, columns)).astype(np.float32)
     assert np.allclose(f(x), W @ x, atol=1e-3)
-    assert ("format=bits" in str(f.plan.program)) == ("_spmm_bits(" in f.source) == is_stored
+    assert (f"format={format}," in str(f.plan.program)) == (f"_spmm_{format}(" in f.source) == bool(format)
+
+
+def test_groups_need_as_many_entries_in_each():
+    A = two_of_four(8, 16)
+    assert formats.seconds(sp.csr_array(A), "groups2of4", [16]) < float("inf")
+    moved = A.copy()
+    moved[0, :8] = [1, 1, 1, 0, 0, 0, 0, 1]  # as many in the row, and more in one group than in another
+    twice = sp.csr_array((np.ones(2), np.array([1, 1]), np.array([0, 2])), shape=(1, 4))
+    assert formats.seconds(twice, "groups2of4", [16]) == float("inf")
+    for other in (moved, A[:, :6], A[:0], A.astype(np.complex64)):
+        assert formats.seconds(sp.csr_array(other), "groups2of4", [16]) == float("inf")
+    assert formats.seconds(sp.csr_array(A), "groups2of4", [1]) == float("inf")
 
 
 def test_planted_blocks_are_recovered():

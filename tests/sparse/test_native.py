@@ -91,17 +91,51 @@ def test_bits(dtype):
         space: dict[str, object] = {"np": np, "scipy": scipy}
         exec(formats.FORMATS["bits"].store + formats.FORMATS["bits"].spmm, space)  # noqa: S102
         stored, x = space["store"](sp.csr_array(dense)), entries(1, columns, dtype, 1.0)[0]
-        for found in (native.spmm_bits(stored, x), space["spmm"](stored, x)):
+        for found in (native.NATIVE["_spmm_bits"](stored, x), space["spmm"](stored, x)):
             assert np.allclose(found, dense @ x, atol=tolerance) and not np.allclose(found, dense @ x + 1, atol=1e-4)
-        assert native.spmm_bits(stored, np.ones((columns, 2), dtype)) is None
+        assert native.NATIVE["_spmm_bits"](stored, np.ones((columns, 2), dtype)) is None
         assert np.allclose(
             space["spmm"](stored, np.ones((columns, 2), dtype)), dense @ np.ones((columns, 2)), atol=1e-4
         )
         if columns:
             x[0], dense[:, 0] = np.nan, 0
             assert np.allclose(
-                native.spmm_bits(space["store"](sp.csr_array(dense)), x), dense[:, 1:] @ x[1:], atol=1e-4
+                native.NATIVE["_spmm_bits"](space["store"](sp.csr_array(dense)), x), dense[:, 1:] @ x[1:], atol=1e-4
             )
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_columns_of_two_bytes(dtype):
+    """The last of as many as there may be, rows of any length, and rows without entries."""
+    space: dict[str, object] = {"np": np, "scipy": scipy}
+    exec(formats.FORMATS["short"].store + formats.FORMATS["short"].spmm, space)  # noqa: S102
+    A = sp.random_array((40, 2**16), density=3e-4, rng=np.random.default_rng(0), dtype=dtype, format="lil")
+    A[3], A[5, 2**16 - 9 :] = 0, 1
+    stored, x = space["store"](A.tocsr()), entries(1, 2**16, dtype, 1.0)[0]
+    for found in (native.NATIVE["_spmm_short"](stored, x), space["spmm"](stored, x)):
+        assert np.allclose(found, A @ x, atol=1e-4) and not np.allclose(found, A @ x + 1, atol=1e-4)
+    assert native.NATIVE["_spmm_short"](stored, x[:-1]) is None
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("rows, inner", [(1, 4), (240, 8), (500, 20)])
+def test_groups_by_their_patterns(rows, inner, dtype):
+    """Of more rows than are taken at a time, and columns that fill no vector."""
+    tolerance = 1e-4 if dtype == np.float32 else 1e-12
+    space: dict[str, object] = {"np": np, "scipy": scipy}
+    exec(formats.FORMATS["groups2of4"].store + formats.FORMATS["groups2of4"].spmm, space)  # noqa: S102
+    dense = entries(rows, inner, dtype, 1.0)
+    dense *= (
+        np.random.default_rng(0).permuted(np.tile([0, 0, 1, 1], (rows, inner // 4, 1)), axis=-1).reshape(rows, inner)
+    )
+    stored = space["store"](sp.csr_array(dense))
+    for columns in (0, 1, 7, 16, 33):
+        X = entries(inner, columns, dtype, 1.0)
+        for found in (native.spmm_groups(stored, X), space["spmm"](stored, X)):
+            assert np.allclose(found, dense @ X, atol=tolerance)
+            assert not columns or not np.allclose(found, dense @ X + 1, atol=1e-4)
+    assert native.spmm_groups(stored, np.ones(inner, dtype)) is None
+    assert native.spmm_groups(stored, np.ones((inner + 1, 2), dtype)) is None
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 4), (4, 0), (1, 1)])

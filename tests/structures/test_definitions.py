@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
+import tpc
 from tpc.dsl.diagnostics import TpcError
 from tpc.dsl.source import Source
 from tpc.ir.build import input_node
@@ -46,6 +47,16 @@ def chain(*cores: Any) -> Any:
     return np.einsum("xijx->ij", whole)
 
 
+def butterfly_of(B: Any) -> Any:
+    """The matrix of blocks B[h, :, t, :] at h and h with the t-th digit changed."""
+    g, a, levels, b = B.shape
+    whole = np.zeros((g, a, g, b))
+    for h in range(g):
+        for t in range(levels):
+            whole[h, :, h ^ (1 << t >> 1)] = B[h, :, t]
+    return whole.reshape(g * a, g * b)
+
+
 d, U, C, V = draw((5,), (5, 2), (2, 2), (5, 2))
 B = rng.standard_normal((3, 2, 4))
 A2, B2 = draw((2, 3), (4, 5))
@@ -53,6 +64,7 @@ L, R = draw((3, 4, 5, 2), (5, 3, 6, 2))
 G1, G2, G3, G4 = draw((2, 3, 2), (2, 2, 2, 3), (3, 2, 4, 2), (2, 3, 2))
 E1, E2 = G1[None], G4[..., None]
 S = draw((2, 2, 2), (2, 2, 1), (2, 1, 2), (1, 1))
+F = rng.standard_normal((8, 2, 4, 3))
 p = rng.permutation(5)
 
 CASES: list[tuple[str, tuple[Any, ...], Any]] = [
@@ -71,6 +83,7 @@ CASES: list[tuple[str, tuple[Any, ...], Any]] = [
         np.block([[scipy.linalg.block_diag(*S[0]), S[1].reshape(4, 1)], [np.hstack(list(S[2])), S[3]]]),
     ),
     ("block_low_rank", tuple(draw((2, 3, 2, 1), (2, 3, 4, 1))), None),
+    ("flat_butterfly", (F,), butterfly_of(F)),
     ("kron_terms", (np.stack([A2, 2 * A2]), np.stack([B2, B2 + 1])), np.kron(A2, B2) + np.kron(2 * A2, B2 + 1)),
     ("kron_sum", (C, B[0] @ B[0].T), np.kron(C, np.eye(2)) + np.kron(np.eye(2), B[0] @ B[0].T)),
     ("face_splitting", (U, V), np.einsum("ni,nj->nij", U, V).reshape(5, 4)),
@@ -131,6 +144,7 @@ COSTS = [
     ("tensor_train2", "A: f64[16, 16, 3], B: f64[3, 16, 16]", 256, 3 * 16 * 16 * 16 * 2),
     ("cp_matrix", "A: f64[16, 4], B: f64[16, 4], C: f64[16, 4], D: f64[16, 4]", 256, 4 * (256 + 16 + 16 + 256)),
     ("fast_transform2", "A: f64[300, 20], B: f64[20, 300]", 300, 2 * 300 * 20),
+    ("flat_butterfly", "B: f64[16, 32, 5, 32]", 512, 2 * 5 * 16 * 32 * 32),  # with what puts its blocks in their places
 ]
 
 
@@ -142,6 +156,16 @@ def test_products_never_form_the_matrix(name: str, parts: str, columns: int, exp
     assert flops <= 2.2 * expected
     rows = program.outputs[0].tensor.dims[0]
     assert not any(node.tensor.dims == (rows, columns) for node in program.nodes)
+
+
+def test_stored_blocks_alone_have_gradients() -> None:
+    text = "def loss(W: flat_butterfly(B: f64[8, 2, 4, 3]), x: f64[24]) = sum((W @ x)^3)\n"
+    text += "def main(W: flat_butterfly(B: f64[8, 2, 4, 3]), x: f64[24]) = grad(loss, W)(W, x)\n"
+    slope, x = tpc.compile(text, backend="numpy"), rng.standard_normal(24)
+    whole = np.outer(3 * (butterfly_of(F) @ x) ** 2, x).reshape(8, 2, 8, 3)
+    stored = [[whole[h, :, h ^ (1 << t >> 1)] for t in range(4)] for h in range(8)]
+    np.testing.assert_allclose(slope(F, x), np.array(stored).transpose(0, 2, 1, 3), atol=1e-12)
+    assert not any(node.tensor.dims == (16, 24) for node in slope.program.nodes)
 
 
 # ---- facts that hold exactly

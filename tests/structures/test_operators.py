@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
+import tpc
 from tpc.backends import backend
 from tpc.dsl.source import Source
 from tpc.ir.elaborate.module import check
@@ -195,3 +196,18 @@ def test_gradients_are_sums_over_where_each_number_stands(structure: str, count:
     bar = 2 * np.outer(answer(form, parts) @ y, y)
     expected = [(answer(form, unit) * bar).sum() for unit in np.eye(count)]
     np.testing.assert_allclose(answer(planned(text), parts, y), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(("line", "kernel"), [
+    ("W[(h i), (k j)] = select(h == k, B[h, i, j], 0)", "cholesky"),
+    ("W[(h i), (k j)] = select(h == k, B[h, j, i], 0)", "cholesky"),
+    ("W[(h i), (k j)] = select(h == k, B[i, h, j], 0)", "slogdet"),  # definite in others of its axes
+])  # fmt: skip
+def test_logdet_of_definite_blocks(line: str, kernel: str) -> None:
+    f = tpc.compile(f"def f(B: f64[4, 4, 4] is spd):\n    {line}\n    return logdet(W)\n", backend="numpy")
+    assert kernel in f.source
+    G = np.random.default_rng(0).standard_normal((4, 4, 4))
+    B = G @ G.swapaxes(1, 2) + np.eye(4)
+    blocks = B.swapaxes(0, 1) if kernel == "slogdet" else B
+    sign, value = np.linalg.slogdet(blocks)
+    np.testing.assert_allclose(f(B), value.sum() if sign.prod() > 0 else np.nan)

@@ -8,7 +8,7 @@ from typing import Any
 
 from tpc.backends.llvm.engine import load
 from tpc.backends.llvm.entry import layout
-from tpc.backends.llvm.entry.glue import ENTRY, NATIVE, WORD, glue
+from tpc.backends.llvm.entry.glue import ENTRY, LONG, NATIVE, WORD, glue
 from tpc.backends.llvm.signature import Native
 from tpc.ir.dims import DimLike
 from tpc.ir.types import STRONG
@@ -73,7 +73,7 @@ def entry(
     operands = [a.name for a in signature.operands] if parameters is None else parameters
     words = {f"{WORD}{n}": layout.word(name) for n, name in enumerate([*operands, *given.values(), "out"])}
     loaded = load(native)
-    known = {**layout.numpy_symbols(), **words, NATIVE: loaded.address(signature.name)}
+    known = {**layout.numpy_symbols(), **words, NATIVE: loaded.address(signature.name), LONG: native.long}
     code = glue(signature, tuple(given), nonnegative)
     entered = load(code, 0, {symbol: known[symbol] for symbol in code.symbols if symbol in known})
     name = getattr(slow, "__name__", signature.name)

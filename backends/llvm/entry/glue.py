@@ -12,7 +12,6 @@ for all native functions of like operands and results, so that it is compiled on
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -27,8 +26,8 @@ from tpc.backends.llvm.signature import Array, Native, Signature
 from tpc.ir.dims import DimLike
 from tpc.ir.types import STRONG
 
-ENTRY, NATIVE, WORD = "tpc_entry", "tpc_native", "tpc_word_"  # symbols; words have the numbers of parameters
-LONG = 4096.0  # points of loops, some microseconds, beyond which other threads of Python may run meanwhile
+# symbols; words have the numbers of parameters, and what is at no address is how many points make a call long
+ENTRY, NATIVE, WORD, LONG = "tpc_entry", "tpc_native", "tpc_word_", "tpc_long"
 
 
 def glue(signature: Signature, given: Sequence[str] = (), nonnegative: Sequence[DimLike] = ()) -> Native:
@@ -176,7 +175,8 @@ def _run(w: Writer, data: Sequence[Any], targets: Sequence[Any]) -> Any:
             w.b.branch(w.failed)
     arguments = [*(w.sizes[name] for name in w.signature.sizes), *data, *targets, workspace]
     native = w.ir.Function(w.module, w.ir.FunctionType(w.i64, [a.type for a in arguments]), NATIVE)
-    is_long = w.b.fcmp_ordered(">", _points(w), w.double(LONG))
+    long = w.b.sitofp(w.b.ptrtoint(w.object(LONG), w.i64), w.double)
+    is_long = w.b.fcmp_ordered(">", _points(w), long)
     state = w.slot(w.ptr)
     w.b.store(w.null, state)
     with w.b.if_then(is_long):
@@ -191,13 +191,9 @@ def _run(w: Writer, data: Sequence[Any], targets: Sequence[Any]) -> Any:
 
 
 def _points(w: Writer) -> Any:
-    """The points of the loops, about: one for each choice of an index on every different axis, where equal axes of one
-    array are different."""
-    counts: Counter[DimLike] = Counter()
-    for array in (*w.signature.operands, *w.signature.results):
-        counts |= Counter(array.dims)
+    """The points of the loops: one for each choice of an index on every axis."""
     points = w.double(1.0)
-    for dim in counts.elements():
+    for dim in w.signature.axes:
         points = w.b.fmul(points, w.b.sitofp(w.size(dim), w.double))
     return points
 

@@ -12,6 +12,7 @@ from tpc.ir.types import BOOL, TensorType
 
 LENGTH = 32000  # entries of a chunk; no power of two, so that chunks side by side lie in different banks of memory
 FEW = 64  # values of a statement that are too few to be shared among threads
+UNEVEN = "uneven_"  # how letters of chunks begin of which the last may be shorter: beside others it would read too far
 
 
 def chunked(statement: Statement) -> list[Statement]:
@@ -47,11 +48,11 @@ def _parts(statement: Statement, term: Term) -> tuple[Statement, Term]:
     inside = product(e for _, e in rest)
     length = max(1, LENGTH // inside) if isinstance(inside, int) and inside else 1
     stem = name.partition(".")[0]
-    chunk, within, again = f"chunk_{stem}", f"{stem}.part", f"{stem}.chunks"
+    # chunks that are whole run side by side, as they have no guards; what is left of a sum is added at the end
+    apart = operator == "sum" and len(term.arguments) == 1
+    chunk, within, again = f"{'chunk_' if apart else UNEVEN}{stem}", f"{stem}.part", f"{stem}.chunks"
     index = Sum(0, {chunk: length, within: 1}).term()
     body, *guard = (moved(a, name, index) for a in term.arguments)
-    # chunks that are whole run side by side, as they have no guards; what is left of a sum is added at the end
-    apart = operator == "sum" and not guard
     chunks = divide(extent + (0 if apart else length - 1), length)
     if not apart:
         inside_chunk = call("lt", BOOL, index, size(extent))

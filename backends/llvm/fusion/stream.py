@@ -9,7 +9,7 @@ does not depend on the length of `j`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from tpc.backends.llvm.fusion import places
@@ -137,6 +137,7 @@ class _Streaming:
         self.whole = whole
         own = dict(whole.letters)
         names = {a.data for t in pairs for a in t.arguments}
+        names |= _of_rows(whole.body, own, names)
         self.body = renamed(whole.body, dict.fromkeys(names.difference(own), ALL))
         found = {t.data[1] for t in parts(self.body) if _is_reduction(t)}
         rows = tuple(loop for loop in whole.letters if loop[0] in names)
@@ -148,6 +149,8 @@ class _Streaming:
         self.batch, self.row = rows[:-1], rows[-1]
         if any(t.kind == "fold" and self.row[0] not in t.free for t in parts(self.body)):
             raise NotStreamed  # it would be computed anew for every block, or every row
+        if any(_is_reduction(t) and not t.free <= own.keys() for t in parts(self.body)):
+            raise NotStreamed  # it stands in a fold, of which no state knows the letter
         self.others = tuple(loop for loop in whole.letters if loop not in rows)
         self.letters: dict[Temporary, tuple[Loop, ...]] = {}
         self.kept: dict[Term, Temporary] = {}
@@ -181,7 +184,7 @@ class _Streaming:
             self.batch,
             self.row,
             self.column,
-            tuple(map(finished, start)),
+            tuple(map(finished, _together(start))),
             tuple(map(finished, each)),
             (finished(end),),
         )
@@ -354,6 +357,21 @@ class _Streaming:
         for name, first, local in ((self.row[0], FIRST_ROW, ROW), (ALL, FIRST_COLUMN, column)):
             term = moved(term, name, Sum(named(first), {local: 1}).term())
         return term
+
+
+def _of_rows(body: Term, own: Collection[str], names: Collection[str]) -> set[str]:
+    """The letters of reductions of whole rows that are as long as those that go through pairs."""
+    loops = [(t, *t.data[1][0]) for t in parts(body) if t.kind == "fold" and len(t.data[1]) == 1]
+    lengths = {extent for _, name, extent in loops if name in names and name not in own}
+    return {name for t, name, extent in loops if extent in lengths and t.free <= set(own) and t.free & set(names)}
+
+
+def _together(statements: Sequence[Statement]) -> list[Statement]:
+    """Statements that do not read each other, those over the same letters as one."""
+    groups: dict[tuple[Loop, ...], list[Statement]] = {}
+    for statement in statements:
+        groups.setdefault(statement.letters, []).append(statement)
+    return [replace(first, beside=tuple(others)) for first, *others in groups.values()]
 
 
 def _tile_place(column: str) -> Term:

@@ -46,6 +46,9 @@ def convert(writer: Writer, value: ir.Value, source: DType, target: DType) -> ir
     match source.kind, target.kind:
         case "f", "f":
             return b.fpext(value, type_) if target.size > source.size else b.fptrunc(value, type_)
+        case "f", _ if target.size < 4:  # what does not fit wraps around, as in NumPy
+            whole = ir.IntType(32)
+            return b.trunc(b.fptosi(value, vector(whole, lanes) if lanes else whole), type_)
         case "f", _:
             return b.fptosi(value, type_)
         case "b", "f":

@@ -10,7 +10,7 @@ from llvmlite import ir
 from tpc.backends.llvm.fusion import places
 from tpc.backends.llvm.fusion.rows import kept_row
 from tpc.backends.llvm.fusion.statement import Statement, Temporary, computed, flops, times
-from tpc.backends.llvm.fusion.terms import INSIDE, Term, parts
+from tpc.backends.llvm.fusion.terms import INSIDE, Term, has_fold, parts
 from tpc.backends.llvm.fusion.translation import COMBINE
 from tpc.backends.llvm.host import host
 from tpc.backends.llvm.nests import crossing, packing, running
@@ -18,7 +18,7 @@ from tpc.backends.llvm.nests.errors import Errors
 from tpc.backends.llvm.nests.fetching import ROW
 from tpc.backends.llvm.nests.folds import PANEL, Fold
 from tpc.backends.llvm.nests.function import Kernel, buffers_of, opened
-from tpc.backends.llvm.nests.lanes import MANY, fold_lane, statement_lane
+from tpc.backends.llvm.nests.lanes import MANY, VECTORS, fold_lane, statement_lane
 from tpc.backends.llvm.nests.types import BYTE, INTEGER, memory
 from tpc.backends.llvm.nests.values import LINE, Lanes, Values
 from tpc.backends.llvm.nests.vectors import for_lanes
@@ -42,16 +42,18 @@ def write(
     is_shared: bool = False,
     is_small: bool = False,
     is_last: bool = False,
+    is_brief: bool = False,
 ) -> Kernel:
     """Write the kernel of a statement into a module.
 
     In a block, which is shared, its first letter stays outermost. One that is small has lanes in its folds alone. What
-    is last is read by no other kernel.
+    is last is read by no other kernel. What is brief is a little beside other work, unless it folds: it is to be little
+    code as well.
     """
     made = opened(module, name, buffers_of(statement), sizes, errors)
     if statement.is_crossed:
         return crossing.write(made, statement, cost(statement))
-    nest = _Nest(made.values, statement, is_shared, is_small, is_last)
+    nest = _Nest(made.values, statement, is_shared, is_small, is_last, is_brief)
     nest.write(made.begin, made.end)
     nest.fence()
     return made.closed(nest.extent, nest.unit, cost(statement))
@@ -60,19 +62,23 @@ def write(
 class _Nest:
     """The loops of one statement."""
 
-    def __init__(self, values: Values, statement: Statement, is_shared: bool, is_small: bool, is_last: bool) -> None:
+    def __init__(
+        self, values: Values, statement: Statement, is_shared: bool, is_small: bool, is_last: bool, is_brief: bool
+    ) -> None:
         self.values = values
+        self.is_brief = is_brief and not any(map(has_fold, statement.bodies))
         self.past = _past(statement) if is_last else None
         self.running = None if is_shared or statement.beside else running.running_letter(statement)
         if self.running is None:
-            self.lane = None if is_small else statement_lane(statement)
+            self.lane = None if is_small else statement_lane(statement, 1 if self.is_brief else VECTORS)
             values.vectors = 1 if is_small else values.vectors  # which is less to compile
             statement = statement if is_shared else _ordered(statement, self.lane)
         else:
             statement, self.lane = running.ordered(statement, self.running)
         values.kept = {term: (buffer, place) for term, buffer, place in statement.kept}
         self.row: Temporary | None = None
-        if self.lane is not None and statement.letters[-1][0] == self.lane[0] and not statement.beside:
+        is_row = self.lane is not None and statement.letters[-1][0] == self.lane[0] and not statement.beside
+        if is_row and not (is_shared and len(statement.letters) == 1):
             row = Temporary("row", statement.target.tensor)
             statement, kept = kept_row(statement, row)
             values.kept |= {term: (row, place) for term, place in kept.items()}
@@ -82,13 +88,16 @@ class _Nest:
         self.side = _side(self.rows, statement)
         self.extent: DimLike = 1
         self.unit = 1
-        if statement.letters and statement.letters[0][0] != self.running:
+        # what goes through all values of the first letter before the first result is there: nobody shares it
+        self.is_whole = not statement.letters or statement.letters[0][0] == self.running
+        self.is_whole |= self.row is not None and len(statement.letters) == 1
+        if not self.is_whole:
             name, self.extent = statement.letters[0]
             self.unit = UNIT if self.lane is not None and self.lane[0] == name else self.side if self.rows else 1
 
     def write(self, begin: ir.Value, end: ir.Value) -> None:
         values, statement, writer = self.values, self.statement, self.values.writer
-        if not statement.letters or statement.letters[0][0] == self.running:
+        if self.is_whole:
             with writer.when(writer.builder.icmp_signed("<", begin, end), "all"):
                 self._loops(0)
             return
@@ -126,6 +135,8 @@ class _Nest:
     def _is_aligned(self) -> bool:
         """Whether lanes are stored side by side and have no folds of their own: then lines of the cache matter."""
         assert self.lane is not None
+        if self.is_brief:
+            return False
         lane, count = self.lane
         is_line = places.slope(self.statement.place, lane) == 1 and count * self.statement.body.dtype.size >= LINE
         return is_line and not _outermost_folds(self.statement.bodies, lane)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from tpc.backends.llvm.fusion import places
+from tpc.backends.llvm.fusion.chunks import UNEVEN
 from tpc.backends.llvm.fusion.statement import Loop, Statement, computed
 from tpc.backends.llvm.fusion.terms import Term, parts
 from tpc.backends.llvm.host import host
@@ -43,17 +44,18 @@ def fold_lane(term: Term, vectors: int = VECTORS) -> tuple[str, int] | None:
     return (best, lanes) if lanes > 1 else None
 
 
-def statement_lane(statement: Statement) -> tuple[str, int] | None:
+def statement_lane(statement: Statement, vectors: int = VECTORS) -> tuple[str, int] | None:
     """The letter of a statement that makes its lanes; the last of equally good ones."""
     extents = dict(statement.letters)
     if not extents:
         return None
 
-    best = min([*reversed(extents), None], key=lambda name: _total(statement, name))
+    fit = [name for name in reversed(extents) if not name.startswith(UNEVEN)]
+    best = min([*fit, None], key=lambda name: _total(statement, name))
     if best is None:
         return None  # its folds have lanes of their own
     # what is only transposed has nothing to wait for, and takes long to compile
-    vectors = 1 if all(_is_stepped(body, best) for body in statement.bodies) else VECTORS
+    vectors = 1 if all(_is_stepped(body, best) for body in statement.bodies) else vectors
     lanes = min(lane_count(body, extents[best], vectors) for body in statement.bodies)
     return (best, lanes) if lanes > 1 else None
 

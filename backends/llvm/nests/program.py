@@ -30,6 +30,8 @@ WORTH = 1_500_000  # hundredths of nanoseconds: below, threads cost more than th
 CHUNK = 1_000_000  # of what a thread takes at a time
 BLOCK = 1 << 22  # bytes of what lives for one block
 ROWS = 16  # at least so many values of the first letter make a block, and multiples of it
+FLOP = 25  # hundredths of nanoseconds, of routines
+PASSES = 100  # of a loop whose number is a value
 WITHOUT_NEUTRAL = ("max", "min", "argmax", "argmin")
 Range = tuple[ir.Value, ir.Value]
 PARALLEL = "tpc_parallel"
@@ -37,12 +39,14 @@ PARALLEL = "tpc_parallel"
 
 @dataclass(frozen=True)
 class Written:
-    """The text of a module, the failures of its function, the symbols that it calls, and remarks on its kernels."""
+    """The text of a module, the failures of its function, the symbols that it calls, remarks on its kernels, and what
+    they cost in hundredths of nanoseconds."""
 
     ir: str
     failures: tuple[Failure, ...]
     symbols: tuple[str, ...]
     remarks: Remarks
+    cost: DimLike
 
 
 def write(
@@ -81,7 +85,7 @@ def write(
     writer.builder.ret(writer.builder.load(main.status, typ=INTEGER))
     symbols = tuple(sorted(g.name for g in module.functions if g.is_declaration and not g.name.startswith("llvm.")))
     remarks = lines.annotate(function, main.kernels, main.routines) if lines is not None else ()
-    return Written(str(module), tuple(main.errors.failures), symbols, remarks)
+    return Written(str(module), tuple(main.errors.failures), symbols, remarks, main.cost)
 
 
 class _Main:
@@ -93,6 +97,8 @@ class _Main:
         self.pointers: dict[Any, ir.Value] = {}
         self.kernels: list[Kernel] = []
         self.routines: list[Node] = []  # whose code is in the function itself
+        self.cost: DimLike = 0
+        self.passes: DimLike = 1  # of the loops around what is written
         self.status = writer.variable(INTEGER, "status")
         writer.builder.store(writer.integer(0), self.status)
 
@@ -102,12 +108,14 @@ class _Main:
         for number, step in enumerate(run.steps):
             inner = partial(self._part, f"{name}.{number}")
             if isinstance(step, Loop):
+                outside = self.passes
+                self.passes = outside * (PASSES if isinstance(step.count, Node) else step.count)
                 passes.write(self.writer, self.pointers, step, inner)
+                self.passes = outside
             elif isinstance(step, Branch):
                 passes.write_branch(self.writer, self.pointers, step, inner)
             elif isinstance(step, Routine):
-                self.routines.append(step.node)
-                routines.write(self.writer, self.pointers, self.errors, self.status, step)
+                self.routine(step, None)
             else:
                 self.step(f"{name}.{number}", step)
 
@@ -159,7 +167,14 @@ class _Main:
             for number, statement in enumerate(step.statements):
                 self.statement(f"{name}.{number}", statement, (begin, end))
             if step.routine is not None:
-                routines.write(writer, self.pointers, self.errors, self.status, step.routine, (begin, end))
+                self.routine(step.routine, (begin, end))
+
+    def routine(self, step: Routine, within: Range | None) -> None:
+        """Run a routine, for all of a batch or for some of it."""
+        self.routines.append(step.node)
+        flops = step.node.op.count_flops([a.tensor for a in step.node.args], dict(step.node.attributes))
+        self.cost = self.cost + flops * FLOP * self.passes
+        routines.write(self.writer, self.pointers, self.errors, self.status, step, within)
 
     def stream(self, name: str, step: Stream) -> None:
         """Run a stream, as many blocks at a time as there is memory for."""
@@ -224,6 +239,7 @@ class _Main:
     def run(self, made: Kernel, within: Range | None) -> None:
         """Run a kernel: by threads where there is work enough for them."""
         self.kernels.append(made)
+        self.cost = self.cost + made.cost * self.passes
         writer, b = self.writer, self.writer.builder
         begin, end = within or (writer.integer(0), writer.dim(made.extent))
         arguments = [*self.sizes, *(self.pointers[n] for n in made.buffers), self.status, begin, end]

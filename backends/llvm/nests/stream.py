@@ -21,11 +21,13 @@ from tpc.backends.llvm.fusion.stream import (
     Stream,
     at,
 )
+from tpc.backends.llvm.fusion.terms import parts
 from tpc.backends.llvm.nests import kernel, microkernel, product
 from tpc.backends.llvm.nests.errors import Errors
 from tpc.backends.llvm.nests.function import Kernel, Opened, opened
 from tpc.backends.llvm.nests.types import BYTE
 from tpc.backends.llvm.nests.writer import polynomial
+from tpc.backends.llvm.objects import READY
 from tpc.ir.dims import DimLike, divide, substitute
 from tpc.ir.types import I8, TensorType
 
@@ -117,8 +119,9 @@ class _Writing:
         for number, statement in enumerate(statements):
             name = f"{self.made.function.name}.{when}.{number}"
             found = product.as_product(statement)
+            name += READY if found is not None or _is_open(statement) else ""
             if found is None:
-                kernel_ = kernel.write(self.module, name, statement, self.names, self.errors)
+                kernel_ = kernel.write(self.module, name, statement, self.names, self.errors, is_brief=True)
             else:
                 own = microkernel.is_possible()
                 kernel_ = product.write(self.module, name, found, self.names, self.errors, own)
@@ -127,3 +130,9 @@ class _Writing:
             sizes = [self.known[n] for n in self.names]
             arguments = [*sizes, *(self.pointers[x] for x in kernel_.buffers), self.made.values.status]
             self.writer.builder.call(kernel_.function, [*arguments, self.writer.integer(0), end])
+
+
+def _is_open(statement: Statement) -> bool:
+    """Whether no loop of a statement has a known length, which it could be unrolled for."""
+    loops = [loop for body in statement.bodies for t in parts(body) if t.kind == "fold" for loop in t.data[1]]
+    return not any(isinstance(extent, int) for _, extent in (*statement.letters, *loops))

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpc.ir.types import F32, F64, I32, I64
+from tpc.ir.formats import GROUPS
+from tpc.ir.types import F32, F64, I8, I32, I64
 
 if TYPE_CHECKING:
     from tpc.backends.running import Running
 
 LEAST = 0.05  # seconds of calls after which native code is made
-NUMBERS, INDICES = {"d": F64, "f": F32}, {"i": I32, "l": I64}
+NUMBERS, INDICES = {"d": F64, "f": F32}, {"b": I8, "i": I32, "l": I64}
 WIDE = 64  # columns of the other matrix that are taken at a time
 OFTEN = 64  # times that a row of the other matrix is read, for which it pays to copy its parts
 LARGEST = 64  # entries of a block, for which there is code of its own
@@ -62,11 +63,27 @@ def _wide(A: Any, X: Any) -> Any:
     return Y
 
 
-def spmm_bits(stored: tuple[Any, Any, Any, int], X: Any) -> Any:
-    """A @ X for the entries of A beside a bit for each place, or None where that is not for native code."""
-    entries, bits, starts, columns = stored
-    kernel = _kernel("bits", entries, starts, X) if X.shape == (columns,) else None
-    return None if kernel is None else kernel(entries, bits, starts, X)
+def _spmv(kind: str) -> Callable[..., Any]:
+    """A @ x for the entries of A, where they are, where rows begin, and the number of columns.
+
+    It gives None for what is not for native code.
+    """
+
+    def product(stored: tuple[Any, Any, Any, int], x: Any) -> Any:
+        entries, places, starts, columns = stored
+        kernel = _kernel(kind, entries, starts, x) if x.shape == (columns,) else None
+        return None if kernel is None else kernel(entries, places, starts, x)
+
+    return product
+
+
+def spmm_groups(stored: tuple[Any, Any, Any, tuple[int, int]], X: Any) -> Any:
+    """A @ X for the groups of A by their patterns, or None where that is not for native code."""
+    entries, rows, counts, shape = stored
+    if X.ndim != 2 or len(X) != shape[1]:
+        return None
+    kernel = _kernel("groups", entries, rows, X, (entries.shape[1], shape[1] // counts.shape[1]))
+    return None if kernel is None else kernel(entries, rows, counts, X, rows=shape[0])
 
 
 def sddmm(A: Any, B: Any, C: Any) -> Any:
@@ -79,12 +96,12 @@ def sddmm(A: Any, B: Any, C: Any) -> Any:
     return None if entries is None else type(A)((entries, A.indices, A.indptr), shape=A.shape)
 
 
-def _kernel(kind: str, entries: Any, places: Any, X: Any) -> Callable[..., Any] | None:
+def _kernel(kind: str, entries: Any, places: Any, X: Any, block: tuple[int, ...] = ()) -> Callable[..., Any] | None:
     """The native function for arrays of these formats, made at the first call; it gives None for what it cannot take.
 
     Those of X are contiguous, as those of a matrix always are.
     """
-    shape = entries.shape[1:] if kind == "bsr" else ()
+    shape = entries.shape[1:] if kind == "bsr" else block
     key = kind, entries.dtype.char, places.dtype.char, X.dtype.char, X.ndim, shape
     if key not in _made:
         _made[key] = _new(*key)
@@ -100,8 +117,8 @@ def _new(kind: str, number: str, index: str, right: str, axes: int, block: tuple
     from tpc.backends.llvm.sparse.kernels import native
 
     name = f"{kind}_vector" if axes == 1 and kind != "bsr" else kind
-    code = native(name, NUMBERS[number], INDICES[index], (block[0], block[1]) if kind == "bsr" else (1, 1))
-    given = {"rows": "rows"} if kind in ("csc", "dia") else {}
+    code = native(name, NUMBERS[number], INDICES[index], (block[0], block[1]) if block else (1, 1))
+    given = {"rows": "rows"} if kind in ("csc", "dia", "groups") else {}
 
     def refused(*operands: Any, **sizes: Any) -> None:
         """What is called for operands that the native code does not take."""
@@ -138,7 +155,13 @@ class Replacing:
         return self.plain(*operands) if found is None else found
 
 
-NATIVE: dict[str, Callable[..., Any]] = {"_spmm": spmm, "_spmm_bits": spmm_bits, "_sddmm": sddmm}
+NATIVE: dict[str, Callable[..., Any]] = {
+    "_spmm": spmm,
+    "_spmm_bits": _spmv("bits"),
+    "_spmm_short": _spmv("short"),
+    "_sddmm": sddmm,
+    **{f"_spmm_groups{n}of{m}": spmm_groups for n, m in GROUPS},
+}
 
 
 def replace(running: Running, after: float = LEAST) -> None:

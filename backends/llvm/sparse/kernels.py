@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tpc.backends.llvm.signature import Array, Native, Signature
-from tpc.backends.llvm.sparse.packed import by_bits_vector
+from tpc.backends.llvm.sparse.packed import by_bits_vector, by_patterns
 from tpc.backends.llvm.sparse.rows import (
     AHEAD,
     CHAINS,
@@ -22,8 +22,9 @@ from tpc.backends.llvm.sparse.rows import (
     sampled,
     store_row,
 )
-from tpc.backends.llvm.sparse.text import GRAIN, Text
+from tpc.backends.llvm.sparse.text import GRAIN, SHORT, Text
 from tpc.ir.dims import DimLike, named, names_of
+from tpc.ir.formats import patterns
 from tpc.ir.types import I8, DType
 
 MANY = 50_000  # entries beyond one for each number of the product, from which on two threads pay
@@ -171,18 +172,18 @@ def by_diagonals_vector(t: Text) -> None:
 # ---- signatures
 
 ROWS, INNER, COLUMNS, STORED, MARKS, ENDS = map(named, ("rows", "inner", "columns", "stored", "marks", "ends"))
-DIAGONALS, LENGTH, BYTES = map(named, ("diagonals", "length", "bytes"))
+DIAGONALS, LENGTH, BYTES, GROUPS = map(named, ("diagonals", "length", "bytes", "groups"))
 
 
 def native(kind: str, dtype: DType, index: DType, block: tuple[int, int] = (1, 1)) -> Native:
     """A kernel: `csr`, `csc`, `bsr` or `dia` for a product with a matrix, `csr_vector` and so on with a vector,
-    `bits_vector`, or `sampled`.
+    `bits_vector`, `short_vector`, `groups`, or `sampled`.
 
-    Its operands are the arrays of scipy's class of that name, and what stands on the right side; for bits the entries,
-    the bits by rows in whole bytes, and where rows begin.
+    Its operands are the arrays of scipy's class of that name, and what stands on the right side; of the last ones what
+    their formats store. `block` is the size of one, or how many entries there are of how many columns in a group.
     """
     format, is_vector = kind.removesuffix("_vector"), kind.endswith("_vector")
-    t, before = Text(dtype, index.name), Text(dtype, index.name)
+    t, before = Text(dtype, index.name, SHORT if format == "short" else ""), Text(dtype, index.name)
     matrix = [Array("entries", dtype, (STORED,)), Array("places", index, (MARKS,)), Array("starts", index, (ENDS,))]
     right = [Array("X", dtype, (INNER,) if is_vector else (INNER, COLUMNS))]
     rows, name = ENDS - 1, f"tpc_{kind}_{dtype.name}_{index.name}"
@@ -195,6 +196,9 @@ def native(kind: str, dtype: DType, index: DType, block: tuple[int, int] = (1, 1
             by_rows(t)
             panelled(before, "%inner", before.smallest("%columns", str(TILES[0] * t.lanes)))
             count, grain = "", 1
+        case "short":
+            by_rows_vector(t)
+            matrix[1] = Array("places", I8, (STORED, 2))
         case "bits":
             by_bits_vector(t)
             matrix[1] = Array("places", I8, (ENDS - 1, BYTES))
@@ -207,6 +211,12 @@ def native(kind: str, dtype: DType, index: DType, block: tuple[int, int] = (1, 1
             by_blocks(*block)(t)
             matrix[0] = Array("entries", dtype, (STORED, *block))
             rows, name = block[0] * rows, f"{name}_{block[0]}_{block[1]}"
+        case "groups":
+            by_patterns(*block)(t)
+            kinds = len(patterns(*block))
+            matrix[0] = Array("entries", dtype, (MARKS, block[0]))
+            matrix[2] = Array("counts", I8, (ENDS, GROUPS, kinds))
+            rows, count, grain, name = ROWS, "add i64 %ends, 0", 1, f"{name}_{block[0]}_{block[1]}"
         case "dia":
             (by_diagonals_vector if is_vector else by_diagonals)(t)
             matrix = [Array("entries", dtype, (DIAGONALS, LENGTH)), Array("places", index, (DIAGONALS,))]

@@ -9,20 +9,25 @@ from tpc.ir.types import F32, F64, DType
 
 LANES = {F64: 8, F32: 16}
 SPELLED = {F64: "double", F32: "float"}
+SHORT = "i16"  # places without a sign
 RUN = ""  # stands for the lines that run the parts
 GRAIN = 16  # rows that a thread takes at least
 
 
 class Text:
-    """A function while it is written; `lanes` numbers of its format make a vector, and `index` is that of places."""
+    """A function while it is written.
 
-    def __init__(self, dtype: DType, index: str = "i32") -> None:
+    `lanes` numbers of its format make a vector. Places in arrays have the type `place`, other integers that of `index`.
+    """
+
+    def __init__(self, dtype: DType, index: str = "i32", place: str = "") -> None:
         self.lines: list[str] = []
         self.starts: list[str] = []  # of variables, which stand first
         self.named: list[str] = []
         self.declared: dict[str, None] = {}
         self.count = 0
         self.scalar, self.lanes, self.index = SPELLED[dtype], LANES[dtype], index
+        self.place = place or index
         self.size = dtype.size
         self.vector = f"<{self.lanes} x {self.scalar}>"
         self.mask = f"<{self.lanes} x i1>"
@@ -45,6 +50,12 @@ class Text:
         """Memory for so many integers."""
         self.count += 1
         self.starts.append(f"  %t{self.count} = alloca [{count} x i64]")
+        return f"%t{self.count}"
+
+    def vectors(self, count: int) -> str:
+        """Memory for so many vectors."""
+        self.count += 1
+        self.starts.append(f"  %t{self.count} = alloca [{count} x {self.vector}], align 64")
         return f"%t{self.count}"
 
     def add(self, a: str | int, b: str | int) -> str:
@@ -90,9 +101,15 @@ class Text:
         return self.let(f"load {self.scalar}, ptr {self.at(base, place)}")
 
     def position(self, base: str, place: str) -> str:
-        """A place of an array of places."""
-        found = self.let(f"load {self.index}, ptr {self.at(base, place, self.index)}")
-        return found if self.index == "i64" else self.let(f"sext i32 {found} to i64")
+        """An integer of an array."""
+        type = self.place if base == "%places" else self.index
+        found = self.let(f"load {type}, ptr {self.at(base, place, type)}")
+        return found if type == "i64" else self.let(f"{'zext' if type == SHORT else 'sext'} {type} {found} to i64")
+
+    def byte(self, base: str, place: str) -> str:
+        """A number from 0 to 255."""
+        address = self.at(base, place, "i8")
+        return self.let(f"zext i8 {self.let(f'load i8, ptr {address}')} to i64")
 
     def load(self, base: str, place: str, mask: str | None = None) -> str:
         """A vector of numbers; those that the mask leaves out are zero."""
@@ -103,11 +120,13 @@ class Text:
 
     def places(self, base: str, place: str, mask: str | None = None) -> str:
         """A vector of places."""
-        type, address = f"<{self.lanes} x {self.index}>", self.at(base, place, self.index)
-        size = 8 if self.index == "i64" else 4
+        type, address = f"<{self.lanes} x {self.place}>", self.at(base, place, self.place)
+        size = int(self.place[1:]) // 8
         if mask is None:
-            return self.let(f"load {type}, ptr {address}, align {size}")
-        return self.masked(type, f"v{self.lanes}{self.index}", address, mask, size)
+            found = self.let(f"load {type}, ptr {address}, align {size}")
+        else:
+            found = self.masked(type, f"v{self.lanes}{self.place}", address, mask, size)
+        return self.let(f"zext {type} {found} to <{self.lanes} x {self.index}>") if self.place == SHORT else found
 
     def masked(self, type: str, suffix: str, address: str, mask: str, size: int) -> str:
         given = ("ptr", address), ("i32", str(size)), (self.mask, mask), (type, "zeroinitializer")
@@ -136,7 +155,7 @@ class Text:
     def fetch(self, place: str) -> None:
         """Begin to read entries and places that are needed later, which may be beyond the end."""
         self.declared["declare void @llvm.prefetch.p0(ptr, i32, i32, i32)"] = None
-        for address in (self.at("%entries", place), self.at("%places", place, self.index)):
+        for address in (self.at("%entries", place), self.at("%places", place, self.place)):
             self.do(f"call void @llvm.prefetch.p0(ptr {address}, i32 0, i32 3, i32 1)")
 
     # ---- vectors
@@ -188,8 +207,13 @@ class Text:
     def add_product(self, target: str, a: str, b: str, type: str = "") -> None:
         """variable += a * b"""
         type = type or self.vector
+        self.do(f"store {type} {self.plus_product(self.value(type, target), a, b, type)}, ptr {target}")
+
+    def plus_product(self, total: str, a: str, b: str, type: str = "") -> str:
+        """total + a * b"""
+        type = type or self.vector
         product = self.let(f"fmul contract {type} {a}, {b}")
-        self.do(f"store {type} {self.let(f'fadd contract {type} {self.value(type, target)}, {product}')}, ptr {target}")
+        return self.let(f"fadd contract {type} {total}, {product}")
 
     # ---- control
 

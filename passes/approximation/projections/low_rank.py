@@ -143,10 +143,10 @@ def pivoted(A: Array, budget: float, most: int) -> Array | None:
 def cross(A: Array, rank: int) -> tuple[Array, Array]:
     """Rows and columns for a CUR form, by DEIM on singular vectors (Sorensen, Embree 2016)."""
     u, _, v = np.linalg.svd(A, full_matrices=False)
-    return _deim(u[:, :rank]), _deim(v[:rank].conj().T)
+    return deim(u[:, :rank]), deim(v[:rank].conj().T)
 
 
-def _deim(basis: Array) -> Array:
+def deim(basis: Array) -> Array:
     """Positions at which a basis is told apart, one for each vector."""
     chosen = [int(np.abs(basis[:, 0]).argmax())]
     for k in range(1, basis.shape[1]):
@@ -162,9 +162,13 @@ def cur(A: Array, rank: int) -> Projected:
     The columns and rows are those of A, so that zeros, signs and codes of entries stay.
     """
     rows, columns = cross(A, rank)
-    C, R = A[:, columns], A[rows]
-    link = np.linalg.pinv(C) @ A @ np.linalg.pinv(R)
     m, n = A.shape
     about = f"{rank} of {n} columns and {rank} of {m} rows"
-    terms = (Term("is,st,tj->i,j", ("C", "L", "R")),)
-    return Projected("cur", about, {"C": C, "L": link, "R": R}, terms, 2 * rank * (m + n + rank))
+    parts = {"C": A[:, columns], "L": linked(A, rows, columns), "R": A[rows]}
+    return Projected("cur", about, parts, (Term("is,st,tj->i,j", tuple(parts)),), 2 * rank * (m + n + rank))
+
+
+def linked(A: Array, rows: Array, columns: Array) -> Array:
+    """What stands between columns and rows of a matrix."""
+    link: Array = np.linalg.pinv(A[:, columns]) @ A @ np.linalg.pinv(A[rows])
+    return link

@@ -7,6 +7,9 @@ measured on it.
 A flat butterfly keeps the blocks h, h xor m of a row h of blocks, m = 0, 1, 2, 4 .., and has a low rank beside them (T.
 Dao et al., Pixelated Butterfly, 2022): both are fitted by turns.
 
+Columns and rows of a sparse matrix of low rank are sparse, where the factors of an svd are not: M. Mahoney, P. Drineas,
+CUR Matrix Decompositions (2009).
+
 It pays where products read sparse constants, with formats that are chosen from where the entries are.
 """
 
@@ -18,7 +21,7 @@ from dataclasses import replace
 import numpy as np
 
 from tpc.passes.approximation.projected import Array, Projected, Term
-from tpc.passes.approximation.projections.low_rank import PRODUCT
+from tpc.passes.approximation.projections.low_rank import PRODUCT, deim, linked, random_range
 from tpc.passes.approximation.target import Target, kept, measured
 
 SAVED = 0.3  # share of the entries that may be left; of blocks, which are read side by side, SAVED_IN_BLOCKS
@@ -30,6 +33,8 @@ RANKS, TURNS = (4, 16), 12
 ENOUGH = 0.3  # of the budget, below which ranks are cut
 TURNED = 0.8  # share of the error that a turn may leave, so that there is another
 PARTS = ("values", "columns", "starts")
+FEW = 0.2  # share of the entries that a matrix may have for its columns and rows to be worth a look
+ENOUGH_FOR_CROSS = (1.0, 0.3, 0.1)  # of the budget, as chosen columns and rows are not the best that there are
 
 
 def sparsified(target: Target) -> Iterator[Projected]:
@@ -90,6 +95,33 @@ def stored(A: Array, mask: Array) -> dict[str, Array]:
 
 def _term(A: Array) -> Term:
     return Term("sparse", PARTS, A.shape[1:])
+
+
+def crossed(target: Target) -> Iterator[Projected]:
+    """Some columns and rows of a sparse matrix as they are, with the link that fits best."""
+    A = target.values
+    count = np.count_nonzero(A)
+    if not target.is_matrix or target.is_weighted or A.size < 4096 or count > FEW * A.size:
+        return
+    m, n = A.shape
+    most = min(int((SAVED * count) ** 0.5), m, n)  # the link alone is the square of the rank
+    for share in ENOUGH_FOR_CROSS:
+        found = random_range(A, share * target.budget, most)
+        if found is None:
+            return
+        rows, columns = deim(found[0]), deim(found[1].conj().T)
+        C, R, rank = A[:, columns], A[rows], len(rows)
+        work = 2 * (np.count_nonzero(C) + np.count_nonzero(R) + rank * rank)
+        if work > SAVED * 2 * count:
+            return
+        left, right = stored(C, C != 0), stored(R, R != 0)
+        parts = {f"C_{k}": v for k, v in left.items()} | {"L": linked(A, rows, columns)}
+        parts |= {f"R_{k}": v for k, v in right.items()}
+        about = f"{rank} of {n} columns and {rank} of {m} rows, sparse as they are"
+        projected = Projected("cur", about, parts, (Term("cross", tuple(parts), (rank, n)),), int(work))
+        if target.error(projected.rounded(target.dtype).dense()) <= target.within:
+            yield projected
+            return
 
 
 def flat_butterfly(target: Target) -> Iterator[Projected]:

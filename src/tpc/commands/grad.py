@@ -15,7 +15,7 @@ from tpc.commands.arguments import (
     mode_option,
     parameter_names,
 )
-from tpc.console import print_json, progress, talk
+from tpc.console import print_json, progress, show, talk
 
 if TYPE_CHECKING:
     from tpc.function import Function
@@ -61,7 +61,7 @@ def command(
     with progress("differentiating"):
         chosen = chosen_function(file, function, dims, as_json)
         with keeping(chosen.module.notes):  # errors on the way have their place
-            program = _derivative(chosen, kind, by)
+            program = _derivative(chosen, kind, by, as_json)
         # an order of work says nothing about the derivative, and is found anew when the text is compiled
         plan = run(program, Options(dims, mode=mode), "prune", chosen.module.notes)
         text = readable(program_text(plan.program, plan.notes.names))
@@ -78,10 +78,10 @@ def command(
     return 0
 
 
-def _derivative(function: Function, kind: str, by: tuple[str, ...]) -> Program:
+def _derivative(function: Function, kind: str, by: tuple[str, ...], quiet: bool) -> Program:
     """The program of the derivative. Raises TpcError (E0304, E0607, E0608)."""
-    from tpc.dsl.diagnostics import Label, fail
-    from tpc.ir.elaborate.derivatives import check_kind
+    from tpc.dsl.diagnostics import Diagnostics, Label, fail
+    from tpc.ir.elaborate.derivatives import check_kind, warn_of_zeros
     from tpc.ir.elaborate.scope import suggestion
     from tpc.passes.differentiate import derivative
 
@@ -101,4 +101,8 @@ def _derivative(function: Function, kind: str, by: tuple[str, ...]) -> Program:
     names = tuple(dict.fromkeys(by)) or tuple(inputs)[:1]
     types = {n: inputs[n].tensor for n in names}
     check_kind(kind, function.name, types, program.result_types, [Label(function.span)])
+    warnings = Diagnostics()
+    warn_of_zeros(warnings, program, names, function.name, function.span)
+    if not quiet:
+        show(warnings.warnings)
     return derivative(program, kind, names)

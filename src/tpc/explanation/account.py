@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tpc.cost import Cost, cost
+from tpc.cost import Cost, cost, live
 from tpc.dsl.format import format_expression
 from tpc.dsl.source import Source, Span
 from tpc.explanation.held import Held, at_peak
@@ -200,7 +200,9 @@ def account(
     at = {name: sizes.get(name, USUAL) for name in [*free, *sizes]}
     assumed = tuple(name for name in free if name not in sizes)
     lines, named = _lines(plan.program, plan.notes.names, sizes, prices, at)
+    memory = live(plan.program, backend, at)
     written, chosen = totals(_before(program, plan), prices, at), totals(plan.program, prices, at)
+    chosen = replace(chosen, peak_bytes=memory.peak)
     derivations = tuple(Part(of, derive(s, names, at)) for of, s, names in searches(plan) if not s.declined)
     return Account(
         program.name,
@@ -208,7 +210,7 @@ def account(
         plan,
         at,
         assumed,
-        cost(plan.program, sizes, prices),
+        cost(plan.program, sizes, prices, backend),
         written,
         chosen,
         lines,
@@ -223,7 +225,7 @@ def account(
         certificates=plan.approximated.certificates if plan.approximated is not None else (),
         iterated=tuple(by_steps(plan, sizes)),
         dense=tuple(stays_dense(plan, prices, at, backend)),
-        held=at_peak(plan.program, plan.notes.names, at, backend),
+        held=at_peak(memory, plan.notes.names),
     )
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tpc.ir.node import Node, Program
-from tpc.ir.ops.structure import INPUT
-from tpc.passes.choose.prices import Sizes
+from tpc.ir.node import Node
+from tpc.ir.ops.structure import CALL, INPUT
 from tpc.passes.memory.liveness import Liveness
 
 LEAST = 2**20  # bytes below which nobody asks
@@ -23,15 +22,15 @@ class Held:
     bytes: int
 
 
-def at_peak(program: Program, names: Mapping[Node, str], at: Mapping[str, int], backend: str) -> tuple[Held, ...]:
+def at_peak(memory: Liveness, names: Mapping[Node, str]) -> tuple[Held, ...]:
     """The largest values that are held at the step at which most is; nothing where that is little."""
-    memory = Liveness(program, backend, Sizes(at))
     if memory.peak < LEAST or not memory.steps:
         return ()
     found = []
     for buffer in memory.alive(memory.position):
         node = memory.value(memory.buffers.index(buffer))
-        name = str(node["name"]) if node.op is INPUT else names.get(node, "") or buffer.node.op.name
+        made = "native code" if buffer.node.op is CALL else buffer.node.op.name
+        name = str(node["name"]) if node.op is INPUT else names.get(node, "") or made
         found.append(Held(name, str(buffer.type), buffer.bytes))
     step = memory.steps[memory.position]
     if step.workspace:

@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tpc.cost import live
 from tpc.explanation.picture import Picture
 from tpc.ir.rewrite import rebuilt
 from tpc.ir.sizes import with_sizes
@@ -37,6 +38,8 @@ class MemoryProfile:
         What is computed more often within the budget, by the name of the user or the op, and how much more often.
     gap
         Of the time without a budget, what a cheaper plan might spare; as it is proved.
+    levels
+        Of the segments into which loops are cut, so that their derivatives keep fewer states; 1 where they are not.
     """
 
     name: str
@@ -45,27 +48,23 @@ class MemoryProfile:
     budget: int | None = None
     again: tuple[tuple[str, int], ...] = ()
     gap: float | None = None
+    levels: int = 1
 
 
 def memory_profile(plan: Plan, backend: str, sizes: Mapping[str, int], budget: int | None) -> MemoryProfile:
     """What a plan holds at each step; before the pass `rematerialise`, if it changed the program, as well."""
-    from tpc.passes.memory.liveness import Liveness
 
-    def live(program: Program) -> Liveness:
-        if backend == "llvm":
-            from tpc.backends.llvm.memory import live as native
+    def held(program: Program) -> Liveness:
+        return live(with_sizes(program, dict(sizes)), backend, {}, tight=budget is not None)
 
-            return native(with_sizes(program, dict(sizes)), tight=budget is not None)
-        return Liveness(with_sizes(program, dict(sizes)), backend)
-
-    name, last = plan.program.name, live(plan.program)
+    name, last = plan.program.name, held(plan.program)
     names = [step for step, _ in plan.steps]
     if "rematerialise" not in names[1:]:
-        return MemoryProfile(name, tuple(last.live), None, budget)
-    first = live(plan.steps[names.index("rematerialise") - 1][1])
+        return MemoryProfile(name, tuple(last.live), None, budget, levels=plan.levels)
+    first = held(plan.steps[names.index("rematerialise") - 1][1])
     gap = None if plan.within is None else plan.within.gap
     again = _again(first, last, plan.notes.names)
-    return MemoryProfile(name, tuple(first.live), tuple(last.live), budget, again, gap)
+    return MemoryProfile(name, tuple(first.live), tuple(last.live), budget, again, gap, plan.levels)
 
 
 def _again(before: Liveness, after: Liveness, names: Mapping[Node, str]) -> tuple[tuple[str, int], ...]:
@@ -91,8 +90,11 @@ def text(found: MemoryProfile) -> str:
         if found.gap is not None:
             most = "nothing" if found.gap < 1e-3 else f"at most {found.gap:.1%} of the time"
             lines.append(f"  proved: {most} could be spared within the budget, in this order of first runs")
+    if found.levels > 1:
+        levels = "" if found.levels == 2 else f", in {found.levels - 1} levels"
+        lines.append(f"  loops in segments: their states are kept between these alone{levels}, and each runs again")
     if found.budget is not None:
-        more = "" if found.after is not None else "; nothing had to be changed"
+        more = "" if found.after is not None or found.levels > 1 else "; nothing had to be changed"
         lines.append(f"  budget  {amount(found.budget)}{more}")
     return "\n".join(lines) + "\n"
 
@@ -153,9 +155,9 @@ def write(found: MemoryProfile, path: Path) -> None:
 
 
 def _plot(found: MemoryProfile, axes: Any) -> None:
-    for live, label, colour in ((found.before, "before", BEFORE), (found.after, "after", AFTER)):
-        if live is not None:
-            axes.stairs([bytes / 1e6 for bytes in live], label=label, color=colour, fill=True, alpha=0.4)
+    for held, label, colour in ((found.before, "before", BEFORE), (found.after, "after", AFTER)):
+        if held is not None:
+            axes.stairs([bytes / 1e6 for bytes in held], label=label, color=colour, fill=True, alpha=0.4)
     if found.budget is not None:
         axes.axhline(found.budget / 1e6, color=BUDGET, label="budget")
     axes.set(xlabel="steps", ylabel="MB", title=found.name)

@@ -38,8 +38,15 @@ def at_the_edge(shape: Sequence[int], dtype: Any, first: bool = False) -> np.nda
     return whole[begin : begin + size].view(dtype).reshape(shape)
 
 
+def fixed(array: np.ndarray[Any, Any]) -> None:
+    """Let nobody write to an array of `at_the_edge`."""
+    if array.nbytes:
+        begin = array.ctypes.data // mmap.PAGESIZE * mmap.PAGESIZE
+        _libc.mprotect(begin, array.ctypes.data + array.nbytes - begin, mmap.PROT_READ)
+
+
 class Function:
-    """A program's native function.
+    """A program's native function, which may read its operands and no more.
 
     Raises
     ------
@@ -65,6 +72,7 @@ class Function:
         for array, operand in zip(arrays, signature.operands, strict=True):
             held = at_the_edge(np.shape(array), operand.dtype.numpy, first)
             held[...] = array
+            fixed(held)
             operands.append(held)
             for dim, count in zip(operand.dims, held.shape, strict=True):
                 found = solve_linear(substitute(dim, known), count)
@@ -73,9 +81,9 @@ class Function:
         results = [at_the_edge([extent(d, known) for d in r.dims], r.dtype.numpy, first) for r in signature.results]
         for result in results:
             result[...] = 99  # whatever was there before
-        workspace = at_the_edge([extent(signature.workspace, known) + 64], np.uint8, first)
-        aligned = workspace.ctypes.data + -workspace.ctypes.data % 64
-        places = [*(a.ctypes.data for a in (*operands, *results)), aligned]
+        # of whole lines, so that it is aligned at the end of memory as well
+        workspace = at_the_edge([-(-extent(signature.workspace, known) // 64) * 64], np.uint8, first)
+        places = [a.ctypes.data for a in (*operands, *results, workspace)]
         arguments = [*(ctypes.c_int64(known[s]) for s in signature.sizes), *map(ctypes.c_void_p, places)]
         status = self.entry(*arguments)
         if status:

@@ -127,6 +127,24 @@ print(held() - before)
     assert int(held) <= KEPT + 16 * 2**20
 
 
+@pytest.mark.parametrize("before", [[KEPT // 4] * 4, [FROM] * 9], ids=["bytes", "blocks"])
+def test_what_lies_there_makes_room(before: list[int]) -> None:
+    said = python(f"""
+import ctypes
+from tpc.backends.llvm import engine
+malloc, _, _, free = engine.allocation()
+malloc = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)(malloc)
+free = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)(free)
+for block in [malloc(None, size) for size in {before}]:
+    free(None, block, 0)
+block = malloc(None, {KEPT // 2})
+ctypes.memset(block, 7, 1)
+free(None, block, 0)
+print(ctypes.string_at(malloc(None, {KEPT // 2}), 1)[0])
+""")
+    assert int(said) == 7
+
+
 def test_arrays_may_outlast_the_module() -> None:
     python("import builtins\nbuiltins.kept = result(LEAST)")
     python("""

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections import namedtuple
 from collections.abc import Callable
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ import numpy as np
 import pytest
 
 pytest.importorskip("llvmlite")
+from tests.backends.llvm.calls import program  # noqa: E402
 from tests.backends.llvm.kernels import ADD, CHECKED, COPY, SCALE, SUM, binary, n, native  # noqa: E402
 
 from tpc.backends.llvm.entry import call_at_once, entry  # noqa: E402
+from tpc.backends.llvm.lower import lower  # noqa: E402
 from tpc.backends.llvm.signature import Native  # noqa: E402
-from tpc.ir.dims import divide  # noqa: E402
+from tpc.ir.dims import divide, evaluate  # noqa: E402
 from tpc.ir.types import BF16, DTYPES, F64, I64  # noqa: E402
 
 x, y = np.arange(5.0), np.full(5, 10.0)
@@ -398,6 +401,22 @@ done:
     timer.start()
     assert wait(flag) == 7
     timer.join()
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "others"),
+    [
+        ("def f(x: f64[n]) = x + 1", 2000, False),
+        ("def f(x: f64[4]) = x + 1", 4, False),
+        ("def f(S: f64[n, n]) = eigvalsh(S)", 4, False),
+        ("def f(S: f64[n, n]) = eigvalsh(S)", 40, True),
+        ("def f(S: f64[40, 40]) = eigvalsh(S)", 40, True),
+        ("def f(x: f64[n]):\n    y = x\n    repeat 5000:\n        y = tanh(y)\n    return y", 40, True),
+    ],
+)
+def test_others_run_where_much_is_done_with_little(text: str, size: int, others: bool) -> None:
+    signature = (native := lower(program(text), "f")).signature
+    assert (prod(evaluate(dim, {"n": size}) for dim in signature.axes) > native.long) is others
 
 
 def test_several_threads_at_once() -> None:

@@ -107,6 +107,7 @@ def test_the_weights_of_all_live_in_blocks() -> None:
 STREAMED = {
     "attention": "def f(Q: f64[n, d], K: f64[m, d], V: f64[m, d]) = softmax(Q @ K' / sqrt(d)) @ V",
     "heads": "def f(Q: f32[b, h, n, d], K: f32[b, h, m, d], V: f32[b, h, m, d]) = softmax(Q @ K') @ V",
+    "narrow": "def f(Q: f64[n, 3], K: f64[m, 3], V: f64[m, 3]) = softmax(Q @ K' / 2) @ V",
     "causal": (
         "def f(Q: f64[m, d], K: f64[m, d], V: f64[m, d]):\n"
         "    S = Q @ K'\n"
@@ -129,6 +130,8 @@ def test_memory_does_not_grow_with_what_is_reduced(name: str) -> None:
     (stream,) = statements(whole)
     assert isinstance(stream, Stream)
     assert stream.column[1] == named("m")
+    folds = [t for s in stream.statements for t in parts(*s.bodies) if t.kind == "fold"]
+    assert all(extent != named("m") for t in folds for _, extent in t.data[1])  # no tile goes through all again
     workspace = lower(whole, "f").signature.workspace
     assert names_of(workspace) <= {"d"}
 

@@ -67,6 +67,7 @@ PROGRAMS = {
     "log product": "def f(A: T[n, k], B: T[m, k]) = logsumexp(A @ B', axis=1)",
     "attention": "def f(Q: T[n, k], K: T[m, k], V: T[m, k]) = softmax(Q @ K') @ V",
     "scaled": "def f(Q: T[n, k], K: T[m, k], V: T[m, 2]) = softmax(Q @ K' / sqrt(k) + 1) @ V",
+    "narrow": "def f(Q: T[n, 3], K: T[m, 3], V: T[m, 2]) = softmax(Q @ K' / 2) @ V",
     "causal": (
         "def f(Q: T[n, k], K: T[n, k], V: T[n, m]):\n"
         "    S = Q @ K'\n"
@@ -234,6 +235,19 @@ def test_a_total_of_several_chunks() -> None:
     compare("def f(x: f64[n]) = sum(x * x), logsumexp(x), max(x), mean(x)", [x])
 
 
+@pytest.mark.parametrize("text", ["max(x[:, 1])", "prod(x[:, 1])", "logsumexp(x[:, 1])"])
+def test_a_chunk_that_is_not_whole_is_read_no_further(text: str) -> None:
+    x = np.random.default_rng(0).uniform(0.9999, 1.0001, (64_100, 17))
+    compare(f"def f(x: f64[n, 17]) = {text}", [x])
+
+
+def test_a_sum_over_columns_inside_of_another_fold() -> None:
+    text = "def f(a: f64[n, 2], b: f64[n, n], x: f64[n]):\n    v[i, j] = b[i, j] * cos(x[j])\n"
+    text += "    y[i in n] = logsumexp[q in 2](a[i, q] * sum[r in n](v[i, r] * x[r] * a[r, q]))\n    return y"
+    draw = np.random.default_rng(0)
+    compare(text, [draw.standard_normal(shape) for shape in ((5, 2), (5, 5), (5,))])
+
+
 def test_a_block_at_a_time() -> None:
     draw = np.random.default_rng(0)
     Q, K, V = (draw.standard_normal((s, 8)) for s in (70, 20_000, 20_000))
@@ -340,14 +354,17 @@ def test_the_comparison_can_fail() -> None:
 def test_threads_change_no_bit() -> None:
     draw = np.random.default_rng(0)
     x = draw.standard_normal((700, 900))
-    whole = program("def f(x: f64[n, m]) = sum(exp(x)), softmax(x), mean(x, axis=0), logsumexp(x, axis=1), cumsum(x)")
-    function = Function(whole)
+    texts = [
+        "def f(x: f64[n, m]) = sum(exp(x)), softmax(x), mean(x, axis=0), logsumexp(x, axis=1), cumsum(x)",
+        "def f(x: f64[n, m]) = softmax(reshape(x, n * m))",
+    ]
     try:
-        engine.set_threads(1)
-        alone = function([x])
-        engine.set_threads(2)
-        for value, right in zip(function([x]), alone, strict=True):
-            np.testing.assert_array_equal(value, right)
+        for function in (Function(program(text)) for text in texts):
+            engine.set_threads(1)
+            alone = function([x])
+            engine.set_threads(2)
+            for value, right in zip(function([x]), alone, strict=True):
+                np.testing.assert_array_equal(value, right)
     finally:
         engine.set_threads(None)
 

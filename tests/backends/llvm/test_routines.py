@@ -326,7 +326,9 @@ def test_order(dtype: str) -> None:
 
 def test_rows_that_are_in_order() -> None:
     function = Function(program("def f(x: f64[n]) = argsort(x)"))
-    for x in (np.arange(100.0), -np.arange(100.0), np.ones(100), np.append(np.arange(99.0), 5), [*range(99), np.nan]):
+    rising, ends = np.arange(100.0), (-99, -98, 5, np.nan)
+    rows = [np.append(way, end) for way in (rising, -rising, np.ones(100), -(rising // 7)) for end in ends]
+    for x in (*rows, -rising, -(rising // 7), np.append(np.nan, -rising), np.append([np.nan, np.nan], -(rising // 9))):
         np.testing.assert_array_equal(function([x])[0], np.argsort(x, kind="stable"))
 
 

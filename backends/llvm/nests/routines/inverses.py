@@ -218,4 +218,5 @@ def inv(site: Site) -> None:
     site.call("getrf", n, n, X, site.least(n), exchanges, info)
     site.fail(site.has_failed(info), SINGULAR)
     work = site.writer.lesser(site.b.mul(n, n), site.b.mul(n, site.writer.integer(COLUMNS)))
-    site.call("getri", n, X, site.least(n), exchanges, room, site.least(work), site.info())
+    with site.writer.when(site.b.icmp_signed(">", n, site.writer.integer(0)), "some"):  # else it writes beyond no room
+        site.call("getri", n, X, site.least(n), exchanges, room, site.least(work), site.info())

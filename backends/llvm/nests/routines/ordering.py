@@ -174,15 +174,18 @@ class _Rows:
             with b.if_else(b.icmp_signed("<=", count, writer.integer(FEW))) as (few, many):
                 with few:
                     self._insert(count)
-                with many, b.if_else(self._are_in_order()) as (ordered, mixed):
-                    with ordered, writer.loop("place", writer.integer(0), self.length) as number:
+                with many, b.if_else(self._run(">=")) as (rising, others):
+                    with rising, writer.loop("place", writer.integer(0), self.length) as number:
                         self.write(number, self.arrays[1], number)
-                    with mixed:
-                        self._by_bytes(keys, places)
+                    with others, b.if_else(self._run("<=")) as (falling, mixed):
+                        with falling:
+                            self._turn()
+                        with mixed:
+                            self._by_bytes(keys, places)
         return b.load(keys, typ=POINTER), b.load(places, typ=POINTER)
 
-    def _are_in_order(self) -> ir.Value:
-        """Whether the entries of a row are in order as they are, which costs nothing where the first are not."""
+    def _run(self, relation: str) -> ir.Value:
+        """Whether each key of a row is in a relation to the one before, which costs nothing where the first are not."""
         b, writer = self.site.b, self.writer
         slot, last = writer.variable(INTEGER, "slot"), writer.variable(INTEGER, "last")
         b.store(writer.integer(1), slot)
@@ -194,13 +197,29 @@ class _Rows:
         b.cbranch(b.icmp_signed("<", at, self.length), look, done)
         b.position_at_end(look)
         key = self.key(at)
-        b.cbranch(b.icmp_unsigned(">=", key, b.load(last, typ=INTEGER)), on, done)
+        b.cbranch(b.icmp_unsigned(relation, key, b.load(last, typ=INTEGER)), on, done)
         b.position_at_end(on)
         b.store(key, last)
         b.store(b.add(at, writer.integer(1)), slot)
         b.branch(head)
         b.position_at_end(done)
         return b.icmp_signed("==", b.load(slot, typ=INTEGER), self.length)
+
+    def _turn(self) -> None:
+        """Turn over a row that falls; equal entries stay as they are."""
+        b, writer, one = self.site.b, self.writer, self.writer.integer(1)
+        begin = writer.variable(INTEGER, "begin")
+        b.store(writer.integer(0), begin)
+        with writer.loop("last", writer.integer(0), self.length) as last:
+            end = b.add(last, one)
+            is_last = b.icmp_signed("==", end, self.length)
+            following = self.key(writer.lesser(end, b.sub(self.length, one)))
+            with writer.when(b.or_(is_last, b.icmp_unsigned("!=", following, self.key(last))), "equal"):
+                first = b.load(begin, typ=INTEGER)
+                before = b.sub(b.sub(self.length, end), first)
+                with writer.loop("place", first, end) as number:
+                    self.write(number, self.arrays[1], b.add(before, number))
+                b.store(end, begin)
 
     def _insert(self, count: ir.Value) -> None:
         """Put each entry that is among the lowest so far where it belongs."""
