@@ -100,9 +100,9 @@ def _where(condition: Scalar, row: str, column: str, holds: bool) -> _Places:
                 if not isinstance(inner, Apply) or inner.function != "abs" or limit is None or limit.slopes:
                     continue
                 if relation in ("le", "lt", "eq") and isinstance(limit.constant, int):
-                    (argument,), c = inner.arguments, Literal(str(limit.constant))
-                    below = _compared("le", argument, c, row, column)
-                    return below.both(_compared("ge", argument, Literal(str(-limit.constant)), row, column))
+                    (argument,), most = inner.arguments, limit.constant - (relation == "lt")
+                    below = _compared("le", argument, Literal(str(most)), row, column)
+                    return below.both(_compared("ge", argument, Literal(str(-most)), row, column))
             return _compared(function, left, right, row, column)
     return _ALL
 
@@ -116,8 +116,8 @@ def _compared(relation: str, left: Scalar, right: Scalar, row: str, column: str)
         return _ALL
     relation = relation if slope > 0 else _TURNED[relation]
     at = -form.constant / slope  # where both sides are equal
-    low = ceil(at) if relation in ("eq", "ge", "gt") else -inf
-    high = floor(at) if relation in ("eq", "le", "lt") else inf
+    low = {"eq": ceil(at), "ge": ceil(at), "gt": floor(at) + 1}.get(relation, -inf)
+    high = {"eq": floor(at), "le": floor(at), "lt": ceil(at) - 1}.get(relation, inf)
     return _Places(low, high)
 
 

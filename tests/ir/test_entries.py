@@ -32,6 +32,8 @@ FORMULAS = {
     "select(i < j, 1.0, 2.0)": set(),
     "select(i == j, 0, 1.0)": {"symmetric"},
     "select(i == j, 1.0, 0) * x[i]": set(),  # zero times an infinity is NaN
+    "select(abs(i - j) < 2, x[i], 0)": {"banded(1, 1)"},
+    "select(i - j < 3 and i > j, x[j], 0)": {"banded(2, 0)", "lower"},
     "select(i + j == 3, 1.0, 0)": {"symmetric"},
     "select(i == j, 1.0, 0) / x[i]": set(),
 }
