@@ -140,9 +140,11 @@ def _explained(error: click.ClickException) -> click.ClickException:
     if not isinstance(error, click.NoSuchOption) or error.ctx is None:
         return error
     name = error.option_name.lstrip("-")
+    options = {parameter.name for parameter in error.ctx.command.params}
+    if name in ("size", "sizes", "dims", "shape") and "dims" in options:
+        return click.UsageError(f"No such option '{error.option_name}'. Give sizes as `--dim n=100`.", error.ctx)
     if not name.isidentifier() or (len(name) > 2 and error.possibilities):
         return error
-    options = {parameter.name for parameter in error.ctx.command.params}
     ways = [f"the argument `{name}` as `{name}=x.npy`"] if "inputs" in options else []
     ways += [f"the size `{name}` as `--dim {name}=3`"] if "dims" in options else []
     told = f"No such option '{error.option_name}'. Give {' or '.join(ways)}."

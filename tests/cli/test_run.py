@@ -144,6 +144,7 @@ def test_suggestions() -> None:
     [
         (["--X", "x.csv"], "Give the argument `X` as `X=x.npy`"),
         (["--n", "3"], "or the size `n` as `--dim n=3`"),
+        (["--sizes", "n=3"], "Give sizes as `--dim n=100`"),
         (["--output", "o.npz"], "Did you mean '--out'?"),
         (["X", "=", "x.csv"], "without spaces"),
     ],
