@@ -1,5 +1,7 @@
 """Derivatives of loops with `until`: those of the passes that were made."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -93,12 +95,12 @@ def operands(size: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
     return scale * rng.standard_normal(size), rng.standard_normal((size, size)) / size
 
 
-@pytest.mark.parametrize("sizes", SIZES)
-@pytest.mark.parametrize("case", CASES)
+PAIRS = [pair for pair in product(CASES, SIZES) if pair != ("nested", "ends at once")]  # exp(30) is too large for roots
+
+
+@pytest.mark.parametrize(("case", "sizes"), PAIRS)
 def test_they_are_those_of_torch(case: str, sizes: str) -> None:
     text, hand = CASES[case]
-    if case == "nested" and sizes == "ends at once":
-        pytest.skip("exp(30) is no number to take roots of here")
     x, A = operands(*SIZES[sizes])
     given = [torch.tensor(a, requires_grad=True) for a in (x, A)]
     wanted = torch.autograd.grad(hand(*given), given, materialize_grads=True)
