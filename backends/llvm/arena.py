@@ -51,7 +51,8 @@ define weak ptr @tpc_block(i64 %bytes) {
 measure:
   %made = load ptr, ptr %place
   br i1 %is_large, label %advise, label %store
-advise:
+advise:                                           ; small pages of a block of before go, for huge ones to come
+  %dropped = call i32 @madvise(ptr %made, i64 %size, i32 4)
   %advised = call i32 @madvise(ptr %made, i64 %size, i32 14)
   br label %store
 store:
