@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from tpc.dsl import syntax
@@ -13,6 +13,7 @@ from tpc.ir.elaborate import systems
 from tpc.ir.elaborate.parts import parts_of, spread
 from tpc.ir.elaborate.scope import Frame, FunctionValue, Value, placeholder, suggestion
 from tpc.ir.node import Node, Program, topological
+from tpc.ir.ops.structure import CALL, REPEAT
 from tpc.ir.types import TensorType
 
 KINDS = (
@@ -153,7 +154,8 @@ def apply_operands(
     if steps[0].kind not in ("vmap", "fixed_point", systems.KIND):
         function = steps[0].definition.name
         defined = Label(function.span, "defined here")
-        warn_of_zeros(frame.diagnostics, typing.program, steps[0].parameters, function.name, expression.span, defined)
+        for warn in WARNINGS:
+            warn(frame.diagnostics, typing.program, steps[0].parameters, function.name, expression.span, defined)
     wanted = [i.tensor.dtype for i in typing.program.inputs]
     given = [cast(node, dtype) for (node, _), dtype in zip(operands, wanted, strict=False)]
     given += [node for node, _ in operands[len(wanted) :]]
@@ -186,6 +188,60 @@ def warn_of_zeros(
                 help="differentiate by another parameter"
                 + ", or give the step a derivative, as in `surrogate(round(x), x)`" * bool(STEPS & set(cuts)),
             )
+
+
+def warn_of_passes(
+    diagnostics: Diagnostics, program: Program, parameters: Sequence[str], function: str, place: Span, *more: Label
+) -> None:
+    """Tell of loops with `until` on the way: a solution may have settled before its derivative has.
+
+    Conjugate gradients are the known case: a direction that the right side does not excite is never searched, but the
+    solution moves along it with the matrix.
+    """
+    if _through_passes(program, {i for i in program.inputs if i["name"] in parameters}):
+        diagnostics.add(
+            "W0403",
+            "the derivative of a loop that ends by `until` is that of the passes it made",
+            Label(place, f"`{function}` goes through such a loop"),
+            *more,
+            notes=["where the passes approach a solution, their derivative may come near it later, or never"],
+            help="say what holds at the end: `fixed_point(F, x)(found, ...)`, where F leaves x as it is",
+        )
+
+
+WARNINGS = (warn_of_zeros, warn_of_passes)
+
+
+def _through_passes(program: Program, moving: set[Node]) -> bool:
+    """Whether a loop with `until` is on the way from these inputs to the results."""
+    ways: dict[Node, list[Node]] = {i: [] for i in moving}  # by which operands a value moves
+    for node in topological(program.outputs):
+        found = [a for a in _smooth_operands(node) if a in ways]
+        if found and any(t.dtype.kind in "fc" for t in _types(node)):
+            ways[node] = found
+    on_the_way = dict.fromkeys(o for o in program.outputs if o in ways)
+    waiting = list(on_the_way)
+    while waiting:
+        more = [a for a in ways[waiting.pop()] if a not in on_the_way]
+        on_the_way.update(dict.fromkeys(more))
+        waiting += more
+    return any(_ends_by_itself(node, ways) for node in on_the_way)
+
+
+def _smooth_operands(node: Node) -> list[Node]:
+    """The operands that a value changes with: a fixed point does not with the first guess."""
+    kind, guesses, *_ = node["steps"][0] if node.op.name == "derivative" else ("", ())
+    if kind != "fixed_point":
+        return list(node.args)
+    return [a for a, i in zip(node.args, node["body"].inputs, strict=False) if i["name"] not in guesses]
+
+
+def _ends_by_itself(node: Node, moving: Collection[Node]) -> bool:
+    if node.op is CALL:
+        inputs = node["body"].inputs
+        return _through_passes(node["body"], {i for a, i in zip(node.args, inputs, strict=True) if a in moving})
+    inner = (n for program in node.programs for n in program.walk())
+    return any(n.op is REPEAT and n.get("until") is not None for n in (node, *inner))
 
 
 def _operands(

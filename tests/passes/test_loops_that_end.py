@@ -8,6 +8,8 @@ import torch
 
 import tpc
 from tpc.dsl.diagnostics import TpcError
+from tpc.dsl.source import Source
+from tpc.ir.elaborate.module import check
 
 SPREAD = """
 def f(x: f64[n], A: f64[n, n]) -> f64:
@@ -137,3 +139,46 @@ def test_the_most_passes_must_be_known() -> None:
         tpc.compile(text + "def main(x: f64, k: i64) -> f64 = grad(f, x)(x, k)\n", function="main")(2.0, 3)
     (found,) = caught.value.diagnostics
     assert found.code == "E0608" and "`until`" in str(found.help)
+
+
+SOLUTION = """
+def cg(A: f64[n, n] is spd, b: f64[n]) -> f64[n]:
+    x, r, p = zeros(n), b, b
+    repeat 1000 until norm(r) <= 1e-12 * norm(b):
+        q = A @ p
+        a = dot(r, r) / dot(p, q)
+        x, s = x + a * p, r - a * q
+        p, r = s + dot(s, s) / dot(r, r) * p, s
+    return x
+
+def residual(x: f64[n], A: f64[n, n] is spd, b: f64[n]) -> f64[n] = x + b - A @ x
+
+def solution(A: f64[n, n] is spd, b: f64[n]) -> f64[n] = fixed_point(residual, x)(cg(A, b), A, b)
+
+def along(A: f64[n, n] is spd, b: f64[n], c: f64[n]) -> f64 = dot(c, solution(A, b))
+
+def main(A: f64[n, n] is spd, b: f64[n], c: f64[n]) -> (f64[n, n], f64[n]):
+    return grad(along, A)(A, b, c), grad(along, b)(A, b, c)
+"""
+
+
+@pytest.mark.parametrize("backend", ["numpy", "llvm", "torch"])
+def test_the_equation_at_the_end_gives_the_derivative_of_the_solution(backend: str) -> None:
+    """On a star: its rays are alike, so that conjugate gradients end after few passes, whose derivative is wrong."""
+    edges = np.zeros((40, 40))
+    edges[0, 1:] = edges[1:, 0] = 1
+    A = np.diag(edges.sum(1)) - edges + 1 / 40
+    b, c = np.zeros(40), np.arange(40.0)
+    b[3], b[7] = 1, -1
+    by_matrix, by_side = map(np.asarray, tpc.compile(SOLUTION, backend=backend)(A, b, c))
+    v, x = np.linalg.solve(A, np.stack([c, b], 1)).T
+    right = -(np.outer(v, x) + np.outer(x, v)) / 2
+    bound = 1e-10 * np.linalg.cond(A)
+    assert np.linalg.norm(by_side - v) <= bound * np.linalg.norm(v)
+    assert np.linalg.norm(by_matrix - right) <= bound * np.linalg.norm(right)
+
+
+@pytest.mark.parametrize(("text", "is_told"), [(NESTED, True), (SPREAD, True), (SOLUTION, False)])
+def test_it_is_told_that_passes_are_differentiated(text: str, is_told: bool) -> None:
+    text += "" if text is SOLUTION else KINDS
+    assert is_told == any(d.code == "W0403" for d in check(Source(text)).diagnostics.warnings)

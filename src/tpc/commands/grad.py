@@ -81,7 +81,7 @@ def command(
 def _derivative(function: Function, kind: str, by: tuple[str, ...], quiet: bool) -> Program:
     """The program of the derivative. Raises TpcError (E0304, E0607, E0608)."""
     from tpc.dsl.diagnostics import Diagnostics, Label, fail
-    from tpc.ir.elaborate.derivatives import check_kind, warn_of_zeros
+    from tpc.ir.elaborate.derivatives import WARNINGS, check_kind
     from tpc.ir.elaborate.scope import suggestion
     from tpc.passes.differentiate import derivative
 
@@ -102,7 +102,8 @@ def _derivative(function: Function, kind: str, by: tuple[str, ...], quiet: bool)
     types = {n: inputs[n].tensor for n in names}
     check_kind(kind, function.name, types, program.result_types, [Label(function.span)])
     warnings = Diagnostics()
-    warn_of_zeros(warnings, program, names, function.name, function.span)
+    for warn in WARNINGS:
+        warn(warnings, program, names, function.name, function.span)
     if not quiet:
         show(warnings.warnings)
     return derivative(program, kind, names)
