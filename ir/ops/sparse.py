@@ -28,22 +28,11 @@ from tpc.ir.types import TensorType
 if TYPE_CHECKING:
     from tpc.ir.node import Node, Program
 
-# Ops whose result is sparse.
-RESULTS = frozenset(
-    ["csr", "csr_parts", "csr_sketch", "to_csr", "store", "csr_transpose", "csr_cast", "csr_map", "csr_add", "csr_sub"]
-    + [
-        "csr_mul",
-        "csr_scale",
-        "csr_div",
-        "spgemm",
-        "sddmm",
-        "csr_diagonal",
-        "csr_triangle",
-        "csr_kron",
-        "csr_take",
-        "splu",
-    ]
-)
+# Ops whose result is sparse: made of something else, entry by entry, and others.
+_MADE = ["csr", "csr_parts", "csr_sketch", "to_csr", "store"]
+_ENTRYWISE = ["csr_transpose", "csr_cast", "csr_map", "csr_add", "csr_sub", "csr_mul", "csr_scale", "csr_div"]
+_OTHERS = ["spgemm", "sddmm", "csr_diagonal", "csr_triangle", "csr_kron", "csr_take", "splu"]
+RESULTS = frozenset([*_MADE, *_ENTRYWISE, *_OTHERS])
 
 # Functions of one number that are zero at zero, and no sums or multiples.
 KEEP_ZERO = frozenset(
