@@ -60,7 +60,7 @@ NUMPY = words(
 SCIPY = words(
     "beta betaln dct dia_array digamma erf erfc erfinv expit expm fft fractional_matrix_power gamma gammaln "
     "get_blas_funcs get_lapack_funcs i0 i0e i1 i1e idct ifft irfft j0 j1 ldl linalg log_ndtr log_softmax logit logm "
-    "logsumexp lu ndtr ndtri next_fast_len rfft softmax solveh_banded sparse special sqrtm xlogy zeta"
+    "logsumexp lu ndtr ndtri next_fast_len rfft schur softmax solveh_banded sparse special sqrtm xlogy zeta"
 )
 SPARSE = words(
     "bsr_array csc_array csc_matrix csr_array dia_array has_canonical_format indptr issparse kron multiply perm_c "

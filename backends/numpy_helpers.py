@@ -168,6 +168,30 @@ def _finite(A, name):
     return A
 '''
     ),
+    "_sylvester": Helper(
+        '''
+def _sylvester(A, B, C, dtype, a, b):
+    """X with A @ X + X @ B = C by Schur forms (Bartels and Stewart 1972); errors call A and B by their names."""
+    if C.size == 0:
+        return C.astype(dtype)
+    A, B, C = (x.astype(np.result_type(dtype, np.float32)) for x in (A, B, C))
+    if np.array_equal(A, A.conj().T) and np.array_equal(B, B.conj().T):
+        (R, U), (S, V) = np.linalg.eigh(A), np.linalg.eigh(B)
+        sums = R[:, None] + S
+        near = np.abs(sums).min() <= np.finfo(R.dtype).eps * np.maximum(np.abs(R).max(), np.abs(S).max())
+        X = (U.conj().T @ C @ V) / np.where(near, 1, sums)
+    else:
+        lyapunov = np.array_equal(B, A.conj().T)  # one form is that of both
+        R, U = scipy.linalg.schur(A)
+        S, V = (R, U) if lyapunov else scipy.linalg.schur(B)
+        (trsyl,) = scipy.linalg.get_lapack_funcs(("trsyl",), (R, S))
+        X, scale, near = trsyl(R, S, U.conj().T @ C @ V, tranb="C" if lyapunov else "N")
+        X = scale * X
+    if near:
+        raise np.linalg.LinAlgError(f"an eigenvalue of {a} is minus one of {b}")
+    return (U @ X @ V.conj().T).astype(dtype)
+'''
+    ),
     "_lstsq": Helper(
         '''
 def _lstsq(A, B):

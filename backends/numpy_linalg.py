@@ -63,11 +63,21 @@ def _matpow(site: Site) -> str:
     return f"{site.help('_each')}(lambda A: {call.format('A')}, {site.args[0].text})"
 
 
+def _sylvester(site: Site) -> str:
+    a, b = finite(site, 0), finite(site, 1)
+    more = f"{site.dtype}, {site.labels[0]!r}, {site.labels[1]!r}"
+    if site.node.tensor.rank == 2:
+        return f"{site.help('_sylvester')}({a}, {b}, {site.args[2].text}, {more})"
+    call = f"lambda A, B, C: {site.help('_sylvester')}(A, B, C, {more})"
+    return f"{site.help('_each')}({call}, {a}, {b}, {site.args[2].text})"
+
+
 LINALG: dict[str, Entry] = {
     "inv": named_error("_inv"),
     "pinv": _pinv,
     "solve": named_error("_solve"),
     "lstsq": _lstsq,
+    "sylvester": _sylvester,
     "det": "np.linalg.det({0})",
     "logdet": lambda site: (
         f"{site.help('_logdet')}({site.args[0].text})"

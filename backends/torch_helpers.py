@@ -10,7 +10,7 @@ HELPERS: dict[str, Helper] = {
     "_shape": SHAPE,
     "_ratio": RATIO,
     "_at": NUMPY["_at"],
-    **{name: NUMPY[name] for name in ("_sketch_entries", "_sparse_sketch")},
+    **{name: NUMPY[name] for name in ("_sketch_entries", "_sparse_sketch", "_sylvester")},
     "_gamma": Helper(
         '''
 def _gamma(x):
@@ -203,6 +203,21 @@ def _ldl(A):
     L, D, _ = scipy.linalg.ldl(A.detach().cpu().numpy())
     return torch.from_numpy(L).to(A.device), torch.from_numpy(D).to(A.device)
 '''
+    ),
+    "_sylvesters": Helper(
+        '''
+def _sylvesters(A, B, C, dtype, a, b):
+    """X with A @ X + X @ B = C for matrices and batches of them, by SciPy on the CPU: gradients end here."""
+    device, inner = A.device, torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
+    batch = torch.broadcast_shapes(A.shape[:-2], B.shape[:-2], C.shape[:-2])
+    A, B, C = (x.detach().broadcast_to(batch + x.shape[-2:]).to("cpu", inner) for x in (A, B, C))
+    A, B, C = (x.reshape(batch.numel(), *x.shape[-2:]).numpy() for x in (A, B, C))
+    found = np.zeros(C.shape, C.dtype)
+    for k in range(len(C)):
+        found[k] = _sylvester(A[k], B[k], C[k], C.dtype, a, b)
+    return torch.from_numpy(found).reshape(batch + C.shape[-2:]).to(device, dtype)
+''',
+        ("_sylvester",),
     ),
     "_of_eigenvalues": Helper(
         '''

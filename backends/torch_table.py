@@ -252,6 +252,12 @@ def _lstsq(site: Site) -> str:
     return f"{_of_finite('pinv')(site)} @ {site.texts[1]}"
 
 
+def _sylvester(site: Site) -> str:
+    operands = ", ".join(f"{site.help('_finite')}({v.text}, {n!r})" for v, n in zip(site.args[:2], site.labels))
+    names = f"{site.labels[0]!r}, {site.labels[1]!r}"
+    return f"{site.help('_sylvesters')}({operands}, {site.args[2].text}, {site.dtype}, {names})"
+
+
 def _matpow(site: Site) -> str:
     power = site.args[1]
     if power.python and power.text.lstrip("-").isdigit():
@@ -405,6 +411,7 @@ OPS: dict[str, Entry] = {
     "solve": _solve,
     "solve_triangular": _solve_triangular,
     "lstsq": _lstsq,
+    "sylvester": _sylvester,
     "det": "torch.linalg.det({0})",
     "logdet": _logdet,
     "slogdet": "torch.linalg.slogdet({0})",

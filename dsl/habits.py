@@ -141,6 +141,10 @@ _CHARACTERS: Final = {
 }
 
 
+_RANGE: Final = (
+    "`scan i in n:` counts i from 0 to n - 1, a part of an array is `x[1:n]`, the batch dimensions are `...`"
+)
+
 # What a lone `.` before these means elsewhere.
 _DOTTED: Final = {
     "'": "write `'` for the transpose",
@@ -155,11 +159,15 @@ _DOTTED: Final = {
 
 def character(token: Token) -> Diagnostic:
     text = token.text
+    help = _CHARACTERS.get(text)
+    if text == ".":
+        around = token.source.text[token.end : token.end + 1], token.source.text[max(token.start - 1, 0) : token.start]
+        help = _RANGE if "." in around else _DOTTED.get(around[0], help)
     return diagnostic(
         "E0102",
         f"`{text}` has no meaning here" if text.isprintable() else "a character that has no meaning here",
         Label(token.span, _character_name(text)),
-        help=_DOTTED.get(token.source.text[token.end : token.end + 1] if text == "." else "", _CHARACTERS.get(text)),
+        help=help,
     )
 
 

@@ -282,7 +282,8 @@ def _unexpected(p: Place) -> Diagnostic:
     labels = [Label(p.span, "unexpected")]
     if p.before is not None:
         labels.append(Label(p.before.span, "after this"))
-    return diagnostic("E0101", f"`{shown}` has no meaning here", *labels, notes=notes)
+    help = "facts are declared of parameters and results: `def f(K: f64[n, n] is spd)`" if shown == "is" else None
+    return diagnostic("E0101", f"`{shown}` has no meaning here", *labels, notes=notes, help=help)
 
 
 _QUESTIONS: Final[tuple[Callable[[Place], Diagnostic | None], ...]] = (

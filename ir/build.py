@@ -93,6 +93,14 @@ def cast(node: Node, dtype: DType) -> Node:
     return make("cast", (node,), dtype=dtype)
 
 
+def exact_cast(node: Node, dtype: DType) -> Node:
+    """A cast to a format that is known to hold the entries, as that of a complex identity to a real one."""
+    if not node.args and "dtype" in node.op.options:
+        return make(node.op, (), **{**dict(node.attributes), "dtype": dtype})
+    is_real = node.tensor.dtype.kind == "c" and dtype.kind != "c"
+    return cast(make("re", (node,)) if is_real else node, dtype)
+
+
 def _weak_cast(node: Node, dtype: DType) -> Node:
     """A literal, size or what is made of them as `real` or `complex`; there is no spelling for it but arithmetic."""
     value = literal_value(node)

@@ -16,7 +16,7 @@ from tpc.dsl.diagnostics import Label, fail
 from tpc.dsl.source import Span
 from tpc.ir.affine import Affine, affine, bounds
 from tpc.ir.dims import DimLike, assuming, dim_text, divide, divide_exactly, is_nonnegative, product
-from tpc.ir.formula import Access, Apply, Composed, Formula, LetterValue, Reduction, Scalar, children
+from tpc.ir.formula import Access, Apply, Composed, Formula, LetterValue, Reduction, Scalar, children, letters_in_order
 from tpc.ir.node import Constraint
 from tpc.ir.types import TensorType
 
@@ -66,7 +66,7 @@ def finish(
                     )
     _solve(uses, types, extents)
     _compare(body, extents)
-    order = _letters_in_order(axes, body)
+    order = letters_in_order(axes, body)
     for letter in order:
         if letter not in extents:
             raise fail(
@@ -89,17 +89,6 @@ def _collect(body: Scalar) -> list[Access]:
             found.append(item)
         stack.extend(reversed(children(item)))
     return found
-
-
-def _letters_in_order(axes: Sequence[tuple[str, ...]], body: Scalar) -> list[str]:
-    order = [letter for axis in axes for letter in axis]
-    stack = [body]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, Reduction):
-            order.extend(item.letters)
-        stack.extend(reversed(children(item)))
-    return order
 
 
 def _solve(uses: list[Access], types: list[TensorType], extents: dict[str, DimLike]) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 # of native code (one thread).
 CALL, BYTE, LINE = 1e-6, 0.034e-9, 0.08e-9
 IN_BLOCKS = {4: (0.3e-9, 0.042e-9), 16: (0.25e-9, 0.033e-9)}  # of an entry by itself, and of a number that it meets
+FROM_MEMORY = 0.25e-9  # of an entry of blocks more, whose rows do not follow each other in memory
 IN_DIAGONALS = 0.35e-9
 OF_BITS, BITS_BYTE = 0.85e-9, 0.022e-9  # of as many places as there are in a vector, and of a byte of their entries
 GROUPS = {(2, 4): 0.85e-9}  # of a vector of the other matrix that a group meets
@@ -43,7 +44,8 @@ class Format:
     store
         The text of a Python function `store(A)`, which gives what is stored: arrays, or objects of scipy.sparse.
     spmm
-        The text of a Python function `spmm(stored, X)`, the product with a matrix or a vector.
+        The text of a Python function `spmm(stored, X)`, the product with a matrix or a vector. Formats of our own keep
+        the matrix by rows in a list, from the first product on, as long as there is no native code.
     """
 
     name: str
@@ -64,8 +66,11 @@ def _blocks(side: int) -> Callable[[Any, int], float]:
     def seconds(A: Any, columns: int) -> float:
         if A.shape[0] % side or A.shape[1] % side or not A.nnz or columns == 1:
             return INFINITE
-        entry, line = IN_BLOCKS[side]
-        return CALL + side * side * filled_blocks(A, side, side) * (entry + line * int(A.dtype.itemsize) / 8 * columns)
+        (entry, line), size = IN_BLOCKS[side], int(A.dtype.itemsize)
+        stored = side * side * filled_blocks(A, side, side)
+        if stored * size > CACHE:
+            entry += FROM_MEMORY
+        return CALL + stored * (entry + line * size / 8 * columns)
 
     return seconds
 
@@ -135,33 +140,41 @@ def filled_blocks(A: Any, high: int, wide: int) -> int:
 
 STORE_BITS = '''
 def store(A):
-    """The entries by rows, a bit for each place, where rows begin, and the number of columns."""
+    """The entries by rows, a bit for each place, where rows begin, the number of columns, and a list to keep it in."""
     A = scipy.sparse.csr_array(A)
     mask = np.zeros((A.shape[0], A.shape[1] + -A.shape[1] % 16), bool)
     mask[np.repeat(np.arange(A.shape[0]), A.indptr[1:] - A.indptr[:-1]), A.indices] = True
-    return A.data, np.packbits(mask, axis=1, bitorder="little").view(np.int8), A.indptr, A.shape[1]
+    return A.data, np.packbits(mask, axis=1, bitorder="little").view(np.int8), A.indptr, A.shape[1], []
 '''
 SPMM_BITS = """
 def spmm(stored, X):
-    entries, bits, starts, columns = stored
-    places = np.nonzero(np.unpackbits(bits.view(np.uint8), axis=1, count=columns, bitorder="little"))[1]
-    return scipy.sparse.csr_array((entries, places, starts), shape=(len(starts) - 1, columns)) @ X
+    entries, bits, starts, columns, kept = stored
+    found = kept[:]  # which another thread may empty
+    if not found:
+        places = np.nonzero(np.unpackbits(bits.view(np.uint8), axis=1, count=columns, bitorder="little"))[1]
+        found = [scipy.sparse.csr_array((entries, places, starts), shape=(len(starts) - 1, columns))]
+        kept.append(found[0])
+    return found[0] @ X
 """
 STORE_SHORT = '''
 def store(A):
-    """The entries by rows, their columns in two bytes, where rows begin, and the number of columns."""
+    """The entries by rows, their columns in two bytes, where rows begin, their number, and a list to keep it in."""
     A = scipy.sparse.csr_array(A)
-    return A.data, A.indices.astype(np.uint16).view(np.int8).reshape(-1, 2), A.indptr, A.shape[1]
+    return A.data, A.indices.astype(np.uint16).view(np.int8).reshape(-1, 2), A.indptr, A.shape[1], []
 '''
 SPMM_SHORT = """
 def spmm(stored, X):
-    entries, places, starts, columns = stored
-    places = places.view(np.uint16).ravel()
-    return scipy.sparse.csr_array((entries, places, starts), shape=(len(starts) - 1, columns)) @ X
+    entries, places, starts, columns, kept = stored
+    found = kept[:]  # which another thread may empty
+    if not found:
+        places = places.view(np.uint16).ravel()
+        found = [scipy.sparse.csr_array((entries, places, starts), shape=(len(starts) - 1, columns))]
+        kept.append(found[0])
+    return found[0] @ X
 """
 STORE_GROUPS = '''
 def store(A):
-    """The entries of groups, the row of each, how many groups have which pattern, and the shape.
+    """The entries of groups, the row of each, how many groups have which pattern, the shape, and a list to keep it in.
 
     HIGH rows are taken at a time: the first groups of these by their patterns, then the second ones, and so on.
     """
@@ -178,16 +191,20 @@ def store(A):
         counts = (of_rows[:, :, None] == kinds).sum(1)
         parts.append((taken.reshape(-1, N), order.ravel(), counts[None]))
     entries, rows, counts = map(np.concatenate, zip(*parts))
-    return entries, rows.astype(np.uint8).view(np.int8), counts.astype(np.uint8).view(np.int8), A.shape
+    return entries, rows.astype(np.uint8).view(np.int8), counts.astype(np.uint8).view(np.int8), A.shape, []
 '''
 SPMM_GROUPS = """
 def spmm(stored, X):
-    entries, rows, counts, shape = stored
-    counts = counts.view(np.uint8)
-    part, group, kind = (np.repeat(index, counts.ravel()) for index in np.nonzero(counts >= 0))
-    columns = M * group[:, None] + np.array(PATTERNS)[kind]
-    places = np.broadcast_to((HIGH * part + rows.view(np.uint8))[:, None], columns.shape)
-    return scipy.sparse.csr_array((entries.ravel(), (places.ravel(), columns.ravel())), shape=shape) @ X
+    entries, rows, counts, shape, kept = stored
+    found = kept[:]  # which another thread may empty
+    if not found:
+        counts = counts.view(np.uint8)
+        part, group, kind = (np.repeat(index, counts.ravel()) for index in np.nonzero(counts >= 0))
+        columns = M * group[:, None] + np.array(PATTERNS)[kind]
+        places = np.broadcast_to((HIGH * part + rows.view(np.uint8))[:, None], columns.shape)
+        found = [scipy.sparse.csr_array((entries.ravel(), (places.ravel(), columns.ravel())), shape=shape)]
+        kept.append(found[0])
+    return found[0] @ X
 """
 AS_IT_IS = "def spmm(A, X):\n    return A @ X\n"
 

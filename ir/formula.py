@@ -10,7 +10,7 @@ the reference meaning, operation counts, the code of a backend.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -244,6 +244,12 @@ def free_letters(scalar: Scalar | Composed) -> set[str]:
     if isinstance(scalar, Reduction):
         found -= set(scalar.letters)
     return found
+
+
+def letters_in_order(axes: Iterable[tuple[str, ...]], body: Scalar) -> list[str]:
+    """The letters of the result, and those of reductions as they are met."""
+    bound = [letter for item in walk(body) if isinstance(item, Reduction) for letter in item.letters]
+    return [*(letter for axis in axes for letter in axis), *bound]
 
 
 def _flops(scalar: Scalar, times: DimLike, extent: dict[str, DimLike]) -> DimLike:

@@ -445,7 +445,7 @@ _WRITTEN_OUT = {
     "sum": "name the letter that is summed over, as in `sum[k](X[i, k])`",
     "mean": "name the letter, as in `mean[k](X[i, k])`",
     "trace": "write the sum out, as in `sum[k](A[i, k, k])`",
-    **dict.fromkeys(DTYPES, "numbers of all formats mix here: write `1.0 * i` for a real number"),
+    **dict.fromkeys(DTYPES, "numbers of all formats mix here: write `1.0 * i` for a real number; convert whole arrays"),
 }
 
 

@@ -250,7 +250,8 @@ class _Printer:
         with_facts = self.with_facts(body)
         self.body(body.outputs, inner, depth + 1)
         for name, output in zip(chosen[state:], body.outputs[state:], strict=True):
-            self.line(depth + 1, f"{name}[{letter}] = {self.operand(output, inner)}")
+            weak = f": {output.type}" if output.tensor.dtype.is_weak else ""  # else it would be stacked as another
+            self.line(depth + 1, f"{name}[{letter}]{weak} = {self.operand(output, inner)}")
         if state:
             values = ", ".join(self.operand(o, inner) for o in body.outputs[:state])
             self.line(depth + 1, f"{', '.join(chosen[:state])} = {values}")

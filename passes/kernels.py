@@ -240,6 +240,9 @@ def _of_matrices(node: Node, tensors: list[TensorType]) -> Found:
         case "lstsq":
             right = tensors[1]
             return (("gelsd", (rows, n, right.dims[-1] if right.rank > 1 else 1), batch),)
+        case "sylvester":
+            m = tensors[1].dims[-1]
+            return ("geev", (n,), batch), ("geev", (m,), batch), ("gemm", (n, m, n + m), batch, 2)
         case "expm":
             return ("gemm", (n, n, n), batch, EXPM_PRODUCTS), ("gesv", (n, n), batch)
         case "matpow":

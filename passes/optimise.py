@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from tpc.ir.build import cast
+from tpc.ir.build import exact_cast
 from tpc.ir.facts import analyse
 from tpc.ir.node import Fact, Node, Program
 from tpc.ir.notes import follow
@@ -183,7 +183,7 @@ def built(program: Program, graph: EGraph, classes: Mapping[Node, int], selectio
     for node, number in classes.items():
         found = values.get(Whole(graph.find(number)))
         if found is not None:
-            done[node] = found.node if found.node.type == node.type else cast(found.node, node.tensor.dtype)
+            done[node] = found.node if found.node.type == node.type else exact_cast(found.node, node.tensor.dtype)
             follow(node, done[node])
     outputs = [done[n] for n in program.outputs]
     facts = [(done.get(n, n), f) for n, f in program.facts if n in done or n in program.inputs]

@@ -81,12 +81,13 @@ def _loop(node: Node, used: set[int]) -> dict[int, Node]:
     inputs, results, facts = _renumbered(
         body, [*body.inputs[:first], *(body.inputs[first + k] for k in kept_state)], inner, [*outputs, *tests]
     )
-    attributes = dict(node.attributes)
-    attributes["state"] = len(kept_state)
+    length = "extent" if node.op is SCAN else "count"
+    # in the order in which a text gives them, so that equal loops are one
+    attributes: dict[str, object] = {"state": len(kept_state), length: node[length]}
     attributes["body"] = Program(
         "body", inputs, results[: len(outputs)], facts=ordered_facts(inputs, results[: len(outputs)], facts)
     )
-    if "until" in attributes:
+    if node.op is REPEAT:
         attributes["until"] = Program("until", inputs, results[len(outputs) :]) if tests else None
     operands = [*(node.args[k] for k in kept_state), *(sources[n] for n in inner)]
     if node.op is REPEAT and node["count"] is None:
@@ -113,13 +114,11 @@ def _renumbered(
 
 
 def _branch(node: Node) -> Node:
-    """A branch without operands that neither side uses."""
+    """A branch without operands that neither side uses, with the others named in order."""
     then, other = node["then"], node["other"]
     first = [n for n in topological(then.outputs) if n in set(then.inputs)]
     second = [n for n in topological(other.outputs) if n in set(other.inputs) and n not in first]
     captured = [*first, *second]
-    if captured == list(then.inputs):
-        return node
     sources = dict(zip(then.inputs, node.args[1:], strict=True))
     parts = {}
     for name, program in (("then", then), ("other", other)):

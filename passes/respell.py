@@ -21,7 +21,7 @@ _COMMUTE = ("add", "mul", "eq", "ne", "logical_and", "logical_or")
 def respell(program: Program) -> Program:
     """The program with what follows, all of it exact, NaN and signed zeros included:
 
-    - `x''` as x, `not not x` as x, `-(-x)` as x
+    - `x''` as x, `not not x` as x, `-(-x)` as x, `outer(x, y)'` as outer(y, x)
     - `x * 1`, `x / 1`, `x^1` as x, `x^2` as square(x), `x * x` as square(x)
     - a number before what it is added to or multiplied with: `x * 2` as `2 * x`
     - a number that is cast to the format of what it meets as the number
@@ -73,6 +73,8 @@ def _simpler(node: Node) -> Node | None:
     name, args = node.op.name, node.args
     if name in ("transpose", "logical_not", "neg") and args[0].op is node.op:
         return args[0].args[0]
+    if name == "transpose" and args[0].op.name == "outer":
+        return make("outer", args[0].args[::-1])
     if name == "cast":
         return args[0] if args[0].type is node.type else cast(args[0], node.tensor.dtype)
     if name in ("reshape", "broadcast_to") and args[0].type is node.type:

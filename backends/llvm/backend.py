@@ -14,6 +14,7 @@ from tpc.backends import choice, emit
 from tpc.backends.contract import Backend, Emitted, Region
 from tpc.backends.llvm import sizes
 from tpc.backends.llvm.lower import refusal
+from tpc.backends.llvm.memory import outliner as outliner_of
 from tpc.backends.llvm.regions import Outliner, sizes_of
 from tpc.backends.numpy import BACKEND as NUMPY
 from tpc.backends.numpy import DIALECT, read
@@ -30,7 +31,7 @@ class LlvmBackend:
     name = "llvm"
 
     def emit(self, program: Program, names: Mapping[Node, str] | None = None, *, tight: bool = False) -> Emitted:
-        outliner = Outliner(refusal, tight)
+        outliner = outliner_of(program, tight)
         module = emit.Module(DIALECT, dict(names or {}), tight)
         outlined = outliner.program(program)
         emitted = _with_natives(module.emit(outlined), module, outliner)

@@ -101,13 +101,14 @@ def _run(program: Program, fast: bool, written: Collection[Node]) -> Run:
     from tpc.backends.llvm.fusion.blocks import blocked
     from tpc.backends.llvm.fusion.crossing import crossed
     from tpc.backends.llvm.fusion.loop import Run
+    from tpc.backends.llvm.fusion.order import ordered
     from tpc.backends.llvm.fusion.plan import statements
     from tpc.backends.llvm.fusion.together import together
 
     planned = statements(program, fast)
     results, copies = _results(program, written)
     steps = together(blocked([*planned, *copies], results), results)
-    return Run(tuple(crossed(steps)), tuple(results))
+    return Run(tuple(ordered(crossed(steps), results)), tuple(results))
 
 
 TRANSFORMED = ("circulant_matmul", "toeplitz_matmul")

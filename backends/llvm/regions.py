@@ -6,12 +6,13 @@ them leaves it. Views, numbers, sizes, and what is made of these alone have no l
 they are used.
 
 Where programs are tight, no more may be held than was planned for their steps in order: then a region is what is native
-between two steps that are not, and products of a library are not.
+between two steps that are not, and products of a library are not, but for those that are fused: these take no memory,
+and come with what reads them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import count
 
 from tpc.backends.llvm.routines import FACTORS
@@ -26,7 +27,8 @@ from tpc.ir.types import TensorType
 
 VIEWS = frozenset(["transpose", "permute", "reshape", "vec", "unvec", "squeeze", "unsqueeze", "item"])
 OWN = 128  # entries of an axis, as in `nests.product`, which is not imported for this alone
-LIBRARY = frozenset(["matmul", "matvec", "vecmat", "dot", "adjoint", "outer", *FACTORS])  # no quicker alone
+PRODUCTS = frozenset(["matmul", "matvec", "vecmat", "dot", "adjoint", "outer"])
+LIBRARY = PRODUCTS.union(FACTORS)  # no quicker alone
 
 
 class Outliner:
@@ -40,10 +42,14 @@ class Outliner:
         Why a node cannot be native; None where it can.
     tight
         See `contract`.
+    fused
+        Products of a tight program that are taken in by what reads them, and what is in between.
     """
 
-    def __init__(self, refusal: Callable[[Node], str | None], tight: bool = False) -> None:
-        self._refusal, self.tight = refusal, tight
+    def __init__(
+        self, refusal: Callable[[Node], str | None], tight: bool = False, fused: Collection[Node] = frozenset()
+    ) -> None:
+        self._refusal, self.tight, self.fused = refusal, tight, frozenset(fused)
         self.bodies: list[Program] = []
         self.origins: dict[Program, dict[Node, Node]] = {}
         self.refused: dict[Node, str] = {}
@@ -53,9 +59,13 @@ class Outliner:
 
     def refusal(self, node: Node) -> str | None:
         """Why a node is no part of a region."""
-        if self.tight and node.op.name in LIBRARY and not _is_small(node):
+        if self.tight and is_large_product(node) and not self._is_inner(node):
             return "a library does it"
         return self._refusal(node)
+
+    def _is_inner(self, product: Node) -> bool:
+        """Whether a product is fused, or reads what is."""
+        return product in self.fused or any(source in self.fused for source in self._sources(product))
 
     def program(self, program: Program) -> Program:
         """A program with calls in the place of its regions; those of loops and branches as well."""
@@ -139,7 +149,19 @@ class Outliner:
                 passed += node.op is not INPUT
                 if node.op not in (INPUT, AFTER):  # what waits begins another region
                     self.refused[node] = reason
+        if self.fused:
+            self._delay(program, levels, native)
         return native
+
+    def _delay(self, program: Program, levels: Mapping[Node, int], native: dict[Node, int]) -> None:
+        """Raise the levels of what is fused to that of the first value that reads it."""
+        first: dict[Node, int] = {}
+        for node in reversed([n for n in program.nodes if n in levels]):
+            if node in native and node in self.fused:
+                native[node] = first.get(node, native[node])
+            at = native.get(node, -1)  # what is not native has it as it is
+            for source in self._sources(node):
+                first[source] = min(first.get(source, at), at)
 
     def _leaves(self, node: Node, inside: set[Node], users: Mapping[Node, Sequence[Node]], outputs: object) -> bool:
         """Whether a value of a region is needed outside of it, by way of views too."""
@@ -212,11 +234,16 @@ def _namer(program: Program) -> Callable[[Node], str]:
 
 def _pays(nodes: Iterable[Node]) -> bool:
     """Whether native code may gain anything: there is more than calls of a library, and than a few numbers."""
-    return _has_axes(nodes) and not all(n.op.name in LIBRARY and not _is_small(n) for n in nodes)
+    return _has_axes(nodes) and not all(map(is_large_product, nodes))
 
 
 def _has_axes(nodes: Iterable[Node]) -> bool:
     return any(d for n in nodes for m in (n, *n.args) for d in _dims(m))
+
+
+def is_large_product(node: Node) -> bool:
+    """Whether a library is no slower alone."""
+    return node.op.name in LIBRARY and not _is_small(node)
 
 
 def _is_small(product: Node) -> bool:

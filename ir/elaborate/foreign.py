@@ -10,6 +10,8 @@ WRITTEN = {
     "vstack": "[X; Y]",
     "cbind": "[X, Y]",
     "rbind": "[X; Y]",
+    "column": "unsqueeze(x, 1)",
+    "row": "unsqueeze(x, 0)",
     "column_stack": "[X, Y]",
     "crossprod": "X' @ Y",
     "t": "X'",
@@ -61,6 +63,8 @@ WRITTEN = {
     **dict.fromkeys(("pcg", "cgs"), "solve(A, b, method=cg)"),
     **dict.fromkeys(("spsolve", "linear_solve"), "A \\ b"),
     "map": "y[i] = f(x[i])",
+    **dict.fromkeys(("solve_sylvester", "sylv"), "sylvester(A, B, C)"),
+    **dict.fromkeys(("lyap", "lyapunov", "solve_continuous_lyapunov"), "sylvester(A, A', Q)"),
     "append": "concat(x, [y])",
     "cdist": "D[i, j] = sqrt(sum[k]((X[i, k] - Y[j, k])^2))",
 }

@@ -311,7 +311,7 @@ def _define_indexed(frame: Frame, target: syntax.Target, node: Node | None, valu
     stacked = control.is_stacked(target, frame.scan_letter)
     if node is not None and target.type is not None:
         node = typed(frame, target, node, value)
-    if node is not None and stacked and node.tensor.dtype.is_weak:
+    if node is not None and stacked and node.tensor.dtype.is_weak and target.type is None:
         node = cast(node, STRONG[node.tensor.dtype])
     frame.define(target.name.name, node, target.name.span, "stacked" if stacked else "value")
     if stacked:

@@ -2,6 +2,7 @@
 
 estimators.tp        traces, diagonals and log-determinants from products, with their standard errors; scores of rows
 preconditioners.tp   matrices for `solve(A, b, precond=...)`, which are never formed there
+recurrences.tp       trees and tridiagonal matrices, in one or two passes over their numbers
 sketches.tp          rows of a matrix, mixed or chosen by chance, that say much of all of them
 statistics.tp        covariances, correlations, quantiles
 
@@ -18,7 +19,7 @@ from tpc.dsl.diagnostics import Diagnostics
 from tpc.dsl.parser import parse
 from tpc.dsl.source import Source
 
-FILES = ("estimators.tp", "preconditioners.tp", "sketches.tp", "statistics.tp")
+FILES = ("estimators.tp", "preconditioners.tp", "recurrences.tp", "sketches.tp", "statistics.tp")
 
 
 def read(file: Path) -> Source:

@@ -59,6 +59,31 @@ def _exact_triangular(operands: list[Any], attributes: Attributes) -> Any:
     return SOLVE.exact([A, operands[1]], attributes)  # type: ignore[misc]
 
 
+def _sylvester(np: Any, A: Any, B: Any, C: Any) -> Any:
+    import scipy.linalg
+
+    if C.size == 0:
+        return C
+    apart = np.abs(np.linalg.eigvals(A)[:, None] + np.linalg.eigvals(B)[None, :]).min()
+    if apart <= 1e-15 * (np.linalg.norm(A) + np.linalg.norm(B)):  # SciPy gives numbers there all the same
+        raise np.linalg.LinAlgError("an eigenvalue is minus one of the other matrix")
+    return scipy.linalg.solve_sylvester(A, B, C)
+
+
+def _exact_sylvester(operands: list[Any], attributes: Attributes) -> Any:
+    """The entries of X, row after row, solve one system whose matrix is a Kronecker sum."""
+    import numpy
+
+    from tpc.ir.ops import elimination
+
+    def solved(A: Any, B: Any, C: Any) -> Any:
+        rows, columns = numpy.eye(len(A), dtype=int), numpy.eye(len(B), dtype=int)
+        whole = numpy.kron(A, columns) + numpy.kron(rows, B.T)
+        return elimination.solve(whole, C.reshape(-1)).reshape(C.shape)
+
+    return each_matrix(numpy, solved, operands, (2, 2, 2))
+
+
 def _logdet(np: Any, operands: list[Any], attributes: Attributes) -> Any:
     sign, value = np.linalg.slogdet(operands[0])
     return np.where(np.real(sign) < 0, np.nan, value) if np.isrealobj(operands[0]) else value
@@ -172,6 +197,23 @@ LINALG: list[Op] = [
         exact=_exact_right_sides(lambda elimination: lambda A, B: elimination.pseudo_inverse(A) @ B),
         flops="4 * max(i, k) * min(i, k)^2 + 8 * min(i, k)^3",
         facts="low_rank(B, r) |- low_rank(this, r)\n low_rank(A, r) |- low_rank(this, r)",
+    ),
+    linalg_op(
+        "sylvester",
+        "sylvester(A[..., i, i], B[..., j, j], C[..., i, j])[..., i, j]",
+        "X with A @ X + X @ B = C, where no eigenvalue of A is minus one of B; `sylvester(A, A', Q)` solves "
+        "Lyapunov's equation",
+        reference=lambda np, operands, attributes: each_matrix(
+            np, lambda A, B, C: _sylvester(np, A, B, C), operands, (2, 2, 2)
+        ),
+        exact=_exact_sylvester,
+        flops="25 * i^3 + 25 * j^3 + 5 * i * j * (i + j)",
+        facts="""
+            diagonal(A), diagonal(B), diagonal(C) |- diagonal(this)
+            lower(A), lower(B), lower(C) |- lower(this)
+            upper(A), upper(B), upper(C) |- upper(this)
+            circulant(A), circulant(B), circulant(C) |- circulant(this)
+        """,
     ),
     linalg_op(
         "det",

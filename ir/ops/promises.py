@@ -18,7 +18,9 @@ REASONS = {
     "logdet": "the logarithm of a determinant is estimated of a matrix that is not positive definite",
     "root": "the root of a matrix is taken that is not positive definite",
     "nonsingular": "a matrix that a system is solved with is singular",
+    "ordered": "a node of a tree does not come after its parent",
     "distinct": "the derivative needs eigenvalues (or singular values) that are distinct, and some are equal",
+    "phase": "the derivative is that of a result which depends on phases of complex vectors, which are arbitrary",
     "full_rank": "the derivative needs a matrix of full rank, since elsewhere the rank changes",
 }
 

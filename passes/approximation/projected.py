@@ -238,6 +238,21 @@ def _crossed_nodes(*parts: Any) -> list[Node]:
     return [left, right, inner, make("matmul", (inner, right))]
 
 
+def decaying(a: Array, B: Array, C: Array) -> Array:
+    """The lower triangle with C[i] * a[i] * .. * a[j + 1] * B[j], summed over states."""
+    whole, states = np.zeros((len(a), len(a)), a.dtype), np.zeros_like(B)
+    for i, row in enumerate(whole):
+        states *= a[i]
+        states[i] = B[i]
+        row[:] = states @ C[i]
+    return whole
+
+
+def _turned_decay(*parts: Node) -> list[Node]:
+    lower = make("semiseparable", parts)
+    return [lower, make("transpose", (lower,))]
+
+
 def _called(name: str) -> Callable[..., list[Node]]:
     """The matrix by an op of that name."""
     return lambda part, *dims: [make(name, (part,), **({"m": dims[0]} if dims else {}))]
@@ -251,6 +266,8 @@ SPREAD: dict[str, tuple[Callable[..., Array], Callable[..., list[Node]]]] = {
     "xor_circulant": (mixed, _called("xor_circulant")),
     "toeplitz": (_toeplitz, _called("toeplitz")),
     "hankel": (_hankel, _called("hankel")),
+    "semiseparable": (decaying, lambda *parts: [make("semiseparable", parts)]),
+    "semiseparable turned": (lambda *parts: decaying(*parts).T, _turned_decay),
     **CODED,
     "sparse": (_scattered, _sparse_nodes),
     "cross": (_crossed, _crossed_nodes),

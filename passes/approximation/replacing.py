@@ -160,7 +160,7 @@ class _Search:
         if isinstance(target, str):
             return replace(exact, reason=target)
         found, reason = candidates(target, self.store)
-        found += [(projected, target.error(projected.dense())) for projected in self._by_kernels(target)]
+        found = [*found, *((near, target.error(near.dense())) for near in self._by_kernels(target, found))]
         if not found:
             return replace(exact, reason=reason)
         before = self._seconds(self.chosen)
@@ -191,16 +191,20 @@ class _Search:
             spent=(replacement(exact.name, target, projected, error),),
         )
 
-    def _by_kernels(self, target: Target) -> Iterator[Projected]:
-        """What is stored in a format that not every backend has kernels for, within the budget."""
+    def _by_kernels(self, target: Target, found: Sequence[tuple[Projected, float]]) -> Iterator[Projected]:
+        """What is stored in a format that not every backend has kernels for, within the budget; what was found, too."""
         if self.request is not None and self.request.is_native:
             from tpc.passes.approximation.projections.quantized import quantized
 
             yield from quantized(target)
         if self.lower is not None and 1 / LARGEST < target.norm < LARGEST:
-            from tpc.passes.approximation.projections.sparse import crossed, flat_butterfly, sparsified
+            from tpc.passes.approximation.projections.butterflies import by_rows
+            from tpc.passes.approximation.projections.sparse import crossed, sparsified
 
-            for family in (sparsified, flat_butterfly, crossed):
+            for near, _ in found:
+                if near.name == "flat butterfly" and "U" in near.parts:  # others are among those with few blocks
+                    yield by_rows(near).rounded(target.dtype)
+            for family in (sparsified, crossed):
                 for projected in family(target):
                     rounded = projected.rounded(target.dtype)
                     if target.error(rounded.dense()) <= target.within:

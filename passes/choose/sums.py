@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from tpc.ir.build import cast, literal, literal_value, make
+from tpc.ir.build import cast, exact_cast, literal, literal_value, make
 from tpc.ir.node import Node
 from tpc.ir.ops.structure import LITERAL
 from tpc.ir.types import TensorType
@@ -163,6 +163,8 @@ def _summed(parts: Sequence[tuple[Number, Node | None]], type: TensorType) -> No
 def _multiple(coefficient: Number, node: Node | None, type: TensorType) -> Node:
     if node is None:
         return literal(_number(coefficient))
+    if node.tensor.dtype.kind == "c" and type.dtype.kind != "c":
+        node = exact_cast(node, type.dtype)  # an identity is one value for all formats
     if coefficient == 1:
         return node
     if coefficient == -1:

@@ -6,6 +6,7 @@ positions   index positions, and letters put in the places of others
 rules       adjoints of ops that take options, by subject
 arrays      arrays in the shape of others
 linalg.tp   adjoints of factorizations, solves and matrix functions, in the language
+complex.tp  those of complex factorizations
 matrices    which of these lines holds for a node
 spectral    matrix functions that are written by eigenvectors
 reverse     adjoints of programs, from the results back to the operands

@@ -32,12 +32,12 @@ def fitted(bar: Node, type: TensorType) -> Node:
     if extra == 2 and (diagonal := _of_identity(bar)) is not None:
         bar = make("trace", (diagonal,))
     elif extra > 0:
-        bar = make("sum", (bar,), axis=tuple(range(extra)), keepdims=False)
+        bar = make("sum", (bar,), axis=0 if extra == 1 else tuple(range(extra)), keepdims=False)
     stretched = tuple(
         n for n, (have, want) in enumerate(zip(bar.tensor.dims, type.dims, strict=True)) if want == 1 and have != 1
     )
     if stretched:
-        bar = make("sum", (bar,), axis=stretched, keepdims=True)
+        bar = make("sum", (bar,), axis=stretched if len(stretched) > 1 else stretched[0], keepdims=True)
     if bar.tensor.dims != type.dims:  # an operand whose part in the sum is a constant
         bar = make("broadcast_to", (bar,), dims=type.dims)
     if bar.tensor.dtype.kind == "c" and type.dtype.kind != "c":

@@ -27,6 +27,7 @@ from tpc.ir.formula import (
     Scalar,
     accesses,
     free_letters,
+    letters_in_order,
     mapped,
     size_scalar,
 )
@@ -36,7 +37,6 @@ from tpc.passes.differentiate.positions import (
     ZERO,
     arithmetic,
     as_scalar,
-    bound_letters,
     holds,
     is_position,
     padded,
@@ -64,9 +64,10 @@ def adjoint(formula: Formula, operands: Sequence[Node], number: int, value: Node
     TpcError
         If a function on the way has no derivative in the language (E0608).
     """
-    given = [*operands, value, bar]
+    is_number = bar.op.name == "broadcast_to" and not bar.args[0].tensor.rank  # as that of a sum or mean
+    given = [*operands, value, bar.args[0] if is_number else bar]
     this = _entry(formula, len(operands))
-    weight = _entry(formula, len(operands) + 1)
+    weight = Access(len(operands) + 1, ()) if is_number else _entry(formula, len(operands) + 1)
     is_complex = operands[number].tensor.dtype.kind == "c"
     gather = _Gather(formula, number, is_complex)
     found = []
@@ -84,8 +85,8 @@ def adjoint(formula: Formula, operands: Sequence[Node], number: int, value: Node
 
 
 def _index(formula: Formula, given: Sequence[Node]) -> Node:
-    """An index statement over those operands that it reads."""
-    read = sorted({a.operand for a in accesses(formula.body)})
+    """An index statement over those operands that it reads, in the order in which it does."""
+    read = list(dict.fromkeys(a.operand for a in accesses(formula.body)))
 
     def change(scalar: Scalar) -> Scalar:
         if not isinstance(scalar, Access):
@@ -108,7 +109,21 @@ def _entry(formula: Formula, number: int) -> Access:
 def _times(first: Scalar, second: Scalar) -> Scalar:
     if is_one(first):
         return second
+    if isinstance(first, Literal) and isinstance(second, Literal):
+        return Literal.of(first.value * second.value)
+    if isinstance(first, Literal) and first.value == -1:
+        return Apply("neg", (second,))
     return first if is_one(second) else Apply("mul", (first, second))
+
+
+def _is_multiple(scalar: Scalar) -> bool:
+    """Whether a scalar is zero where one entry is."""
+    match scalar:
+        case Access():
+            return True
+        case Apply(function="neg", arguments=(argument,)) | Apply(function="mul", arguments=(Literal(), argument)):
+            return _is_multiple(argument)
+    return False
 
 
 @dataclass(frozen=True)
@@ -157,13 +172,14 @@ class _Gather:
                 if is_zero(weight):
                     return
                 for term in self.terms(body):
-                    guards = (*term.guards, *at, *(() if guard is None else (guard,)))
+                    guards = (*term.guards, *at, *(() if guard is None else (self._fresh(guard),)))
                     letters_around = (*letters, *term.letters)
                     yield replace(term, weight=_times(weight, term.weight), letters=letters_around, guards=guards)
 
     def _of_reduction(self, scalar: Reduction, this: Scalar | None) -> tuple[Scalar, tuple[Scalar, ...]]:
         """The derivative of a reduction by its body at one place, and where it is not zero."""
-        operator, letters, guard, body = scalar.operator, scalar.letters, scalar.guard, scalar.body
+        operator, letters, guard = scalar.operator, scalar.letters, scalar.guard
+        body = self._fresh(scalar.body)  # whose sums stand beside those that the term is taken through
         match operator:
             case "sum":
                 return ONE, ()
@@ -276,13 +292,13 @@ class _Solved:
             body = Reduction("sum", tuple(self.free), guard, body)
         elif self.guards:
             body = padded(body)
-            if not (self.is_bounded and isinstance(body, Access)):  # which is zero outside by itself
+            if not (self.is_bounded and _is_multiple(body)):  # which is zero outside by itself
                 whole = self.guards[0]
                 for more in self.guards[1:]:
                     whole = Apply("logical_and", (whole, more))
                 body = Apply("select", (whole, body, ZERO))
-        used = free_letters(body) | {n for axis in self.axes for n in axis} | bound_letters(body)
-        return Formula(tuple(self.axes), tuple((n, d) for n, d in self.extents.items() if n in used), body)
+        order = letters_in_order(self.axes, body)  # as the text of it is read
+        return Formula(tuple(self.axes), tuple((n, self.extents[n]) for n in order), body)
 
     def _axis(self, place: Scalar | Composed, dim: DimLike, fresh: str) -> tuple[str, ...]:
         """The letters of an axis of the operand; letters of the sum are replaced by what they are there."""
@@ -311,17 +327,22 @@ class _Solved:
 
     def _fix(self) -> None:
         """Letters of the sum that a guard fixes give way to their value."""
-        for guard in list(self.guards):
-            if not isinstance(guard, Apply) or guard.function != "eq":
-                continue
-            for letter, value in (guard.arguments, guard.arguments[::-1]):
-                name = letter.name if isinstance(letter, LetterValue) else ""
-                is_whole = affine(value) is not None or is_position(value)
-                if name in self.free and is_whole and name not in free_letters(value):
-                    self.guards.remove(guard)
-                    self._put(name, value)
-                    self.is_bounded = False
-                    break
+        while (found := next(filter(None, map(self._fixed, self.guards)), None)) is not None:
+            guard, name, value = found
+            self.guards.remove(guard)
+            self._put(name, value)
+            self.is_bounded = False
+
+    def _fixed(self, guard: Scalar) -> tuple[Scalar, str, Scalar] | None:
+        """The guard, a letter of the sum that it fixes, and the value of the letter."""
+        if not isinstance(guard, Apply) or guard.function != "eq":
+            return None
+        for letter, value in (guard.arguments, guard.arguments[::-1]):
+            name = letter.name if isinstance(letter, LetterValue) else ""
+            is_whole = affine(value) is not None or is_position(value)
+            if name in self.free and is_whole and name not in free_letters(value):
+                return guard, name, value
+        return None
 
     def _solve(self, name: str, slope: int, position: Scalar, here: Scalar) -> None:
         """Put `(here - rest) / slope` in the place of a letter, where `position = slope * letter + rest`."""

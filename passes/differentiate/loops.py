@@ -4,8 +4,8 @@
     scan t in T:  s_bar, c_bar += vjp(f)(T-1-t, s_(T-1-t), c)(s_bar, y_bar_(T-1-t))
 
 A loop is run again with the state of every pass collected, and then backwards over these. One that ends early is a scan
-over all of its passes, of which those behind the end hand on the state as it is: the derivative is that of the passes
-that were made.
+over all of its passes, which carries whether it has ended; passes behind the end hand on the state as it is. So the
+derivative is that of the passes that were made, and the others cost no more than looking at that mark.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from tpc.dsl.diagnostics import fail
-from tpc.ir.build import input_node, items, literal_value, make, size
+from tpc.ir.build import input_node, items, literal, literal_value, make, size
 from tpc.ir.dims import DimLike
 from tpc.ir.node import Node, Program, topological
-from tpc.ir.ops.structure import IF, REPEAT, SCAN, SUBSCRIPT, At, Range
+from tpc.ir.ops.structure import IF, ITEM, REPEAT, SCAN, SUBSCRIPT, At, Range
 from tpc.ir.rewrite import replace
-from tpc.ir.types import INT, TensorType
+from tpc.ir.types import BOOL, INT, TensorType
 from tpc.passes.differentiate.arrays import fitted, zeros
 from tpc.passes.differentiate.structure import symmetric_values
 
@@ -45,7 +45,12 @@ def adjoint(
     """
     if node.op is IF:
         return _branch(node, bars, active, symmetric, inner)
-    return _Scan(bounded(node), bars, active, symmetric, inner).run()
+    whole = bounded(node)
+    if whole is node:
+        return _Scan(node, bars, active, symmetric, inner).run()
+    mark: int = node["state"]  # the place of whether it has ended
+    found = _Scan(whole, [*bars, None], [*active[:mark], False, *active[mark:]], symmetric, inner).run()
+    return [*found[:mark], *found[mark + 1 :]]
 
 
 def bounded(loop: Node) -> Node:
@@ -64,15 +69,21 @@ def bounded(loop: Node) -> Node:
             "a `repeat` whose number of passes is a value has no derivative",
             help="give the most passes as a number or a size, and end earlier by `until`",
         )
-    body, until = loop["body"], loop["until"]
-    states = body.inputs[: loop["state"]]
-    (is_done,) = replace(until.outputs, dict(zip(until.inputs, body.inputs, strict=True)))
-    kept = Program(f"{body.name}_kept", body.inputs, states)
-    after = items(make(IF, (is_done, *body.inputs), then=kept, other=body))
-    inputs = (Fresh(body)("pass", TensorType(INT)), *body.inputs)
+    body, until, count = loop["body"], loop["until"], loop["state"]
+    fresh = Fresh(body)
+    counter, ended = fresh("pass", TensorType(INT)), fresh("ended", TensorType(BOOL))
+    kept = Program(f"{body.name}_kept", body.inputs, [*body.inputs[:count], literal(True)])
+    after = dict(zip(until.inputs, [*body.outputs, *body.inputs[count:]], strict=True))
+    made = body.replace(
+        outputs=(*body.outputs, *replace(until.outputs, after)), output_names=(*body.output_names, ended["name"])
+    )
+    outputs = items(make(IF, (ended, *body.inputs), then=kept, other=made))
     facts = [(node, fact) for node, fact in body.facts if node in body.inputs]
-    scanned = Program(body.name, inputs, after, facts=facts)
-    return make(SCAN, loop.args, body=scanned, state=loop["state"], extent=loop["count"])
+    inputs = (counter, *body.inputs[:count], ended, *body.inputs[count:])
+    scanned = Program(body.name, inputs, outputs, facts=facts)
+    before = replace(until.outputs, dict(zip(until.inputs, loop.args, strict=True)))
+    operands = (*loop.args[:count], *before, *loop.args[count:])
+    return make(SCAN, operands, body=scanned, state=count + 1, extent=loop["count"])
 
 
 def _floats(type: TensorType) -> bool:
@@ -119,7 +130,7 @@ def share_loops(outputs: Sequence[Node]) -> list[Node]:
         given = dict(zip(widest["body"].outputs[widest["state"] :], items(widest)[widest["state"] :], strict=True))
         for loop in loops:
             body, state = loop["body"], loop["state"]
-            if loop is not widest and all(o in given for o in body.outputs[state:]):
+            if loop is not widest and all(o in given for o in body.outputs[state:]):  # a scan may carry a mark more
                 values = [*items(widest)[:state], *(given[o] for o in body.outputs[state:])]
                 mapping.update(zip(items(loop), values, strict=True))
     return replace(outputs, mapping)
@@ -210,17 +221,17 @@ class _Scan:
         middle = len(moving) + len(totals)
         shares = [_Share.of(f) for f in found[len(moving) : middle]]
         back = [_or_zeros(found[n], carried[n].tensor) for n in left]
-        added = [(n, s.rest) for n, s in enumerate(shares) if s.rest is not None]
-        sums = [make("add", (totals[n], fitted(rest, totals[n].tensor))) for n, rest in added]
+        added = [(n, fitted(s.rest, totals[n].tensor)) for n, s in enumerate(shares) if s.rest is not None]
         factors = [factor for s in shares for pair in s.outers for factor in pair]
         parts = [_or_zeros(f, w.tensor) for f, w in zip(found[middle:], wanted[middle:], strict=True)]
+        sums, others = _added([(totals[n], rest) for n, rest in added], [*back, *parts, *factors])
         backward = Program(
             f"{body.name}_adjoint",
             (
                 *(turn, *(carried[n] for n in left), *(totals[n] for n, _ in added), *whole, *given, *fixed),
                 *(carried[n] for n in still),
             ),
-            (*back, *sums, *parts, *factors),
+            (*others[: len(back)], *sums, *others[len(back) :]),
             facts=[(n, f) for n, (_, f) in zip(said, body.facts, strict=True)],
         )
         start = [*(_of(self.bars[moving[n]]) for n in left), *(zeros(totals[n].tensor) for n, _ in added)]
@@ -310,6 +321,44 @@ class _Share:
                 both = make("add", rest) if len(rest) == 2 else next(iter(rest), None)
                 return _Share([*first.outers, *second.outers], both)
         return _Share([], node)
+
+
+def _added(pairs: Sequence[tuple[Node, Node]], others: Sequence[Node]) -> tuple[list[Node], list[Node]]:
+    """The sums of pairs, and other values; a branch that adds zeros on one side hands on what it would add them to."""
+    of_branch: dict[Node, dict[int, Node]] = {}
+    taken: set[Node] = set()
+    for total, rest in pairs:
+        branch, k = (rest.args[0], rest["position"]) if rest.op is ITEM else (rest, 0)
+        elsewhere = [*others, *(value for of, value in pairs if of is not total)]
+        if branch.op is IF and any(map(_is_zero, _arms(branch, k))) and rest not in topological(elsewhere):
+            of_branch.setdefault(branch, {})[k] = total
+            taken.add(rest)
+    mapping: dict[Node, Node] = {}
+    for branch, totals in of_branch.items():
+        fresh = Fresh(branch["then"], branch["other"])
+        given = {k: fresh(f"sum{k}", total.tensor) for k, total in totals.items()}
+        arms = {name: _with_sums(branch[name], given) for name in ("then", "other")}
+        mapping |= zip(items(branch), items(make(IF, (*branch.args, *totals.values()), **arms)), strict=True)
+    plain = [rest if rest in taken else make("add", (total, rest)) for total, rest in pairs]
+    whole = replace([*plain, *others], mapping)
+    return whole[: len(pairs)], whole[len(pairs) :]
+
+
+def _arms(branch: Node, k: int) -> tuple[Node, Node]:
+    return branch["then"].outputs[k], branch["other"].outputs[k]
+
+
+def _with_sums(program: Program, given: Mapping[int, Node]) -> Program:
+    """A side of a branch with some of its results added to further operands."""
+    outputs = list(program.outputs)
+    for k, total in given.items():
+        outputs[k] = total if _is_zero(outputs[k]) else make("add", (total, outputs[k]))
+    return program.replace(inputs=(*program.inputs, *given.values()), outputs=outputs)
+
+
+def _is_zero(node: Node) -> bool:
+    bare = node.args[0] if node.op.name == "cast" else node
+    return bare.op.name == "zeros" or literal_value(bare) == 0
 
 
 def _changed(node: Node, left: Node, right: Node) -> tuple[Node, Node]:

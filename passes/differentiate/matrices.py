@@ -1,4 +1,4 @@
-"""Adjoints of linear algebra: which line of `linalg.tp` holds for a node."""
+"""Adjoints of linear algebra: which line of `linalg.tp` or `complex.tp` holds for a node."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from tpc.ir.build import items, literal, make
 from tpc.ir.dims import is_nonnegative
 from tpc.ir.node import Node
 from tpc.ir.ops.structure import ITEM, SUBSCRIPT, Range
-from tpc.ir.types import F64, TensorType
+from tpc.ir.types import C128, F64, TensorType
 from tpc.passes.differentiate.arrays import part, zeros
 from tpc.passes.differentiate.formulas import no_derivative
 from tpc.passes.library import Library
 
 _ADJOINTS = Library(Path(__file__).with_name("linalg.tp"))
+_OF_COMPLEX = Library(Path(__file__).with_name("complex.tp"))  # those that differ by more than conjugates of operands
 _MATRIX_FUNCTIONS = ("expm", "logm", "sqrtm")
 _TRIANGULAR = ("solve_lower", "solve_lower_vector", "solve_upper", "solve_upper_vector")
-_SAME_FOR_COMPLEX = ("inv", "solve", "solve_vector", *_TRIANGULAR, "det", "logdet")
+_SAME_FOR_COMPLEX = ("inv", "solve", "solve_vector", "sylvester", *_TRIANGULAR, "det", "logdet")
 
 
 def adjoint(
@@ -52,17 +53,21 @@ def adjoint(
     if not _has(name):
         raise no_derivative(node.op.name, "it has none in the language yet")
     values = [*args, *items(node)]
+    adjoints = _ADJOINTS
     if any(v.tensor.dtype.kind == "c" for v in values):
-        if name.removesuffix("_batch") not in _SAME_FOR_COMPLEX:
+        if f"{name}_adjoint" in _OF_COMPLEX:
+            adjoints = _OF_COMPLEX
+        elif name.removesuffix("_batch") in _SAME_FOR_COMPLEX:
+            values = [make("conj", (v,)) for v in values]
+        else:
             raise no_derivative(f"{name} of complex matrices", "only that of real ones is there yet")
-        values = [make("conj", (v,)) for v in values]
     if node.op.name not in ("eigh", "svd"):
-        return applied(name, [*values, *whole])
+        return applied(name, [*values, *whole], adjoints)
     unit = literal(_nearly_equal(args[0].tensor))
     if name != "svd":
-        return applied(name, [*values, *whole, unit])
-    (turned,) = applied(_of_shape("svd_vectors", args[0].tensor), [*values, *whole, unit])
-    return applied("svd", [*values[1:], whole[1], turned, unit])
+        return applied(name, [*values, *whole, unit], adjoints)
+    (turned,) = applied(_of_shape("svd_vectors", args[0].tensor), [*values, *whole, unit], adjoints)
+    return applied("svd", [*values[1:], whole[1], turned, unit], adjoints)
 
 
 def _of_eigenvalues(node: Node, bars: Sequence[Node | None]) -> Node | None:
@@ -111,9 +116,9 @@ def vectors_apart(vectors: Node, users: Sequence[Node]) -> Node | None:
     return read and _ADJOINTS.called("are_apart", [values, read, literal(_nearly_equal(values.tensor))])[0]
 
 
-def applied(name: str, arguments: Sequence[Node]) -> list[Node]:
+def applied(name: str, arguments: Sequence[Node], adjoints: Library = _ADJOINTS) -> list[Node]:
     """The results of the adjoint of an op for arguments."""
-    return _ADJOINTS.called(f"{name}_adjoint", arguments)
+    return adjoints.called(f"{name}_adjoint", arguments)
 
 
 def _has(name: str) -> bool:
@@ -144,13 +149,15 @@ def _form(node: Node, bars: Sequence[Node | None], symmetric: Collection[Node]) 
 
 def _of_shape(name: str, type: TensorType) -> str:
     """The name of an adjoint with what the shape of a matrix says about it."""
+    if type.dtype.kind == "c":
+        return name
     over = type.dims[-2] - type.dims[-1]
     return f"{name}_tall" if is_nonnegative(over) else f"{name}_wide" if is_nonnegative(-over) else name
 
 
 def _nearly_equal(type: TensorType) -> float:
     """The distance of eigenvalues, as a part of their norm, up to which they may be equal but for rounding."""
-    return 1e-12 if type.dtype is F64 else 1e-5
+    return 1e-12 if type.dtype in (F64, C128) else 1e-5
 
 
 def _of_trace(node: Node, bar: Node) -> Node | None:

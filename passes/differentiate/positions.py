@@ -13,7 +13,6 @@ from tpc.ir.formula import (
     Composed,
     LetterValue,
     Literal,
-    Reduction,
     Scalar,
     SizeValue,
     applied,
@@ -150,16 +149,3 @@ def padded(scalar: Scalar) -> Scalar:
         return item
 
     return mapped(scalar, change)
-
-
-def bound_letters(scalar: Scalar) -> set[str]:
-    """The letters of reductions in a scalar."""
-    found: set[str] = set()
-
-    def visit(item: Scalar) -> Scalar:
-        if isinstance(item, Reduction):
-            found.update(item.letters)
-        return item
-
-    mapped(scalar, visit)
-    return found

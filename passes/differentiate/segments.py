@@ -73,12 +73,15 @@ def _cut(loop: Node, levels: int, cuts: Cuts | None) -> list[Node] | None:
     """What the results of a loop become; None where it is left whole."""
     if levels < 2 or loop.op not in (SCAN, REPEAT) or not loop["state"]:
         return None
+    results = loop["state"] if loop.op is REPEAT else len(loop["body"].outputs)
     if loop.get("until") is not None and loop["count"] is not None:
-        loop = bounded(loop)
+        loop = bounded(loop)  # which carries a mark more
     is_scan = loop.op is SCAN
     extent: DimLike | None = loop["extent"] if is_scan else loop["count"]
     found = None if extent is None else (cuts or by_level(levels))(extent)
-    return None if extent is None or found is None else _Segments(loop, extent, found, levels, cuts).run()
+    if extent is None or found is None:
+        return None
+    return _Segments(loop, extent, found, levels, cuts).run()[:results]
 
 
 class _Segments:

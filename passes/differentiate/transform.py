@@ -140,8 +140,12 @@ def derivative(program: Program, kind: str, names: Sequence[str]) -> Program:
         "value_and_grad": [*plain.output_names[:1], *(f"d_{name}" for name in names)],
     }.get(kind, made.output_names)
     taken = set(results) & {i["name"] for i in made.inputs}
-    outputs = share_loops(made.outputs)
-    return Program(f"{kind}_{program.name}", made.inputs, outputs, None if taken else results, made.facts, made.where)
+    known = [node for node, _ in made.facts]
+    shared = share_loops([*made.outputs, *known])  # facts move along
+    outputs = shared[: len(made.outputs)]
+    said = zip(shared[len(outputs) :], (facts for _, facts in made.facts), strict=True)
+    facts = ordered_facts(made.inputs, outputs, said)
+    return Program(f"{kind}_{program.name}", made.inputs, outputs, None if taken else results, facts, made.where)
 
 
 def _as(node: Node, type: TensorType) -> Node:

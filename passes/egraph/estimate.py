@@ -21,7 +21,7 @@ from tpc.passes.stages.times import Uses
 # Operations of ops on matrices, in multiples of the cube of their size.
 _WORK = {"cholesky": 1 / 3, "ldl": 1 / 3, "lu": 2 / 3, "slogdet": 2 / 3}
 _WORK |= {"qr": 4, "eigvalsh": 4 / 3, "eigh": 9, "svdvals": 4, "svd": 22, "pinv": 22, "lstsq": 12}
-_WORK |= dict.fromkeys(["matpow", "expm", "logm", "sqrtm", "eig", "eigvals"], 25)
+_WORK |= dict.fromkeys(["matpow", "expm", "logm", "sqrtm", "eig", "eigvals"], 25) | {"sylvester": 60}
 _BY_PARTS = {"circulant": 200, "xor_circulant": 100, "from_diagonals": 20}  # for each row of a solve
 MOST_OPERANDS = 16  # of a contraction that an order is looked for
 _UNKNOWN = float("inf")

@@ -91,6 +91,8 @@ class Liveness:
         Bytes that are held at all steps.
     turned
         Inputs whose entries do not lie row by row.
+    fused
+        Values that are never there as a whole, since what reads them makes them part by part.
     """
 
     def __init__(
@@ -105,10 +107,12 @@ class Liveness:
         natives: Mapping[Program, int] | None = None,
         always: int = 0,
         turned: Iterable[Node] = (),
+        fused: Iterable[Node] = (),
     ) -> None:
         self.program, self.library, self.size = program, library, size or Sizes({})
         self.reuses = is_closed(program) if reuses is None else reuses
         self.seen, self.natives, self.always, self.turned = seen, dict(natives or {}), always, frozenset(turned)
+        self.fused = frozenset(fused)
         self.is_inner = moving is not None
         self.buffers: list[Buffer] = []
         self.steps: list[Step] = []

@@ -70,8 +70,8 @@ def rematerialise(
     from tpc.passes.rematerialise.program import graph_of
     from tpc.passes.rematerialise.solve import solve
 
-    graph = graph_of(steps, seconds)
-    nodes = [step.node for step in steps.steps]
+    graph = graph_of(steps, seconds, before.fused)
+    nodes = [step.node for step in steps.steps if step.node not in before.fused]
     lowest = before
     unseen = once(graph).peak - before.peak  # of what returning takes, or what is fused spares
     for room in (min(ROOM, budget // 50), 0):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from math import inf, log
-from time import perf_counter
+from time import thread_time
 
 from tpc.passes.rematerialise.graph import Plan
 from tpc.passes.rematerialise.runs import Change, Runs
@@ -35,7 +35,7 @@ def anneal(
     changes
         That are tried.
     seconds
-        After which the walk has come to its end in any case.
+        Of work, after which the walk has come to its end in any case.
     enough
         An added cost that is not improved.
     is_near
@@ -53,7 +53,7 @@ def anneal(
     best: Plan | None = None
     least = inf
     turn = max(changes // TURNS, LEAST_TURN)
-    begun = perf_counter()
+    begun = thread_time()
     made = 0
 
     def note() -> None:
@@ -65,7 +65,7 @@ def anneal(
                 best, least = found, line.added
 
     while made < changes and least > enough:
-        done, late = made / changes, (perf_counter() - begun) / seconds
+        done, late = made / changes, (thread_time() - begun) / seconds
         if late > done + LATE:  # by so much that time will be over first; else time decides nothing
             done = late
         if done >= 1:
@@ -108,7 +108,9 @@ def _added(line: Runs, run: int, most: float, price: float, chance: Callable[[],
         return None
     readers = line.in_order(line.readers[run])
     number = int(chance() * len(readers))
-    start = line.at(readers[number - 1] if number else run) + 1
+    before = readers[number - 1] if number else run
+    is_taken = line.steps[line.step[before]].takes == line.step[run]  # by a result in its place: then there is room
+    start = line.at(before) + (not is_taken)
     stop = line.at(readers[number])
     if stop <= start:
         return None

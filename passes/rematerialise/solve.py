@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
-from time import perf_counter
+from time import thread_time
 
 from tpc.passes.memory.order import Task, Tasks, best_order
 from tpc.passes.rematerialise.annealing import anneal
@@ -23,7 +23,7 @@ EXACT = 12  # steps of which the cheapest plan is found for certain, in the orde
 PARTS = 3  # the order of first runs is taken from the best plan so often
 TRIES = 4  # at coming to a hard budget
 CLEARLY = 0.95  # of what the order of a graph holds: another one is tried as well
-SECONDS = 55.0  # an end in any case, for graphs of many hundred steps
+SECONDS = 55.0  # of work, an end in any case: other work on the machine changes no plan
 
 
 @dataclass(frozen=True)
@@ -66,15 +66,15 @@ def solve(
     Several plans to start from are mended until they fit: that which computes nothing twice, one in another order that
     holds less, those with checkpoints, and the solution of a relaxed problem, which also gives the bound. Then plans
     in any order are walked through, at last those near the best. About so many `changes` are tried, by default a number
-    that depends on the graph alone, so that equal graphs have equal plans; `seconds` end that in any case. A plan that
-    costs no more than `enough` of the whole above the bound is not improved; if not given, all are, since the bound
-    holds for one order. A plan for less is one for more, so `known` plans for other budgets count: over a row of
+    that depends on the graph alone, so that equal graphs have equal plans; `seconds` of work end that in any case. A
+    plan that costs no more than `enough` of the whole above the bound is not improved; if not given, all are, since the
+    bound holds for one order. A plan for less is one for more, so `known` plans for other budgets count: over a row of
     budgets from small to large, what is added never grows.
     """
     plan = once(graph)
     if plan.peak <= budget:
         return Solution(plan, budget, True, 0.0)
-    begun = perf_counter()
+    begun = thread_time()
     most = max(LEAST_CHANGES, min(CHANGES * len(graph), MOST_CHANGES) if changes is None else changes)
     proved = relaxed(graph, budget)
     least = 0.0 if enough is None else proved.cost + max(enough, 1e-9) * graph.cost
@@ -82,13 +82,13 @@ def solve(
     lowest = plan
 
     def search(base: Base, within: int, share: float, seed: int = 0) -> Search:
-        part, until = int(most * share), min(perf_counter() + 2 * seconds * share, begun + seconds)
-        return Search(base.graph, within, lambda made: made > part or perf_counter() > until, seed)
+        part, until = int(most * share), min(thread_time() + 2 * seconds * share, begun + seconds)
+        return Search(base.graph, within, lambda made: made > part or thread_time() > until, seed)
 
     def walk(start: Plan, share: float, seed: int, is_near: bool = False) -> Plan:
         nonlocal best, lowest
         found = start
-        left = seconds - (perf_counter() - begun)
+        left = seconds - (thread_time() - begun)
         if graph.floor <= budget and left > 0 and (best is None or best.added > least):
             left *= 1.0 if is_near else WARM / (WARM + COOL)
             found = anneal(start, budget, int(most * share), left, least, seed, is_near)

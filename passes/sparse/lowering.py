@@ -186,14 +186,17 @@ class Lowering:
         spd = any(fact.name == "spd" for fact in self.facts.get(old, ()))
         return self.sparse("splu", (matrix,), min(FILL * self.density[matrix], 1.0), spd=spd)
 
-    def solved(self, old: Node, matrix: Node, right: Node) -> Node:
-        """The solution of a system with a sparse matrix: by substitution if it is a triangle, else by its factors."""
+    def solved(self, old: Node, matrix: Node, right: Node, is_turned: bool = False) -> Node:
+        """The solution of a system with a sparse matrix: by substitution if it is a triangle, else by its factors.
+
+        What is known is known of the old value, of which the matrix may be the transpose.
+        """
         dtype = as_float(promote_all((matrix.tensor.dtype, right.tensor.dtype)))
         matrix, right = self.as_type(matrix, dtype), self.as_type(right, dtype)
         known = {fact.name for fact in self.facts.get(old, ())}
-        for name in ("lower", "upper"):
+        for name, lower in (("lower", not is_turned), ("upper", is_turned)):
             if name in known:
-                return self.of_sparse("csr_solve_triangular", (matrix, right), lower=name == "lower")
+                return self.of_sparse("csr_solve_triangular", (matrix, right), lower=lower)
         return self.of_sparse("splu_solve", (self.factored(old, matrix), right))
 
     # ---- ops

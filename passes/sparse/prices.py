@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import log1p
 
-from tpc.ir.dims import DimLike, divide, maximum, product
+from tpc.ir.dims import DimLike, divide, maximum, minimum, product
 from tpc.ir.node import Node
 from tpc.ir.ops.sparse import RESULTS, share
 
 Kernels = Sequence[tuple[str, tuple[DimLike, ...]]]
 
 WALK = (2, 12)  # operations and bytes of one step over the entries
+IN_GRIDS = 36  # entries that a row of a grid has in its factors
+LARGEST = 2048  # rows of a block that is filled in
 FREE = ("csr", "csr_transpose")
 
 
@@ -31,7 +33,7 @@ def kernels(node: Node) -> Kernels:
     entries = share(whole, node["density"])
     match name:
         case "from_csr":
-            return ("copy", (whole,)), _walk(whole), _walk(entries, 2)  # mostly the system's, for new pages
+            return ("copy", (whole,)), _walk(entries)
         case "to_csr" if node.args[0].op.name not in RESULTS:
             return (_walk(whole, 8),)
         case "spmm":
@@ -54,12 +56,23 @@ def kernels(node: Node) -> Kernels:
         case "csr_take":
             return (_walk(share(product(node.tensor.dims), node["density"]), 4), _walk(node.tensor.dims[0]))
         case "splu":
-            return (_walk(entries, 700), _walk(first.dims[0], 700))  # of a grid; what is filled in is not known
+            rows = first.dims[0]
+            return (_walk(entries, 700), _walk(rows, 700), _walk(_filled(entries, rows)))
         case "splu_solve" | "csr_solve_triangular":
             right = node.args[1].tensor
             columns = right.dims[1] if right.rank == 2 else 1
             return (_walk(entries * columns, 4), _walk(first.dims[0]))
     return (_walk(maximum(entries, 1), 2),)
+
+
+def _filled(entries: DimLike, rows: DimLike) -> DimLike:
+    """Steps over what is filled in by a factorization, beyond what is filled in for a grid.
+
+    With more entries in a row than grids have, those of a random pattern end in a dense block of about as many rows as
+    there are. Such matrices are small: larger ones have a structure, or nothing would help.
+    """
+    dense = minimum(minimum(rows, divide(maximum(entries - IN_GRIDS * rows, 0), IN_GRIDS)), LARGEST)
+    return divide(product([dense, dense, dense]), 4)
 
 
 def _walk(steps: DimLike, times: int = 1, parts: int = 1) -> tuple[str, tuple[DimLike, ...]]:

@@ -27,7 +27,7 @@ class Products:
     def chain(self, node: Node) -> Node | None:
         """A product of several factors in the cheapest order; None where none of them is sparse."""
         factors = self.factors(node, outermost=True)
-        if not any(self.lowering.is_sparse(self.lowering.made[f]) or _inverse(f) for f in factors):
+        if not any(self.lowering.is_sparse(self.lowering.made[f]) or _inverse(f)[0] for f in factors):
             return None
         return self.ordered(factors)
 
@@ -44,27 +44,28 @@ class Products:
     def ordered(self, factors: Sequence[Node]) -> Node | None:
         lowering = self.lowering
         for place, factor in enumerate(factors):
-            matrix = _inverse(factor)
+            matrix, is_turned = _inverse(factor)
             if matrix is not None and lowering.is_sparse(lowering.made[matrix]):
-                return self.with_inverse(factors, place, matrix)
+                return self.with_inverse(factors, place, matrix, is_turned)
         values = [lowering.form(f) or lowering.made[f] for f in factors]
         if not any(map(lowering.is_sparse, values)):
             return None
         return self.best(values)
 
-    def with_inverse(self, factors: Sequence[Node], place: int, matrix: Node) -> Node | None:
-        """A product with the inverse of a sparse matrix, which is a solve from the right or from the left."""
+    def with_inverse(self, factors: Sequence[Node], place: int, matrix: Node, is_turned: bool) -> Node | None:
+        """A product with the inverse of a sparse matrix, or of its transpose: a solve from the right or the left."""
         lowering = self.lowering
         stored = lowering.made[matrix]
         before, after = factors[:place], factors[place + 1 :]
         if after:
             right = self.whole(after)
-            solved = lowering.solved(matrix, stored, lowering.dense(right))
+            own = lowering.transposed(stored) if is_turned else stored
+            solved = lowering.solved(matrix, own, lowering.dense(right), is_turned)
             return self.best([*(lowering.made[f] for f in before), solved]) if before else solved
         left = lowering.dense(self.whole(before))
         turned = lowering.transposed(left) if left.tensor.rank == 2 else left
-        factored = lowering.factored(matrix, lowering.transposed(stored))
-        solved = lowering.of_sparse("splu_solve", lowering.met(factored, turned))
+        own = stored if is_turned else lowering.transposed(stored)
+        solved = lowering.solved(matrix, own, turned, not is_turned)
         return lowering.transposed(solved) if left.tensor.rank == 2 else solved
 
     def whole(self, factors: Sequence[Node]) -> Node:
@@ -216,6 +217,8 @@ class Products:
         )
 
 
-def _inverse(node: Node) -> Node | None:
-    """The matrix of which a factor is the inverse."""
-    return node.args[0] if node.op.name == "inv" and node.args[0].tensor.rank == 2 else None
+def _inverse(node: Node) -> tuple[Node | None, bool]:
+    """The matrix of which a factor is the inverse, perhaps of its transpose."""
+    is_turned = node.op.name == "transpose"
+    inner = node.args[0] if is_turned else node
+    return (inner.args[0] if inner.op.name == "inv" and inner.args[0].tensor.rank == 2 else None), is_turned

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -12,12 +13,11 @@ from tpc.compiled import Compiled
 from tpc.dsl.diagnostics import fail
 from tpc.dsl.source import Source
 from tpc.files import FolderFiles, decoded, read_program
-from tpc.function import Function, choose
+from tpc.function import Function, check_sizes, choose
 from tpc.ir.elaborate.files import Files
 from tpc.ir.elaborate.module import Checked, check
 from tpc.ir.elaborate.scope import suggestion
-from tpc.memory import parse_amount
-from tpc.settings import BackendName, Mode, Settings
+from tpc.settings import BackendName, Mode, Settings, chosen
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -90,7 +90,19 @@ def compile(
     >>> f([1, 2, 3])
     array([2., 4., 6.])
     """
-    settings = Settings(backend, dict(dims or {}), mode, tolerance, _bytes(memory), threads, verify, check_facts, calls)
+    settings = chosen(
+        {
+            "backend": backend,
+            "dims": dims,
+            "mode": mode,
+            "tolerance": tolerance,
+            "memory": memory,
+            "threads": threads,
+            "verify": verify,
+            "check_facts": check_facts,
+            "calls": calls,
+        }
+    )
     source, files = _source(text_or_path, folder)
 
     def elaborated() -> Function:
@@ -101,6 +113,7 @@ def compile(
     from tpc.cache import recall, remember
 
     found = recall(source, function, elaborated) or elaborated()
+    found.check_sizes(settings.dims)
     return Compiled(found, settings, lambda whole, programs: remember(whole, source, function, programs))
 
 
@@ -112,7 +125,7 @@ def load(path: str | os.PathLike[str], **options: Any) -> Library:
     path
         The file.
     **options
-        Those of `compile`, for all functions.
+        Those of `compile`, for all functions; sizes are for those functions that have them.
 
     Raises
     ------
@@ -123,10 +136,12 @@ def load(path: str | os.PathLike[str], **options: Any) -> Library:
     --------
     >>> gls = tpc.load("gls.tp").gls                              # doctest: +SKIP
     """
-    settings = Settings(**{**options, "memory": _bytes(options.get("memory"))})
+    settings = chosen(options)
     source, files = _from_file(Path(path))
     checked = check(source, files)
     checked.diagnostics.raise_errors()
+    sizes = [size for name in checked.module.order for size in choose(checked, name).size_names]
+    check_sizes(source.name, list(dict.fromkeys(sizes)), settings.dims)
     return Library(checked, settings, source.name)
 
 
@@ -167,11 +182,13 @@ def _from_docstring(function: Callable[..., Any], options: dict[str, Any]) -> Co
         folder: Path | None = Path(inspect.getfile(function)).parent
     except (OSError, TypeError):
         folder = None
-    settings = Settings(**{**options, "memory": _bytes(options.get("memory"))})
+    settings = chosen(options)
     files = FolderFiles(folder) if folder is not None and folder.is_dir() else None
     checked = check(Source(f"{text}\n", name), files)
     checked.diagnostics.raise_errors()
-    return Compiled(choose(checked, name if name in checked.module.definitions else None), settings)
+    found = choose(checked, name if name in checked.module.definitions else None)
+    found.check_sizes(settings.dims)
+    return Compiled(found, settings)
 
 
 class Library:
@@ -192,7 +209,9 @@ class Library:
             hint = f"did you mean {close!r}?" if close else f"its functions are: {listed}"
             raise AttributeError(f"{self._name} has no function {name!r}; {hint}")
         if name not in self._compiled:
-            self._compiled[name] = Compiled(choose(self._checked, name), self._settings)
+            function = choose(self._checked, name)
+            dims = {size: value for size, value in self._settings.dims.items() if size in function.size_names}
+            self._compiled[name] = Compiled(function, replace(self._settings, dims=dims))
         return self._compiled[name]
 
     def __dir__(self) -> list[str]:
@@ -203,15 +222,6 @@ class Library:
 
     def __repr__(self) -> str:
         return f"<tpc {self._name}: {', '.join(self._checked.module.order)}>"
-
-
-def _bytes(memory: int | str | None) -> int | None:
-    if isinstance(memory, str):
-        try:
-            return parse_amount(memory)
-        except ValueError as error:
-            raise fail("E1004", f"`memory`: {error}") from None
-    return memory
 
 
 def _source(given: str | os.PathLike[str], folder: str | os.PathLike[str] | None) -> tuple[Source, Files | None]:

@@ -41,17 +41,35 @@ class Routine:
 
     def __call__(self, sizes: Mapping[str, int], *arrays: Any) -> tuple[Any, ...]:
         """The results as tensors that know how they came about. Raises TpcError (E0814)."""
-        if any(_is_tensor(a) and torch._C._functorch.is_legacy_batchedtensor(a) for a in arrays):
-            raise fail(
-                "E0814",
-                "batches of gradients as `is_grads_batched` and `vectorize` make them stop at compiled functions",
-                help="take `torch.func.vmap`, `jacrev` or `jacfwd`, which go through them",
-            )
+        if any(map(_is_batch, arrays)):
+            return self._batches(sizes, arrays)
         wanted = tuple(k for k, a in enumerate(arrays) if _is_tensor(a) and a.requires_grad)
         if wanted and self.special.backend == "torch" and not self.has_derivative(wanted):
             return self.run(sizes, arrays)  # as torch itself differentiates it
         found: tuple[Any, ...] = _Call.apply(self, sizes, *arrays)  # type: ignore[no-untyped-call]
         return found
+
+    def _batches(self, sizes: Mapping[str, int], arrays: Sequence[Any]) -> tuple[Any, ...]:
+        """The results for batches that `is_grads_batched` and `vectorize` make, whose axis only torch sees."""
+        level = torch._C._vmapmode_increment_nesting() - 1
+        torch._C._vmapmode_decrement_nesting()
+        mapped = tuple(k for k, a in enumerate(arrays) if _is_batch(a))
+        whole = [torch._remove_batch_dim(a, level, 1, 0) if k in mapped else a for k, a in enumerate(arrays)]
+        if any(map(_is_batch, whole)):
+            raise fail(
+                "E0814",
+                "batches of batches of gradients stop at compiled functions",
+                help="take `torch.func.vmap`, `jacrev` or `jacfwd`, which go through them",
+            )
+        results = self.over(mapped, sizes, whole, whole[mapped[0]].shape[0])
+        return tuple(torch._add_batch_dim(r, 0, level) for r in results)
+
+    def over(
+        self, mapped: tuple[int, ...], sizes: Mapping[str, int], arrays: Sequence[Any], count: int
+    ) -> tuple[Any, ...]:
+        """The results for each entry of the first axis of some arguments."""
+        size = next(n for n in (f"batch{k}" for k in range(len(sizes) + 1)) if n not in sizes)
+        return self.vmap(mapped, size)({**sizes, size: count}, *arrays)
 
     def run(self, sizes: Mapping[str, int], arrays: Sequence[Any]) -> tuple[Any, ...]:
         """The results as plain tensors."""
@@ -155,8 +173,7 @@ class _Call(torch.autograd.Function):
         where = in_dims[2:]
         mapped = tuple(k for k, axis in enumerate(where) if axis is not None)
         moved = [a if axis is None else a.movedim(axis, 0) for a, axis in zip(arrays, where, strict=True)]
-        size = next(n for n in (f"batch{k}" for k in range(len(sizes) + 1)) if n not in sizes)
-        results = routine.vmap(mapped, size)({**sizes, size: info.batch_size}, *moved)
+        results = routine.over(mapped, sizes, moved, info.batch_size)
         return results, (0,) * len(results)
 
 
@@ -169,6 +186,10 @@ def _arrays(ctx: Any) -> list[Any]:
 
 def _is_tensor(value: object) -> bool:
     return isinstance(value, torch.Tensor)
+
+
+def _is_batch(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and torch._C._functorch.is_legacy_batchedtensor(value)
 
 
 def _is_float(value: Any) -> bool:

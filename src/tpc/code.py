@@ -35,6 +35,10 @@ class Code:
 
         return cheapest(self.seconds, sizes)
 
+    def expected(self, sizes: Mapping[str, int]) -> float:
+        """The seconds that a call is predicted to take, whatever its native functions spare."""
+        return sum(seconds * evaluate(size, sizes) for size, seconds in self.seconds[self.choose(sizes)])
+
     @property
     def gain_sizes(self) -> set[str]:
         """The names of sizes that `gain` needs."""

@@ -17,6 +17,7 @@ from tpc.specialised import DENSE, Sparse, Specialised, Specialiser
 if TYPE_CHECKING:
     import os
 
+    from tpc.backends.llvm.sparse.entries import Kernel
     from tpc.binding import Bound, Manner
     from tpc.cost import Cost
     from tpc.explanation.roofline import Roofline
@@ -152,6 +153,7 @@ class Compiled:
             special = self._alone(bound)
         self._last = special, bound.solution.sizes
         special.guard(self.__name__, bound.solution.sizes, lambda: self._specialiser.found(special))
+        special.hasten(bound.solution.sizes)
         returned = self._execute(special, bound)
         if settings.verify:
             self._verify(special, bound, returned)
@@ -187,14 +189,16 @@ class Compiled:
             raise self._failed(error) from error
         if special.backend == "llvm":
             special.run.when_ready = lambda: self._hurry(special)  # type: ignore[attr-defined]
-        elif special.upgrade is None and not special.is_sparse and self._may_upgrade(kind):
+        elif special.is_sparse:
+            special.when_ready = partial(self._hurry_sparse, special)
+        elif special.upgrade is None and self._may_upgrade(kind):
             from tpc.decisions import Decisions
             from tpc.upgrade import Upgrade
 
             run: Any = special.run
             make = partial(self._specialiser.native, special)
             decisions = partial(Decisions, special.code, self._settings.threads)
-            special.upgrade = Upgrade(run, make, partial(self._changed, special), decisions)
+            special.upgrade = Upgrade(run, special.code.expected, make, partial(self._changed, special), decisions)
         return special
 
     def _alone(self, bound: Bound) -> Specialised:
@@ -221,6 +225,18 @@ class Compiled:
             special.limit = native.thread_limit(settings.threads)
         elif self._staging is None and not (settings.check_facts or settings.verify or settings.memory):
             native.call_at_once(self, special)
+
+    def _hurry_sparse(self, special: Specialised, helper: str, kernel: Kernel) -> None:
+        """Let calls go to native code for a sparse product, which is there now."""
+        from tpc import native, sparse_calls
+
+        settings = self._settings
+        if settings.threads is not None:
+            special.limit = native.thread_limit(settings.threads)
+            if self._repeats is not None:
+                self._repeats.known.clear()
+        if self._staging is None and not (settings.check_facts or settings.verify):
+            sparse_calls.go_at_once(self, special, helper, kernel)
 
     def _changed(self, special: Specialised, winner: Specialised | None) -> None:
         """Have calls served anew; at once by native code that is faster at all sizes so far."""

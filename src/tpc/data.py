@@ -55,14 +55,16 @@ def open_regular(path: Path, name: str, *, follow: bool = True) -> IO[bytes]:
 
 def _nearby(path: Path) -> str | None:
     """A hint at a file that may have been meant."""
-    import difflib
+    from difflib import SequenceMatcher, get_close_matches
     from itertools import islice
 
     try:
         names = [entry.name for entry in islice(os.scandir(path.parent), 2000)]
     except (OSError, ValueError):
         return "the folder does not exist either" if not path.parent.exists() else None
-    close = difflib.get_close_matches(path.name, names, 1, 0.6)
+    # the same suffix alone makes no file alike
+    alike = [name for name in names if SequenceMatcher(None, Path(name).stem, path.stem).ratio() >= 0.6]
+    close = get_close_matches(path.name, alike, 1, 0.0)
     return f"did you mean `{close[0]}`?" if close else "the path is relative to the folder you are in"
 
 

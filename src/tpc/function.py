@@ -101,15 +101,7 @@ class Function:
 
     def check_sizes(self, dims: Mapping[str, int]) -> None:
         """Refuse sizes that the signature does not name. Raises TpcError (E0806)."""
-        for name in dims:
-            if name not in self.size_names:
-                close = suggestion(name, self.size_names)
-                listed = ", ".join(self.size_names) or "none"
-                raise fail(
-                    "E0806",
-                    f"`{self.name}` has no size {name}",
-                    help=f"did you mean {close}?" if close else f"its sizes are: {listed}",
-                )
+        check_sizes(self.name, self.size_names, dims)
 
     @property
     def signature(self) -> str:
@@ -209,3 +201,13 @@ def choose(checked: Checked, name: str | None) -> Function:
             help=f"did you mean `{close}`?" if close else f"its functions are: {listed}",
         )
     return Function(module, module.definitions[chosen])
+
+
+def check_sizes(whose: str, names: Sequence[str], dims: Mapping[str, int]) -> None:
+    """Refuse sizes that are not among these names. Raises TpcError (E0806)."""
+    for name in dims:
+        if name not in names:
+            close = suggestion(name, names)
+            listed = ", ".join(names) or "none"
+            help = f"did you mean {close}?" if close else f"its sizes are: {listed}"
+            raise fail("E0806", f"`{whose}` has no size {name}", help=help)

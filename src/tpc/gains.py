@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LIBRARY = frozenset(["gemm", "syrk", "gemv", "gevm", "dot", "ger"])
 SPARED = 0.5  # of the seconds of NumPy where several steps are one, or an index expression is reduced as it is made
+LOOPS = 0.9  # of the seconds of loops, which are mostly Python's
 ENTRY = 1e-6  # seconds of a call from Python, where native code is all of a program
 
 
@@ -49,10 +50,12 @@ def _add(
         if node.op is CALL and node["body"] in bodies:
             made = [n for n in node["body"].nodes if n.op not in (INPUT, LITERAL, SIZE) and not is_view(n)]
             if len(made) > 1 or any(map(_is_reduced, made)):
-                kernels = Counter(_spared(n, k) for n in made for k in kernels_of(n))
-                for size, seconds in prices.polynomial(kernels, 0.0).items():
-                    whole = product([size, times])
-                    total[whole] = total.get(whole, 0.0) + SPARED * seconds
+                for is_loop, part in ((False, SPARED), (True, LOOPS)):
+                    nodes = [n for n in made if bool(n.programs) is is_loop]
+                    kernels = Counter(_spared(n, k) for n in nodes for k in kernels_of(n))
+                    for size, seconds in prices.polynomial(kernels, 0.0).items():
+                        whole = product([size, times])
+                        total[whole] = total.get(whole, 0.0) + part * seconds
             continue
         count: DimLike | None = 1
         if node.op.name in ("repeat", "scan"):

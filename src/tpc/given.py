@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,9 @@ def parse(text: str, name: str, seed: int) -> object:
         except (ValueError, RecursionError):
             raise fail("E0804", f"`{name}={text[:40]}` is no list of numbers", help="write it as `[1, 2.5]`") from None
     path, member = split_member(text)
+    if not Path(path).suffix and not os.path.exists(path):
+        help = "write a number, a list such as `[1, 2.5]`, a file such as `x.npy`, or random, zeros or ones"
+        raise fail("E0804", f"`{name}={text[:40]}` is neither a number nor a list nor a file", help=help)
     matrix = read_sparse(Path(path), path) if member is None else None
     datum = read(Path(path), path, member, name) if matrix is None else Datum(matrix, table=True)
     operand = adopt(datum.array, name)

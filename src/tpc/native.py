@@ -29,26 +29,31 @@ def call_at_once(compiled: Compiled, special: Specialised) -> None:
     from tpc.backends.llvm.stages import Staged
 
     run, emitted, dims = special.run, special.code.emitted, compiled._settings.dims
-    guards = _guards(special.program, dims)
-    if not isinstance(run, Staged) or not emitted.whole or not run.lowered or guards is None or emitted.sizes:
+    conditions = guards(special.program, dims)
+    if not isinstance(run, Staged) or not emitted.whole or not run.lowered or conditions is None or emitted.sizes:
         return
-    call = compiled.__call__  # of the class, or what an earlier time put in its place
-
-    def slow(*args: Any, **kwargs: Any) -> Any:
-        return call(*args, **kwargs)
-
-    slow.__name__, slow.__doc__ = compiled.__name__, compiled.__doc__
     results: Any = tuple if len(special.program.output_names) == 1 else special.together
     parameters = [node["name"] for node in special.program.inputs]
-    entered: Callable[..., Any] = slow
+    entered = as_before(compiled)
     for number, name in reversed(list(enumerate(emitted.whole))):
         cheapest = _left(
             [_spared(special.code.seconds, number, k) for k in range(number + 1, len(emitted.whole))], dims
         )
         if cheapest is not None:
             native = run.lowered[name]
-            entered = entry.entry(native, entered, parameters, nonnegative=[*guards, *cheapest], results=results)
+            entered = entry.entry(native, entered, parameters, nonnegative=[*conditions, *cheapest], results=results)
     entry.call_at_once(compiled, entered)
+
+
+def as_before(compiled: Compiled) -> Callable[..., Any]:
+    """A function that calls go on to as they went so far: by the class, or by what an earlier time put in its place."""
+    call = compiled.__call__
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        return call(*args, **kwargs)
+
+    slow.__name__, slow.__doc__ = compiled.__name__, compiled.__doc__
+    return slow
 
 
 def _spared(seconds: Sequence[Polynomial], one: int, other: int) -> DimLike:
@@ -61,7 +66,7 @@ def _spared(seconds: Sequence[Polynomial], one: int, other: int) -> DimLike:
     return sum((multiply(dim, round(c / unit)) for dim, c in difference.items()), 0)
 
 
-def _guards(program: Program, dims: Mapping[str, int]) -> list[DimLike] | None:
+def guards(program: Program, dims: Mapping[str, int]) -> list[DimLike] | None:
     """What must not be negative for the constraints on sizes to hold, where some are fixed; None where that cannot be
     said so, or does not hold."""
     found: list[DimLike] = []

@@ -26,6 +26,9 @@ def readable(text: str) -> str:
             uses = Counter(part.name for part in _parts(item.body) if isinstance(part, syntax.Name))
             again = Counter(target.name.name for target in _targets(item.body))
             _Block(uses, {name for name, count in again.items() if count > 1}).rewrite(item.body)
+            for part in _parts(item.body):
+                if isinstance(part, syntax.Binary) and part.operator in ("==", "!="):
+                    _put_number_last(part)
     return format_module(module)
 
 
@@ -74,6 +77,12 @@ class _Block:
             return False
         user.value = changed
         return True
+
+
+def _put_number_last(test: syntax.Binary) -> None:
+    """`x == 0` for `0 == x`."""
+    if isinstance(test.left, syntax.Number):
+        test.left, test.right = test.right, test.left
 
 
 def _with(e: Any, name: str, value: syntax.Expr) -> Any:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal, get_args
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args
 
 from tpc.dsl.diagnostics import TpcError, fail
 from tpc.ir.elaborate.scope import suggestion
+from tpc.memory import parse_amount
 
 BackendName = Literal["auto", "numpy", "torch", "llvm"]
 Mode = Literal["bitwise", "stable", "fast"]
@@ -37,6 +38,9 @@ class Settings:
     def __post_init__(self) -> None:
         _one_of("backend", self.backend, get_args(BackendName))
         _one_of("mode", self.mode, get_args(Mode))
+        if not isinstance(self.dims, Mapping) or not all(isinstance(name, str) for name in self.dims):
+            help = 'such as `dims={"n": 1000}`'
+            raise fail("E1004", f"`dims` must give sizes by name, not {self.dims!r}", help=help)
         for name, value in self.dims.items():
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise fail("E1004", f"the size {name} must be an integer from 0 on, not {value!r}")
@@ -58,6 +62,33 @@ class Settings:
         for backend, package in NEEDS.items():
             if self.backend == backend and importlib.util.find_spec(package) is None:
                 raise missing(backend)
+
+
+def chosen(options: Mapping[str, Any]) -> Settings:
+    """The settings of options by name, each as `tpc.compile` takes it.
+
+    Raises
+    ------
+    TpcError
+        E1004 for an option that is not there, or has another value than it may have.
+    """
+    names = tuple(option.name for option in fields(Settings))
+    for name in options:
+        if name not in names:
+            close = suggestion(name, names)
+            help = f"did you mean `{close}`?" if close else f"the options are: {', '.join(names)}"
+            raise fail("E1004", f"there is no option `{name}`", help=help)
+    dims = options.get("dims")
+    return Settings(**{**options, "dims": {} if dims is None else dims, "memory": _bytes(options.get("memory"))})
+
+
+def _bytes(memory: int | str | None) -> int | None:
+    if isinstance(memory, str):
+        try:
+            return parse_amount(memory)
+        except ValueError as error:
+            raise fail("E1004", f"`memory`: {error}") from None
+    return memory
 
 
 def missing(backend: str) -> TpcError:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tpc.dsl.diagnostics import InternalError, fail
 from tpc.function import Function
@@ -63,6 +63,7 @@ class Specialised:
     sparse: Sparse = DENSE
     limit: ThreadLimit | None = None  # on the threads of libraries, where there is one
     upgrade: Upgrade | None = None  # to native code, where that is left to tpc
+    when_ready: Callable[..., None] = lambda *_: None  # called when a helper of sparse products has a native kernel
 
     @cached_property
     def is_sparse(self) -> bool:
@@ -88,6 +89,15 @@ class Specialised:
 
             return quietly(self.upgrade.on(sizes, self.variant(sizes)), *arrays)
         return self.run(*arrays, **{keyword: sizes[name] for name, keyword in self.code.emitted.sizes.items()})
+
+    def hasten(self, sizes: Mapping[str, int]) -> None:
+        """Have native code before a call that it is predicted to shorten by more than it takes to make."""
+        from tpc.upgrade import cost
+
+        if self.upgrade is not None:
+            self.upgrade.hasten(sizes)
+        elif self.backend == "llvm" and self.code.gain(sizes) > cost(self.code):
+            self.run.finish()  # type: ignore[attr-defined]
 
     def peak(self, sizes: Mapping[str, int]) -> int:
         """The bytes that a call at these sizes holds at one time."""
@@ -158,8 +168,8 @@ class Specialiser:
             if special.is_sparse and self.settings.backend != "numpy" and find_spec("llvmlite") is not None:
                 from tpc.backends.llvm.sparse import LEAST, replace
 
-                run: Any = special.run
-                replace(run, 0.0 if self.settings.backend == "llvm" else LEAST)
+                run, made = cast("Any", special.run), special
+                replace(run, 0.0 if self.settings.backend == "llvm" else LEAST, lambda *what: made.when_ready(*what))
             if backend == "llvm" and self.settings.memory is not None:
                 special.run.finish()  # type: ignore[attr-defined]  # the slow path holds more
             if self.settings.threads is not None:

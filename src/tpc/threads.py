@@ -43,9 +43,9 @@ class ThreadLimit:
     def on(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """A function under this limit."""
 
-        def limited(*arguments: Any) -> Any:
+        def limited(*arguments: Any, **named: Any) -> Any:
             with self:
-                return function(*arguments)
+                return function(*arguments, **named)
 
         return limited
 

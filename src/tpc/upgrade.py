@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tpc.backends.running import Running
+    from tpc.code import Code
     from tpc.decisions import Decisions
     from tpc.specialised import Specialised
 
@@ -26,6 +27,7 @@ LOOK = 0.05  # seconds of calls after which it is looked at whether native code 
 START, EACH = 0.2, 0.1  # seconds that native code takes to make: of the import, and of each function
 TURNS, FEW = 20, 6  # calls in turn before one is chosen, and where native code is clearly slower
 CLEARLY = 2.0  # times the seconds in NumPy
+LONG = 1.0  # seconds of a call in NumPy before which native code is made, if that pays at this very call
 LEAST = 0.95  # of the seconds in NumPy: what native code may take to be chosen
 BRIEF = 2e-4  # seconds for which a thread has the interpreter, while native code is made
 REMEMBERED = 10_000  # sizes
@@ -40,6 +42,8 @@ class Upgrade:
     ----------
     plain
         The function in NumPy.
+    expected
+        The seconds that it is predicted to take, by its sizes.
     make
         Gives the native function, without waiting for its code.
     changed
@@ -61,11 +65,12 @@ class Upgrade:
     def __init__(
         self,
         plain: Running,
+        expected: Callable[[Mapping[str, int]], float],
         make: Callable[[], Specialised],
         changed: Callable[[Specialised | None], None],
         decisions: Callable[[], Decisions] | None = None,
     ) -> None:
-        self.plain, self.make, self.changed, self._decisions = plain, make, changed, decisions
+        self.plain, self.expected, self.make, self.changed, self._decisions = plain, expected, make, changed, decisions
         self.candidate: Specialised | None = None
         self.native: Specialised | None = None
         self.declined: str | None = None
@@ -90,7 +95,7 @@ class Upgrade:
             native: Run = self.native.run.checked(sizes, self.native.variant(sizes))  # type: ignore[attr-defined]
             if key in self.times:
                 return native if self.is_faster(self.times[key]) else plain
-            return self._contest(key, plain, native)
+            return self._contest(key, plain, native, self.expected(sizes))
         return plain if self.declined is not None else self._counted(plain, sizes)
 
     def _counted(self, plain: Run, sizes: Mapping[str, int]) -> Run:
@@ -119,9 +124,17 @@ class Upgrade:
 
     def finish(self, sizes: Mapping[str, int]) -> None:
         """Have native code before returning, if it is predicted to spare anything at these sizes."""
+        self._wait(sizes, None)
+
+    def hasten(self, sizes: Mapping[str, int]) -> None:
+        """Have native code before a long call, if it pays at this call alone."""
+        if self.native is None and self.declined is None and self.expected(sizes) >= LONG:
+            self._wait(sizes, 1)
+
+    def _wait(self, sizes: Mapping[str, int], calls: int | None) -> None:
         if self._thread is not None:
             self._thread.join()
-        self._go_on(sizes, None)
+        self._go_on(sizes, calls)
 
     def _go_on(self, sizes: Mapping[str, int], calls: int | None) -> None:
         """Make native code, if that pays by now; None stands for as many calls as it takes."""
@@ -133,7 +146,7 @@ class Upgrade:
         if self.native is not None or self.candidate is None:
             return
         spared = self._spared(self.candidate, sizes)
-        if spared <= 0 or calls is not None and calls * spared < self.cost(self.candidate):
+        if spared <= 0 or calls is not None and calls * spared < cost(self.candidate.code):
             return
         run: Any = self.candidate.run
         run.finish()
@@ -170,28 +183,29 @@ class Upgrade:
         else:
             self._decline("it would spare nothing")
 
-    @staticmethod
-    def cost(native: Specialised) -> float:
-        """The seconds that native code takes to make."""
-        return START + EACH * len(native.code.emitted.natives)
-
     def _decline(self, reason: str) -> None:
         self.declined, self.candidate = reason, None
         self._functions.clear()
         self.changed(None)
 
-    def _contest(self, key: tuple[int, ...], plain: Run, native: Run) -> Run:
-        """Both in turn, until one of them has shown to be faster; by the least seconds, as others are at work too."""
+    def _contest(self, key: tuple[int, ...], plain: Run, native: Run, expected: float) -> Run:
+        """Both in turn, until one of them has shown to be faster; by the least seconds, as others are at work too.
+
+        What NumPy is expected to be long at is begun with native code; if that is clearly faster, NumPy has no turn.
+        """
         functions, best, turns = (plain, native), [float("inf"), float("inf")], 0
+        is_long = expected >= LONG
 
         def timed(*arguments: Any) -> Any:
             nonlocal turns
-            turn = turns % 2
+            turn = (turns + is_long) % 2
             turns += 1
             began = perf_counter()
             result = functions[turn](*arguments)
             best[turn] = min(best[turn], perf_counter() - began)
-            if turns >= TURNS or turns >= FEW and best[1] > CLEARLY * best[0]:
+            if is_long and turns == 1 and CLEARLY * best[1] < expected:
+                self._settle(key, functions, (expected, best[1]))
+            elif turns >= TURNS or turns >= FEW and best[1] > CLEARLY * best[0]:
                 self._settle(key, functions, (best[0], best[1]))
             return result
 
@@ -230,8 +244,13 @@ class Upgrade:
         spared = self._spared(self.candidate, sizes)
         if spared <= 0:
             return "runs in NumPy; native code would spare nothing at these sizes"
-        calls = ceil(self.cost(self.candidate) / spared)
+        calls = ceil(cost(self.candidate.code) / spared)
         return f"runs in NumPy; native code would spare {seconds_text(spared)}, and is made after some {calls} calls"
+
+
+def cost(native: Code) -> float:
+    """The seconds that native code takes to make."""
+    return START + EACH * len(native.emitted.natives)
 
 
 @contextmanager

@@ -60,11 +60,38 @@ def test_forward_mode_and_checkpoints() -> None:
     torch.testing.assert_close(arguments[0].grad, wanted)
 
 
-def test_gradients_in_batches_of_the_older_kind_are_refused() -> None:
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("size", [0, 1, 3])
+def test_batches_of_gradients(backend: Any, size: int) -> None:
+    f = tpc.compile("def f(x: f64[n], A: f64[m, n]) -> f64[m] = tanh(A @ x)", backend=backend)
+    x, A, ways = tensor(size), tensor(4, size, seed=1), torch.eye(4, dtype=torch.float64)
+
+    def slopes(value: Any) -> Any:
+        (found,) = torch.autograd.grad(value, x, ways, is_grads_batched=True, create_graph=True)
+        return found, *torch.autograd.grad((found**2).sum(), (x, A))
+
+    torch.testing.assert_close(slopes(f(x, A)), slopes(torch.tanh(A @ x)), rtol=1e-12, atol=1e-15)
+
+
+def test_jacobians_and_hessians_that_are_vectorized() -> None:
+    f, x = tpc.compile("def f(x: f64[n]) -> f64 = sum(sin(x)^3)", backend="numpy"), tensor(3)
+    found = torch.autograd.functional.hessian(f, x, vectorize=True)
+    wanted = torch.autograd.functional.hessian(lambda x: (torch.sin(x) ** 3).sum(), x)
+    torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-15)
+    ways = torch.autograd.functional.jacobian(tpc.compile("def f(x: f64[n]) -> f64[n] = x^2"), x, vectorize=True)
+    torch.testing.assert_close(ways, torch.diag(2 * x.detach()))
+
+
+def test_batches_of_batches_of_gradients_are_refused() -> None:
     x = tensor(3)
     value, _ = tpc.compile(TEXT, function="pair")(x)
-    with pytest.raises(TpcError) as caught:
-        torch.autograd.grad(value, x, torch.eye(3, dtype=torch.float64), is_grads_batched=True)
+
+    def slope(way: Any) -> Any:
+        return torch.autograd.grad(value, x, way, is_grads_batched=True, retain_graph=True)[0]
+
+    ways = torch.stack([torch.eye(3, dtype=torch.float64)] * 2)
+    with pytest.warns(), pytest.raises(TpcError) as caught:
+        torch._vmap_internals.vmap(slope)(ways)
     assert caught.value.diagnostics[0].code == "E0814" and caught.value.diagnostics[0].help
 
 

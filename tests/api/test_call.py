@@ -208,6 +208,19 @@ def test_load(tmp_path: Path) -> None:
     assert tpc.compile(path)(4) == 8 and tpc.compile(str(path), function="one")(4) == 4
 
 
+def test_sizes_are_for_the_functions_that_have_them(tmp_path: Path) -> None:
+    path = tmp_path / "both.tp"
+    path.write_text("def one(x: f64[n]) -> f64[n] = x\ndef two(x: f64[m]) -> f64[m] = 2 * x\n")
+    library = tpc.load(path, dims={"m": 2})
+    assert library.one([1, 2, 3]).shape == (3,) and library.two([1, 2]).shape == (2,)
+    with pytest.raises(tpc.TpcError, match="m is 2"):
+        library.two([1, 2, 3])
+    with pytest.raises(tpc.TpcError, match="has no size k"):
+        tpc.load(path, dims={"k": 2})
+    with pytest.raises(tpc.TpcError, match="there is no option `optimise`"):
+        tpc.load(path, optimise=False)
+
+
 def test_program() -> None:
     @tpc.program
     def double(x: Any) -> Any:

@@ -30,6 +30,10 @@ def single(*args: Any, **kwargs: Any) -> Any:
     return tpc.compile(SINGLE)(*args, **kwargs)
 
 
+def documented(x: Any) -> None:
+    """def documented(x: f64[n]) -> f64[n] = 2 * x"""
+
+
 MISTAKES: dict[str, Callable[[], Any]] = {
     "an argument is missing": lambda: gls(X, M),
     "too many arguments": lambda: gls(X, M, y, 1),
@@ -62,7 +66,10 @@ MISTAKES: dict[str, Callable[[], Any]] = {
     "neither program nor file": lambda: tpc.compile("ridge"),
     "a file that is not there": lambda: tpc.compile("missing-7f3.tp"),
     "a Python function": lambda: tpc.compile(len),  # type: ignore[arg-type]
-    "a size that is not there": lambda: tpc.compile(GLS, dims={"k": 3})(X, M, y),
+    "a size that is not there": lambda: tpc.compile(GLS, dims={"k": 3}),
+    "sizes without a number": lambda: tpc.compile(GLS, dims=["n"]),  # type: ignore[arg-type]
+    "a size by its place": lambda: tpc.compile(GLS, dims={0: 3}),  # type: ignore[dict-item]
+    "an option that is not there": lambda: tpc.program(optimize=True)(documented),
     "data that break a promise": lambda: tpc.compile(GLS, check_facts=True)(X, -M, y),
     "a singular matrix": lambda: tpc.compile("def f(A: f64[n, n], b: f64[n]) -> f64[n] = A \\ b")(
         np.zeros((2, 2)), [1, 2]

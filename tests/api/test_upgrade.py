@@ -65,6 +65,7 @@ def made(clock: Clock, plain: float, native: float, gain: float) -> Upgrade:
     changes: list[Any] = []
     found = Upgrade(
         clock.function("numpy", plain),  # type: ignore[arg-type]
+        lambda sizes: plain,
         lambda: candidate(clock.function("native", native), gain),
         changes.append,
     )
@@ -110,6 +111,38 @@ def test_each_size_has_a_contest_of_its_own(monkeypatch: pytest.MonkeyPatch) -> 
     calls(found, 20)
     assert calls(found, 4, n=5) == ["numpy", "native"] * 2
     assert set(calls(found, 3)) == {"native"}
+
+
+def test_a_long_call_waits_for_native_code_that_pays_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    found = made(clock, plain=10.0, native=0.1, gain=8.0)
+    found.hasten({"n": 3})
+    assert calls(found, 3) == ["native"] * 3
+    assert "runs in native code: measured, 100 ms against 10 s" in found.words({"n": 3})
+    assert clock.now == pytest.approx(0.3)
+
+
+def test_native_code_that_is_no_faster_at_a_long_call_has_a_contest(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = made(Clock(monkeypatch), plain=2.0, native=3.0, gain=1.0)
+    found.hasten({"n": 3})
+    assert calls(found, 3) == ["native", "numpy", "native"]
+
+
+@pytest.mark.parametrize(("plain", "gain"), [(0.5, 0.4), (2.0, 0.2)])
+def test_a_call_that_is_short_or_spared_little_does_not_wait(
+    plain: float, gain: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = made(Clock(monkeypatch), plain=plain, native=plain / 2, gain=gain)
+    found.hasten({"n": 3})
+    assert found.native is None and calls(found, 1) == ["numpy"]
+
+
+def test_native_code_of_a_long_loop_is_made_before_it_runs() -> None:
+    text = "def f(x: f64[n]) -> f64:\n    s = 0.0\n    scan i in n:\n        s = sin(s) + x[i]\n    return s\n"
+    short, long = (tpc.compile(text, backend="llvm") for _ in range(2))
+    short(np.ones(3)), long(np.ones(1_000_000))
+    settled = [list(f._specialiser.made.values())[0].run._is_settled for f in (short, long)]
+    assert settled == [False, True]
 
 
 def test_nothing_is_made_that_spares_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

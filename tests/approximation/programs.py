@@ -40,6 +40,10 @@ def planted(name: str, draw: np.random.Generator) -> Array:
         case "block low rank":
             t = np.sort(draw.random(96))
             return 1 / (0.05 + np.abs(t[:, None] - t)) * (1 + 0.1 * (np.arange(96)[:, None] < np.arange(96)))
+        case "semiseparable":
+            a, B, C = np.exp(-draw.random(m)), normal(m), normal(m)
+            logs = np.cumsum(np.log(a))
+            return np.tril(np.outer(C, B) * np.exp(np.minimum(logs[:, None] - logs, 0)))
         case "kronecker product":
             return np.kron(normal((p, q)), normal((q, p)))
         case "sum of kronecker products":
@@ -59,7 +63,7 @@ def planted(name: str, draw: np.random.Generator) -> Array:
 
 STRUCTURES = (
     *("low rank", "nystrom", "low rank plus diagonal", "diagonal", "block diagonal", "kronecker product"),
-    *("banded", "block low rank", "fast transform"),
+    *("banded", "block low rank", "semiseparable", "fast transform"),
     *("sum of kronecker products", "monarch", "block tensor train", "tensor train", "tucker"),
 )
 

@@ -321,6 +321,39 @@ def test_measured_peak_is_within_a_budget(name: str, library: str) -> None:
     assert fitting[0] == 1 and (0.7 in fitting or name == "transformer")
 
 
+ATTENTION = """
+def f(x: f32[2048, 64], Q: f32[64, 64], K: f32[64, 64], V: f32[64, 64], W: f32[64, 512]):
+    a = tanh(x @ W)
+    b = tanh(x @ (W + 1))
+    c = tanh(x @ (W + 2))
+    y = softmax((x @ Q) @ (x @ K)' / 8) @ (x @ V)
+    t = softmax((y @ Q) @ (a @ W' @ K)' / 8) @ (b @ W' @ V) + c @ W'
+    return t, sum(a * b) + sum(b * c)
+"""
+
+
+@pytest.mark.parametrize("budget, again", [(26_000_000, False), (22_000_000, True)])
+def test_native_code_streams_before_it_computes_again(budget: int, again: bool) -> None:
+    """A matrix of 16 MB of attention is never there; where that is not enough, other values are computed again."""
+    program = check(Source(ATTENTION)).programs["f"]
+    live = partial(native_memory, tight=True)
+    free = run(program, Options(backend="llvm")).program
+    small = run(free, Options(backend="llvm", memory=budget, live=live), begin="rematerialise").program
+    assert (small is not free) == again
+    memory, made = live(small), backend("llvm")
+    assert memory.peak <= budget < Liveness(small, "numpy").peak
+    function = made.load(made.emit(small, tight=True))
+    rng = np.random.default_rng(0)
+    given = arguments(small, "llvm", [rng.standard_normal(n.tensor.dims) / 8 for n in small.inputs])
+    function(*given)
+    function.finish()  # type: ignore[attr-defined]
+    assert measured(function, given) + memory.held + memory.always <= budget + ALWAYS
+    library = backend("numpy")
+    expected = library.load(library.emit(run(program, Options()).program))(*given)
+    for value, other in zip(function(*given), expected, strict=True):
+        np.testing.assert_allclose(value, other, rtol=1e-4, atol=1e-4 * float(np.abs(other).max()))
+
+
 @pytest.mark.parametrize("library", ["numpy", "torch"])
 @pytest.mark.parametrize("name", ["loop", "softmax", "solve"])
 def test_tight_code_holds_what_was_planned(name: str, library: str) -> None:

@@ -53,6 +53,14 @@ def test_compile_to_native_code(wave: Path, kind: str, suffix: str, holds: bytes
     assert fixed.exit_code == 0 and (wave / "fixed").read_bytes() != content
 
 
+def test_a_suffix_that_says_nothing(folder: Path) -> None:
+    """What to write is not guessed: `ridge.xyz` was a Python module before."""
+    result = tpc("compile", "ridge.tp", "-o", "ridge.xyz")
+    assert result.exit_code == 2 and "--emit" in result.stderr and not (folder / "ridge.xyz").exists()
+    assert tpc("compile", "ridge.tp", "--emit", "python", "-o", "ridge.xyz").exit_code == 0
+    assert tpc("compile", "ridge.tp", "-o", "ridge").exit_code == 0
+
+
 def test_native_code_for_a_level_of_processors(wave: Path) -> None:
     from tpc.backends.llvm.host import host
 

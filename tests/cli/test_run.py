@@ -96,6 +96,7 @@ def test_truth_values() -> None:
         (["X=X.npy", "Y=y.npy"], "E0808"),
         (["X=X.npy", "y=missing.npy"], "E0705"),
         (["X=X.npy", "y=ridge.tp"], "E0707"),
+        (["X=X.npy", "y=abc"], "E0804"),
         (["X=X.npy", "y=y.npy:z"], "E0710"),
         (["X=random", "y=random", "--dim", "n=3,m=3"], "E0807"),
         (["X=random", "y=random", "--dim", "n=3,k=3"], "E0806"),
@@ -122,6 +123,7 @@ def test_wrong_data(arguments: list[str], code: str) -> None:
         ["run", "ridge.tp", "--dim", "n"],
         ["run", "ridge.tp", "--dim", "n=-1"],
         ["run", "ridge.tp", "--max-memory", "lots"],
+        ["run", "ridge.tp", "--memory", "0"],
         ["run", "ridge.tp", "--backend", "fortran"],
         ["run", "ridge.tp", "--no-such-option"],
         ["chekc", "ridge.tp"],
@@ -137,6 +139,10 @@ def test_suggestions() -> None:
     assert "Did you mean `tpc check`?" in tpc("chekc").stderr
     assert "Did you mean `tpc run ridge.tp`?" in tpc("ridge.tp").stderr
     assert "did you mean `X.npy`?" in tpc("run", "ridge.tp", "X=XX.npy", "y=y.npy").stderr
+    assert "did you mean `ridge.tp`?" in tpc("run", "ridge", "X=X.npy", "y=y.npy").stderr
+    Path("int.tp").touch()
+    assert "did you mean" not in tpc("run", "missing.tp").stderr, "the suffix alone makes no file alike"
+    assert "did you mean" not in tpc("inspect", "x.pt").stderr and "`.npz`?" in tpc("inspect", "x.npyz").stderr
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,8 @@ NAMED = [
     ("def f(x):\n    y = x; z = y\n    return z\n", [("E0121", ";", "line of its own")]),
     ("def f(x):\n    W ~= 3\n", [("E0101", "3", "within")]),
     ("def f(x):\n    scan i = n:\n        y = 3\n", [("E0101", "=", "`scan i in n:`")]),
+    ("def f(x):\n    y = sum(0..n)\n", [("E0102", ".", "`scan i in n:`"), ("E0112", ".n", "")]),
+    ("def f(A):\n    y = A is spd\n", [("E0101", "is", "facts are declared")]),
     ("def f(A):\n    y = A.'\n", [("E0102", ".", "`'` for the transpose")]),
     ("def f(x):\n    y = x .+ 1\n", [("E0102", ".", "write `+`")]),
     ("def f(x):\n    y = sin.(x)\n", [("E0102", ".", "`sin(x)`")]),

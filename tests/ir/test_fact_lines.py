@@ -67,6 +67,7 @@ OPERANDS = {
     **dict.fromkeys(("trmm", "cho_solve", "band_solve", "spd_band_solve"), RIGHT),
     **dict.fromkeys(("lu_solve", "ldl_solve"), FACTORED),
     "band_matmul": PRODUCTS,
+    "sylvester": [((3, 3), (3, 3), (3, 3)), ((3, 3), (2, 2), (3, 2)), ((1, 1), (1, 1), (1, 1))],
     "lstsq": [*RIGHT, ((4, 2), (4, 3)), ((2, 4), (2, 3))],
     "matpow": [((3, 3), ()), ((1, 1), ())],
     "linspace": [((), ())],

@@ -133,6 +133,15 @@ def test_value_and_gradient_run_the_loop_once_each_way() -> None:
     assert names.count("scan") == 2 and "repeat" not in names
 
 
+@pytest.mark.parametrize("case", ["spread", "conjugate"])
+def test_passes_that_are_not_made_only_look_whether_the_loop_has_ended(case: str) -> None:
+    text = CASES[case][0] + "\ndef main(x: f64[n], A: f64[n, n]):\n    return grad(f, x, A)(x, A)\n"
+    program = tpc.compile(text, function="main", backend="numpy").plan.program
+    loops = [node for node in program.nodes if node.op.name == "scan"]
+    free = {"input", "literal", "size", "item", "subscript", "sub", "if"}
+    assert len(loops) == 2 and all({n.op.name for n in loop["body"].nodes} <= free for loop in loops)
+
+
 def test_the_most_passes_must_be_known() -> None:
     text = "def f(x: f64, k: i64) -> f64:\n    repeat k:\n        x = x * x\n    return x\n"
     with pytest.raises(TpcError) as caught:

@@ -56,6 +56,11 @@ def test_respell_shares_equal_things() -> None:
     assert sorted(ops(done)) == ["add", "add", "square"]
 
 
+def test_respell_turns_the_factors_of_an_outer_product() -> None:
+    done = run(program("def f(x: f64[n], y: f64[m]) = outer(x, y)'"), stop_after="respell").program
+    assert ops(done) == ["outer"] and done.outputs[0].args == done.inputs[::-1]
+
+
 def test_respell_leaves_numbers_to_take_the_format_of_what_they_meet() -> None:
     done = run(
         program("def f(x: f32[n]) = f32(0.1) * x, f32(0.1) + f32(2), f64(0.1) * x"), stop_after="respell"

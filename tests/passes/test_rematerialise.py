@@ -124,6 +124,26 @@ def test_small_plans_are_the_best_of_all() -> None:
             assert found.plan.added == expected and found.plan.peak <= budget
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_plans_of_few_steps_are_the_best_of_all_orders(seed: int) -> None:
+    """Beside every order with up to two runs more."""
+    graph = random_graph(seed, 4)
+    plans = [Plan(graph, order) for order in orders(graph, len(graph) + 2)]
+    plans = [plan for plan in plans if all(graph.steps[v].again for v in plan.order if plan.order.count(v) > 1)]
+    for budget in range(graph.floor, once(graph).peak + 1):
+        expected = min((plan.added for plan in plans if plan.peak <= budget), default=None)
+        found = solve(graph, budget, changes=2000)
+        if expected is not None:
+            assert found.fits and found.plan.added <= expected
+
+
+def test_a_result_that_was_written_over_is_made_anew_at_the_end() -> None:
+    graph = Graph((Step(1, 1, kept=True), Step(7, 3, (0,), workspace=3, kept=True, takes=0)))
+    assert once(graph).peak == 11
+    found = solve(graph, 10)
+    assert found.fits and found.plan.order == (0, 1, 0)
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_plans_fit_and_less_memory_never_costs_less(seed: int) -> None:
     graph = random_graph(seed, 25)
@@ -200,6 +220,15 @@ def test_the_exact_plan_is_between_the_bound_and_what_is_found(seed: int) -> Non
         assert exact(graph, budget, most=sure.cost - 1).pairs is None
         found = solve(graph, budget)
         assert found.fits and found.plan.added <= sure.cost + 1e-6 and found.gap <= 1e-6
+
+
+@pytest.mark.parametrize("graph", [train_chain(12), *(random_graph(seed, 30) for seed in (0, 2, 5, 9))])
+def test_plans_cost_no_more_than_the_mixed_integer_program(graph: Graph) -> None:
+    """That keeps the order of the graph; 5 percent more would do."""
+    budget = (graph.floor + once(graph).peak) // 2
+    found, sure = solve(graph, budget), exact(graph, budget, seconds=60)
+    assert found.fits and sure.pairs is not None
+    assert found.plan.added <= 1.05 * Timeline(graph, sure.pairs).plan().added + 1e-6
 
 
 def test_half_a_chain_is_solved_for_certain() -> None:

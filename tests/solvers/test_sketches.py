@@ -128,13 +128,14 @@ def test_rows_by_leverage_keep_a_subspace_where_even_ones_miss_it() -> None:
 
 def test_statistics_are_those_of_numpy() -> None:
     X = RNG.standard_normal((50, 4)) @ RNG.standard_normal((4, 4))
-    text = "def main(X: f64[n, p], q: f64) where n > 1, p > 0 = cov(X), corr(X), quantile(X[:, 0], q)"
+    text = "def main(X: f64[n, p], q: f64) where n > 1, p > 0 = cov(X), corr(X), quantile(X[:, 0], q), quantile(X', q)"
     program = tpc.compile(text, backend="numpy")
     for q in (0.0, 0.77, 1.0):
-        C, R, x = program(X, q)
+        C, R, x, columns = program(X, q)
         np.testing.assert_allclose(C, np.cov(X.T), atol=1e-12)
         np.testing.assert_allclose(R, np.corrcoef(X.T), atol=1e-12)
         assert np.isclose(x, np.quantile(X[:, 0], q))
+        np.testing.assert_allclose(columns, np.quantile(X, q, axis=0), atol=1e-12)
 
 
 def test_an_index_made_of_integers_stays_one_beside_floats() -> None:

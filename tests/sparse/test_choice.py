@@ -30,6 +30,14 @@ def test_by_density(text, density, is_sparse):
     assert ("from_csr" in found) == (not is_sparse)
 
 
+@pytest.mark.parametrize("n", [1024, 2048])
+@pytest.mark.parametrize("dtype", ["f64", "f32"])
+def test_a_matrix_of_which_half_is_zero_is_made_dense_for_many_columns(dtype, n):
+    product = PRODUCT.replace("f64", dtype)
+    assert "spmm" not in ops(product, 0.5, n=n, k=256)
+    assert "spmm" in ops(product, 0.5, n=n, k=16) and "spmm" in ops(product, 0.1, n=n, k=256)
+
+
 def test_a_constant_of_which_half_is_zero_stays_dense_for_many_columns(tmp_path, monkeypatch):
     monkeypatch.setenv("TPC_CACHE", "off")
     chance = np.random.default_rng(0)
@@ -37,6 +45,15 @@ def test_a_constant_of_which_half_is_zero_stays_dense_for_many_columns(tmp_path,
     np.save(tmp_path / "W.npy", W)
     text = 'const W: f32[1024, 1024] is sparse(0.5) = load("W.npy")\ndef f(X: f32[1024, 256]) = W @ X\n'
     assert "spmm" not in str(tpc.compile(text, folder=tmp_path).plan.program)
+
+
+@pytest.mark.parametrize("n, each, is_sparse", [
+    (2000, 5, True), (2000, 30, False), (1000, 50, False), (30_000, 5, True), (30_000, 30, True),
+])  # fmt: skip
+def test_systems_whose_factors_fill_in(n, each, is_sparse):
+    """With more entries in a row than those of grids, factors are as good as dense, if the matrix is not large."""
+    found = ops("def f(A: f64[n, n], b: f64[n]) = A \\ b\n", each / n, n=n)
+    assert ("splu" in found) == is_sparse
 
 
 def test_a_dense_square_is_not_made():

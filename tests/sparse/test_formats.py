@@ -85,6 +85,15 @@ def test_two_of_four_are_stored_without_places_where_that_pays(n, columns, forma
     assert (f"format={format}," in str(f.plan.program)) == (f"_spmm_{format}(" in f.source) == bool(format)
 
 
+def test_blocks_that_are_half_empty_do_not_pay():
+    """Rather rows, where all blocks would have entries; and blocks, where those that have any are full."""
+    half = sp.csr_array(rng.normal(size=(1024, 1024)) * (rng.random((1024, 1024)) < 0.5))
+    blocks = sp.csr_array(np.kron(rng.random((64, 64)) < 0.5, np.ones((16, 16))))
+    for columns in (4, 16):
+        assert formats.fastest(half, [columns]) == "rows"
+        assert formats.fastest(blocks, [columns]).startswith("blocks")
+
+
 def test_groups_need_as_many_entries_in_each():
     A = two_of_four(8, 16)
     assert formats.seconds(sp.csr_array(A), "groups2of4", [16]) < float("inf")

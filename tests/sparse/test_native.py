@@ -42,6 +42,33 @@ def test_products(dtype, places):
         assert not np.allclose(native.spmm(A, x), dense @ x + 1, atol=tolerance)
 
 
+@pytest.mark.parametrize("gathers", [True, False])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_rows_of_all_lengths(dtype, gathers, monkeypatch):
+    """From those without an entry to those of some vectors, and of what is left of these."""
+    monkeypatch.setattr(rows, "_gathers_pay", lambda: gathers)
+    monkeypatch.setattr(native, "_made", {})
+    tolerance = 1e-4 if dtype == np.float32 else 1e-12
+    dense = np.tri(101, 100, -1, dtype) * entries(101, 100, dtype, 1.0)
+    x = entries(1, 100, dtype, 1.0)[0]
+    for A in (sp.csr_array(dense), sp.csr_array(dense[::-1])):
+        assert np.allclose(native.spmm(A, x), A @ x, atol=tolerance)
+        assert not np.allclose(native.spmm(A, x), A @ x + 1, atol=tolerance)
+        found = native.sddmm(A, entries(101, 1, dtype, 1.0) * 0 + 1, np.ones((1, 100), dtype))
+        assert np.allclose(found.toarray(), A.toarray(), atol=tolerance)
+
+
+@pytest.mark.parametrize("block", [(8, 8), (16, 16), (6, 5), (8, 1), (5, 7)])
+def test_blocks_of_more_rows_than_are_computed_at_a_time(block):
+    high, wide = block
+    dense = np.kron(entries(5, 4, density=0.6) != 0, np.ones(block)) * entries(5 * high, 4 * wide, density=1.0)
+    A = sp.bsr_array(dense, blocksize=block)
+    for columns in (1, 3, 8, 40):
+        X = entries(4 * wide, columns, density=1.0)
+        assert np.allclose(native.spmm(A, X), dense @ X)
+    assert np.allclose(native.spmm(A, X[:, 0].copy()), dense @ X[:, 0])
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_products_of_which_few_entries_are_needed(dtype):
     dense, tolerance = entries(9, 11, dtype, 0.4), 1e-5 if dtype == np.float32 else 1e-13
@@ -136,6 +163,28 @@ def test_groups_by_their_patterns(rows, inner, dtype):
             assert not columns or not np.allclose(found, dense @ X + 1, atol=1e-4)
     assert native.spmm_groups(stored, np.ones(inner, dtype)) is None
     assert native.spmm_groups(stored, np.ones((inner + 1, 2), dtype)) is None
+
+
+@pytest.mark.parametrize("name", ["bits", "short", "groups2of4"])
+def test_what_is_stored_is_taken_apart_once(name):
+    """As long as there is no native code a matrix by rows is kept, and no longer."""
+    built = []
+
+    def csr_array(*given, **more):
+        built.append(1)
+        return sp.csr_array(*given, **more)
+
+    space: dict[str, object] = {"np": np, "scipy": SimpleNamespace(sparse=SimpleNamespace(csr_array=csr_array))}
+    exec(formats.FORMATS[name].store + formats.FORMATS[name].spmm, space)  # noqa: S102
+    dense = np.tile([[0, 1.0, 2, 0], [3, 0, 0, 4]], (4, 2))
+    stored, X = space["store"](sp.csr_array(dense)), entries(8, 3, density=1.0)
+    X = X if name == "groups2of4" else X[:, 0].copy()
+    built.clear()
+    for _ in range(3):
+        assert np.allclose(space["spmm"](stored, X), dense @ X)
+    assert len(built) == 1 and len(stored[-1]) == 1
+    assert np.allclose(native.NATIVE[f"_spmm_{name}"](stored, X), dense @ X) and not stored[-1]
+    assert np.allclose(space["spmm"](stored, X), dense @ X) and len(built) == 2
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 4), (4, 0), (1, 1)])

@@ -8,7 +8,8 @@ from typing import Any
 
 from tpc.backends.llvm.engine import load
 from tpc.backends.llvm.entry import layout
-from tpc.backends.llvm.entry.glue import ENTRY, LONG, NATIVE, WORD, glue
+from tpc.backends.llvm.entry.glue import ENTRY, LONG, NATIVE, WORD, Manner, glue
+from tpc.backends.llvm.entry.stored import ATTRIBUTE, CLASS, Stored
 from tpc.backends.llvm.signature import Native
 from tpc.ir.dims import DimLike
 from tpc.ir.types import STRONG
@@ -34,6 +35,9 @@ def entry(
     size_parameters: Mapping[str, str] | None = None,
     nonnegative: Sequence[DimLike] = (),
     results: type[tuple[Any, ...]] = tuple,
+    sources: Sequence[int] = (),
+    stored: Mapping[int, Stored] | None = None,
+    finish: Callable[[Any, Any], Any] | None = None,
 ) -> Callable[..., Any]:
     """A native function as a built-in function of Python.
 
@@ -58,6 +62,12 @@ def entry(
         What must not be negative at the sizes of a call; else `slow` is called.
     results
         The type of several results: `tuple`, or a class of named tuples.
+    sources
+        The number of the parameter that each operand comes from, where there is not one for each.
+    stored
+        The parameters that stand for several operands, by their numbers.
+    finish
+        What makes the result of the first of `stored` and the array that the native function gives.
 
     Raises
     ------
@@ -66,21 +76,27 @@ def entry(
     ValueError
         If nothing tells a size.
     """
-    signature, given = native.signature, size_parameters or {}
+    signature, given, stored = native.signature, size_parameters or {}, stored or {}
     dtypes = {STRONG.get(a.dtype, a.dtype).name for a in (*signature.operands, *signature.results)}
     if not layout.is_known() or not dtypes <= layout.DTYPES_OF_ARRAYS:
         return slow
     operands = [a.name for a in signature.operands] if parameters is None else parameters
     words = {f"{WORD}{n}": layout.word(name) for n, name in enumerate([*operands, *given.values(), "out"])}
     loaded = load(native)
-    known = {**layout.numpy_symbols(), **words, NATIVE: loaded.address(signature.name), LONG: native.long}
-    code = glue(signature, tuple(given), nonnegative)
+    of_objects = {f"{CLASS}{name}": layout.of_class(name) for found in stored.values() for name in found.classes}
+    attributes = {name for found in stored.values() for name in found.attributes}
+    of_objects |= {f"{ATTRIBUTE}{name}": layout.word(name) for name in attributes}
+    known = {**layout.numpy_symbols(), **of_objects, **words}
+    known |= {NATIVE: loaded.address(signature.name), LONG: native.long}
+    numbers = tuple(sources) or tuple(range(len(signature.operands)))
+    manner = Manner(numbers, tuple(stored.items()), tuple(given), tuple(nonnegative), finish is not None)
+    code = glue(signature, manner)
     entered = load(code, 0, {symbol: known[symbol] for symbol in code.symbols if symbol in known})
     name = getattr(slow, "__name__", signature.name)
     about = f"{name}({', '.join([*operands, '*', *given.values(), 'out=None'])})\n--\n\n{slow.__doc__ or ''}"
     record = Record(name.encode(), entered.address(ENTRY), METH_FASTCALL | METH_KEYWORDS, about.encode())
     # Python holds the tuple as long as the function: with it the code, and the record
-    held = (slow, results, loaded, entered, record)
+    held = (slow, finish or results, loaded, entered, record)
     made: Callable[..., Any] = layout.new_function()(ctypes.byref(record), held, None)
     return made
 

@@ -6,20 +6,21 @@ Takes what needs no conversion: arrays of the very dtype and rank, whose sizes a
 axes. Arrays that are not contiguous are copied. Whatever else is given, and where the native function fails, the slow
 function is called with the same arguments: it does everything that is legal, and says what is wrong.
 
-`self` is a tuple; its first entry is the slow function, its second the type of several results. The code is the same
-for all native functions of like operands and results, so that it is compiled once for all of them.
+`self` is a tuple; its first entry is the slow function, its second the type of several results, or what finishes one.
+The code is the same for all native functions of like operands and results, so that it is compiled once for all of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from tpc.backends.llvm import arena, sizes
-from tpc.backends.llvm.entry import operands, results
+from tpc.backends.llvm.entry import operands, results, stored
 from tpc.backends.llvm.entry.layout import ITEMS, LENGTH, TYPE
+from tpc.backends.llvm.entry.stored import Stored
 from tpc.backends.llvm.entry.writer import Writer
 from tpc.backends.llvm.lowered import kept
 from tpc.backends.llvm.signature import Array, Native, Signature
@@ -30,12 +31,42 @@ from tpc.ir.types import STRONG
 ENTRY, NATIVE, WORD, LONG = "tpc_entry", "tpc_native", "tpc_word_", "tpc_long"
 
 
-def glue(signature: Signature, given: Sequence[str] = (), nonnegative: Sequence[DimLike] = ()) -> Native:
-    """The entry of native functions of this signature; `given` are sizes that are parameters after the operands."""
+@dataclass(frozen=True)
+class Manner:
+    """How a native function is called from Python.
+
+    Attributes
+    ----------
+    sources
+        The number of the parameter that each operand comes from.
+    stored
+        The parameters that stand for several operands.
+    given
+        Sizes that are parameters after those of the operands.
+    nonnegative
+        What must not be negative at the sizes of a call.
+    is_finished
+        Whether the first of `stored` and the array that is made go to a function of Python, which gives the result.
+    """
+
+    sources: tuple[int, ...]
+    stored: tuple[tuple[int, Stored], ...] = ()
+    given: tuple[str, ...] = ()
+    nonnegative: tuple[DimLike, ...] = ()
+    is_finished: bool = False
+
+    @property
+    def parameters(self) -> int:
+        """How many there are for operands."""
+        return max(self.sources, default=-1) + 1
+
+
+def glue(signature: Signature, manner: Manner) -> Native:
+    """The entry of native functions of this signature."""
     like = replace(
         signature, name="", operands=_unnamed(signature.operands), results=_unnamed(signature.results), errors=()
     )
-    return _glue(like, tuple(given), tuple(nonnegative))
+    return _glue(like, manner)
 
 
 def _unnamed(arrays: Sequence[Array]) -> tuple[Array, ...]:
@@ -43,48 +74,52 @@ def _unnamed(arrays: Sequence[Array]) -> tuple[Array, ...]:
 
 
 @lru_cache(256)
-def _glue(signature: Signature, given: tuple[str, ...], nonnegative: tuple[DimLike, ...]) -> Native:
-    return kept(["glue", signature, given, nonnegative], lambda: _written(signature, given, nonnegative))
+def _glue(signature: Signature, manner: Manner) -> Native:
+    return kept(["glue", signature, manner], lambda: _written(signature, manner))
 
 
-def _written(signature: Signature, given: Sequence[str], nonnegative: Sequence[DimLike]) -> Native:
-    writer = Writer(ENTRY, signature, len(signature.operands) + len(given) + 1)
-    _write(writer, given, nonnegative)
+def _written(signature: Signature, manner: Manner) -> Native:
+    writer = Writer(ENTRY, signature, manner.parameters + len(manner.given) + 1)
+    _write(writer, manner)
     symbols = tuple(g.name for g in writer.module.global_values if g.name != ENTRY)
     return Native(Signature(ENTRY, (), (), ()), str(writer.module), symbols)
 
 
-def _write(w: Writer, given: Sequence[str], nonnegative: Sequence[DimLike]) -> None:
-    arrays = w.signature.operands
+def _write(w: Writer, manner: Manner) -> None:
+    arrays, objects = w.signature.operands, dict(manner.stored)
     read = w.block("read")
     w.b.branch(read)
     w.b.position_at_end(read)
-    _read_arguments(w)
-    data = [operands.data(w, array, slot) for array, slot in zip(arrays, w.given)]
-    _read_sizes(w, given)
-    _check_sizes(w, nonnegative)
+    _read_arguments(w, manner.parameters)
+    slots = stored.slots(w, manner.sources, objects)
+    data = [operands.data(w, array, slot) for array, slot in zip(arrays, slots)]
+    dims = [dim for shape in (*(found.dims for found in objects.values()), *(a.dims for a in arrays)) for dim in shape]
+    _read_sizes(w, dims, manner)
+    _check_sizes(w, dims, manner.nonnegative)
     data = [
         place if copy is None else operands.contiguous(w, place, slot, copy)
-        for place, slot, copy in zip(data, w.given, w.copies)
+        for place, slot, copy in zip(data, slots, w.copies)
     ]
-    targets = results.targets(w, data)
-    w.need(w.equal(_run(w, data, targets), w.i64(0)), w.drop)
-    for copy in w.copies:
-        if copy is not None:
-            with w.b.if_then(w.b.not_(w.is_null(w.held(copy)))):
-                w.call("Py_DecRef", w.held(copy))
-                w.b.store(w.null, copy)
-    results.give(w, targets)
+    targets = results.targets(w, data, manner.is_finished)
+    w.need(w.equal(_run(w, data, targets), w.i64(0)), w.slow)
+    for slot in w.passing:
+        with w.b.if_then(w.b.not_(w.is_null(w.held(slot)))):
+            w.call("Py_DecRef", w.held(slot))
+            w.b.store(w.null, slot)
+    if manner.is_finished:
+        results.finish(w, w.held(w.given[manner.stored[0][0]]))
+    else:
+        results.give(w, targets)
     _write_ends(w)
 
 
 # ---- arguments
 
 
-def _read_arguments(w: Writer) -> None:
-    """Put each argument into the slot of its parameter; all but `out` must be there."""
+def _read_arguments(w: Writer, count: int) -> None:
+    """Put each argument into the slot of its parameter, so many by position; all but `out` must be there."""
     plain, named, ready = w.block("plain"), w.block("named"), w.block("ready")
-    positions = range(len(w.signature.operands))
+    positions = range(count)
     w.b.cbranch(w.is_null(w.keywords), plain, named)
     w.b.position_at_end(plain)
     w.need(w.equal(w.count, w.i64(len(positions))), w.slow)
@@ -133,13 +168,12 @@ def _read_keywords(w: Writer) -> None:
 # ---- sizes
 
 
-def _read_sizes(w: Writer, given: Sequence[str]) -> None:
+def _read_sizes(w: Writer, dims: Sequence[DimLike], manner: Manner) -> None:
     """The named sizes, of shapes and of parameters; where both tell them, they must agree."""
-    dims = [dim for array in w.signature.operands for dim in array.dims]
     for name, (position, slope, offset) in sizes.told(dims).items():
         rest = w.b.sub(w.axes[position], w.i64(offset)) if offset else w.axes[position]
         w.sizes[name] = w.b.sdiv(rest, w.i64(slope)) if slope != 1 else rest
-    for name, slot in zip(given, w.given[len(w.signature.operands) :]):
+    for name, slot in zip(manner.given, w.given[manner.parameters :]):
         w.need(w.equal(w.load(w.held(slot), TYPE, w.ptr), w.object("PyLong_Type")), w.slow)
         value = operands.integer(w, w.held(slot))
         w.need(w.equal(w.sizes.setdefault(name, value), value), w.slow)
@@ -148,8 +182,7 @@ def _read_sizes(w: Writer, given: Sequence[str]) -> None:
             raise ValueError(f"nothing tells the size {name}")
 
 
-def _check_sizes(w: Writer, nonnegative: Sequence[DimLike]) -> None:
-    dims = [dim for array in w.signature.operands for dim in array.dims]
+def _check_sizes(w: Writer, dims: Sequence[DimLike], nonnegative: Sequence[DimLike]) -> None:
     for dim, axis in zip(dims, w.axes):
         expected = w.size(dim)
         if expected is not axis:
@@ -199,14 +232,12 @@ def _points(w: Writer) -> Any:
 
 
 def _write_ends(w: Writer) -> None:
-    for block in (w.drop, w.failed):
+    for block in (w.slow, w.failed):
         w.b.position_at_end(block)
-        for slot in w.kept:
+        for slot in (*w.passing, *w.made):
             w.call("Py_DecRef", w.held(slot))  # which takes null as well
         if block is w.failed:
             w.b.ret(w.null)
-        else:
-            w.b.branch(w.slow)
     w.b.position_at_end(w.slow)
     slow = w.load(w.self, ITEMS, w.ptr)
     w.b.ret(w.call("PyObject_Vectorcall", slow, w.arguments, w.count, w.keywords))

@@ -19,6 +19,8 @@ FUNCTIONS = {
     "PyEval_SaveThread": "p",
     "PyEval_RestoreThread": "vp",
     "PyErr_NoMemory": "p",
+    "PyErr_Clear": "v",
+    "PyObject_GetAttr": "ppp",
     "PyLong_AsLongLongAndOverflow": "lpp",
     "PyType_GenericAlloc": "ppl",
     "tpc_numpy_new": "pppipppip",
@@ -106,6 +108,14 @@ def numpy_symbols() -> dict[str, int]:
         found[f"tpc_numpy_scalar_{dtype.name}"] = id(kind.type)
     found["tpc_numpy_handler"] = id(_handler())
     return found
+
+
+@cache
+def of_class(name: str) -> int:
+    """Where a class of scipy.sparse is."""
+    import scipy.sparse
+
+    return id(getattr(scipy.sparse, name))
 
 
 @cache

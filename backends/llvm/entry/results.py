@@ -14,9 +14,12 @@ from tpc.backends.llvm.signature import Array
 from tpc.ir.dims import product
 
 
-def targets(w: Writer, operands: Sequence[Any]) -> list[Any]:
-    """Where the results are to be written."""
+def targets(w: Writer, operands: Sequence[Any], is_finished: bool = False) -> list[Any]:
+    """Where the results are to be written; nobody can lend what is finished in Python."""
     out = w.held(w.given[-1])
+    if is_finished:
+        w.need(w.is_null(out), w.slow)
+        return [_new(w, array, slot) for array, slot in zip(w.signature.results, w.made)]
     lent, new, go_on = w.block("lent"), w.block("new"), w.block("targets")
     w.b.cbranch(w.is_null(out), new, lent)
     w.b.position_at_end(lent)
@@ -36,6 +39,17 @@ def targets(w: Writer, operands: Sequence[Any]) -> list[Any]:
         target.add_incoming(other, new_from)
         found.append(target)
     return found
+
+
+def finish(w: Writer, first: Any) -> None:
+    """Return what a function of Python makes of an argument and the one array that was made."""
+    pair = w.slot(w.ptr, 2)
+    made = w.held(w.made[0])
+    w.b.store(first, pair)
+    w.b.store(made, w.at(pair, 8))
+    found = w.call("PyObject_Vectorcall", w.load(w.self, ITEMS + 8, w.ptr), pair, w.i64(2), w.null)
+    w.call("Py_DecRef", made)
+    w.b.ret(found)
 
 
 def give(w: Writer, targets: Sequence[Any]) -> None:
@@ -65,18 +79,18 @@ def _unpacked(w: Writer, out: Any) -> list[Any]:
     count = len(w.signature.results)
     if count == 1:
         return [out]
-    w.need(w.equal(w.load(out, TYPE, w.ptr), w.object("PyTuple_Type")), w.drop)
-    w.need(w.equal(w.load(out, LENGTH, w.i64), w.i64(count)), w.drop)
+    w.need(w.equal(w.load(out, TYPE, w.ptr), w.object("PyTuple_Type")), w.slow)
+    w.need(w.equal(w.load(out, LENGTH, w.i64), w.i64(count)), w.slow)
     return [w.load(out, ITEMS + 8 * position, w.ptr) for position in range(count)]
 
 
 def _lent(w: Writer, array: Array, out: Any) -> Any:
     """The data of a lent array, if it fits."""
-    check(w, array, out, w.drop)
-    w.need(w.has_flags(out, FLAGS, CONTIGUOUS | WRITEABLE), w.drop)
+    check(w, array, out, w.slow)
+    w.need(w.has_flags(out, FLAGS, CONTIGUOUS | WRITEABLE), w.slow)
     dims = w.load(out, DIMS, w.ptr)
     for axis, dim in enumerate(array.dims):
-        w.need(w.equal(w.load(dims, 8 * axis, w.i64), w.size(dim)), w.drop)
+        w.need(w.equal(w.load(dims, 8 * axis, w.i64), w.size(dim)), w.slow)
     return w.load(out, DATA, w.ptr)
 
 
@@ -91,7 +105,7 @@ def _check_apart(w: Writer, operands: Sequence[Any], lent: Sequence[Any]) -> Non
         for other_begin, other_end in spans[:position]:
             is_before = w.b.icmp_unsigned("<=", end, other_begin)
             is_after = w.b.icmp_unsigned(">=", begin, other_end)
-            w.need(w.b.or_(is_before, is_after), w.drop)
+            w.need(w.b.or_(is_before, is_after), w.slow)
 
 
 def _new(w: Writer, array: Array, slot: Any) -> Any:

@@ -13,9 +13,9 @@ from tpc.ir.dims import DimLike, product
 class Writer:
     """The function, its blocks, and its slots.
 
-    `given` has a slot for each parameter; `copies` those for copies of operands, which go when the call is over; and
-    `made` those for new results. From block `slow` the slow function is called; `drop` lets go of copies and results
-    before that; `failed` does too, and returns with the error that is set.
+    `given` has a slot for each parameter, `copies` those for copies of operands, `passing` all of what goes when the
+    call is over, and `made` those for new results. Block `slow` lets go of these and calls the slow function; `failed`
+    lets go of them too, and returns with the error that is set.
     """
 
     def __init__(self, name: str, signature: Signature, parameters: int) -> None:
@@ -30,13 +30,13 @@ class Writer:
         type = ir.FunctionType(self.ptr, [self.ptr, self.ptr, self.i64, self.ptr])
         self.entry = ir.Function(self.module, type, name)
         self.self, self.arguments, self.count, self.keywords = self.entry.args
-        self.start, self.slow, self.drop, self.failed = map(self.block, ("start", "slow", "drop", "failed"))
+        self.start, self.slow, self.failed = map(self.block, ("start", "slow", "failed"))
         self.b = ir.IRBuilder(self.start)
         self.given = [self.slot(self.ptr) for _ in range(parameters)]
         self.copies = [self.slot(self.ptr) if array.dims else None for array in signature.operands]
         self.made = [self.slot(self.ptr) for _ in signature.results]
-        self.kept = [*(copy for copy in self.copies if copy is not None), *self.made]
-        for slot in (*self.given, *self.kept):
+        self.passing = [copy for copy in self.copies if copy is not None]  # what goes when the call is over
+        for slot in (*self.given, *self.passing, *self.made):
             self.b.store(self.null, slot)
         self.axes: list[Any] = []  # of all operands
         self.sizes: dict[str, Any] = {}
@@ -47,6 +47,14 @@ class Writer:
     def slot(self, type: Any, count: int = 1) -> Any:
         with self.b.goto_entry_block():
             return self.b.alloca(type, count)
+
+    def own(self) -> Any:
+        """A slot for what is held until the call is over."""
+        slot = self.slot(self.ptr)
+        with self.b.goto_block(self.start):
+            self.b.store(self.null, slot)
+        self.passing.append(slot)
+        return slot
 
     def function(self, name: str) -> Any:
         if name not in self.globals:

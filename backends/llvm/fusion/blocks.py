@@ -6,7 +6,7 @@ weighs the rows of another matrix, is never there as a whole. Memory does not gr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -45,15 +45,33 @@ class Block:
 def blocked(statements: Sequence[Statement | Stream], results: Sequence[Buffer]) -> list[Statement | Block | Stream]:
     """The statements with runs of them as blocks."""
     found: list[Statement | Block | Stream] = []
+    last_read = {buffer: k for k, statement in enumerate(statements) for buffer in statement.reads}
     position = 0
     while position < len(statements):
         block = None
-        for end in range(len(statements), position + 1, -1):
+        for end in reversed(_ends(statements, position, last_read)):
             block = _block(statements[position:end], [*statements[:position], *statements[end:]], results)
             if block is not None:
                 break
         found.append(block or statements[position])
         position += len(block.statements) if block else 1
+    return found
+
+
+def _ends(statements: Sequence[Statement | Stream], position: int, last_read: Mapping[Buffer, int]) -> list[int]:
+    """Where runs from a position on may end: all values but the last are read before, and all have as many rows."""
+    found = []
+    until = 0
+    extent = None
+    for end, statement in enumerate(statements[position:], position + 1):
+        if not isinstance(statement, Statement) or not statement.letters:
+            break
+        extent = extent or statement.letters[0]
+        if statement.letters[0][1] != extent[1]:
+            break
+        if position + 1 < end and until < end:
+            found.append(end)
+        until = max(until, last_read.get(statement.target, len(statements)))
     return found
 
 

@@ -47,7 +47,8 @@ class Loop:
     until
         Whether to stop, before each pass; then what the body needs of it.
     spare
-        Two buffers for each value of the state.
+        Two buffers for each value of the state, which take turns; twice the same one where a pass changes the value
+        where it is.
     given
         What stands for the results behind the loop: first those of the state, then those that are stacked.
     """
@@ -165,7 +166,6 @@ class Sequence:
         own = [self._input(n) for n in body.inputs[: first + states]]
         meant = dict(zip(body.inputs, [*own, *args[states:]], strict=True))
         until = node["until"] if node.op is REPEAT else None
-        types = [n.tensor for n in own[first:]]
         outputs, test = replace(body.outputs, meant), None
         if until is not None:
             wanted = replace(until.outputs, meant)
@@ -174,6 +174,11 @@ class Sequence:
             stands = {n: self._input(n) for n in shared}
             self.same.update(zip(stands.values(), test.results[1:], strict=True))
             outputs = replace(outputs, stands)
+
+        def buffers(k: int, value: Node) -> tuple[Temporary, Temporary]:
+            one = Temporary("state", value.tensor)
+            return (one, one if self._stays(outputs, k, value) else Temporary("state", value.tensor))
+
         return Loop(
             limit,
             tuple(args[:states]),
@@ -181,9 +186,16 @@ class Sequence:
             own[0] if first else None,
             test,
             self.of(_part(body, outputs)),
-            tuple((Temporary("state", t), Temporary("state", t)) for t in types),
+            tuple(buffers(k, value) for k, value in enumerate(own[first:])),
             tuple(self._input(n) for n in items(node)),
         )
+
+    def _stays(self, outputs: list[Node], k: int, value: Node) -> bool:
+        """Whether a pass only adds to places of a value of the state, and reads it for nothing that comes after."""
+        changed = outputs[k]
+        if changed.op.name != "scatter_add" or changed.args[0] is not value:
+            return False
+        return value not in topological(replace(outputs, {changed: self._input(changed)}))
 
     def _branch(self, node: Node, known: dict[Node, Node]) -> Branch:
         condition, *args = (known.get(a, a) for a in node.args)

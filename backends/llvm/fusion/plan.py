@@ -7,7 +7,7 @@ wherever it is read. All else is stored by a statement of its own.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from tpc.backends.llvm.fusion import places
 from tpc.backends.llvm.fusion.chunks import chunked
@@ -74,32 +74,45 @@ def _streams(order: Sequence[Node], stored: dict[Node, Statement], outputs: Sequ
     for root in order:
         if root not in stored:
             continue
-        whole, made, pairs, gone = stored[root], [], [], {root}
         taken = {node for stream in streams.values() for node in stream.reads}
-        while (found := _next_pair(whole, stored, {*outputs, *taken}, gone)) is not None:
-            node, loads = found
-            gone.add(node)
-            pairs += loads
-            product_of = contraction(stored[node])
-            if product_of is not None and product_of.is_large:
-                made.append(stored[node])
-            else:
-                whole = _with(whole, stored[node], loads)
-        stream = streamed(whole, made, pairs) if pairs else None
-        if stream is not None:
-            streams[root] = stream
-            for node in gone:
-                del stored[node]
+        needed = {*outputs, *taken}
+        for rows in dict.fromkeys(rows for _, _, rows in _pairs(stored[root], stored, needed, {root})):
+            gone, stream = _stream(root, rows, stored, needed)
+            if stream is not None:
+                streams[root] = stream
+                for node in gone:
+                    del stored[node]
+                break
     return streams
 
 
-def _next_pair(
+def _stream(
+    root: Node, rows: frozenset[str], stored: dict[Node, Statement], needed: Collection[Node | Buffer]
+) -> tuple[set[Node], Stream | None]:
+    """The values that a stream along the letters of rows takes in, with that of its result, and the stream; none where
+    no product is taken in, and nothing that costs more than it does to store it."""
+    whole, made, pairs, gone = stored[root], [], [], {root}
+    is_dear = False
+    while found := next((f for f in _pairs(whole, stored, needed, gone) if f[2] == rows), None):
+        node, loads, _ = found
+        gone.add(node)
+        pairs += loads
+        product_of = contraction(stored[node])
+        if product_of is not None and product_of.is_large:
+            made.append(stored[node])
+        else:
+            is_dear |= not _is_cheap(stored[node])
+            whole = _with(whole, stored[node], loads)
+    return gone, streamed(whole, made, pairs) if made or is_dear else None
+
+
+def _pairs(
     whole: Statement, stored: dict[Node, Statement], needed: Collection[Node | Buffer], gone: set[Node]
-) -> tuple[Node, list[Term]] | None:
-    """A value that a statement alone reads, at its own letters and at one over which it reduces, and how; what is
-    needed besides is none."""
+) -> Iterator[tuple[Node, list[Term], frozenset[str]]]:
+    """The values that a statement alone reads, at its own letters and at one over which it reduces, how, and at which
+    of its own; what is needed besides is none."""
     own = {n for n, _ in whole.letters}
-    for node in whole.reads:
+    for node in dict.fromkeys(t.data[0] for t in whole.loads):
         if node not in stored or node in needed or node in gone:
             continue
         if any(node in s.reads for reader, s in stored.items() if reader not in gone):
@@ -111,8 +124,7 @@ def _next_pair(
             continue
         names = [[a.data for a in t.arguments if a.kind == "letter"] for t in loads]
         if all(len(set(n)) == node.tensor.rank and len(own.intersection(n)) == len(n) - 1 > 0 for n in names):
-            return node, loads
-    return None
+            yield node, loads, frozenset(own.intersection(*names))
 
 
 def _is_small(node: Node) -> bool:
@@ -140,7 +152,7 @@ def _substituted(
     node: Node, statement: Statement, stored: dict[Node, Statement], readers: Sequence[Node], kept: bool
 ) -> list[Node]:
     """Compute a node where it is read, as far as that is right; gives the readers that still load it."""
-    cheap = not has_fold(statement.body) and flops(statement.body) <= CHEAP and len(statement.loads) <= 2
+    cheap = _is_cheap(statement) and len(statement.loads) <= 2
     left = []
     for root in readers:
         reader = stored[root]
@@ -157,6 +169,10 @@ def _substituted(
         else:
             stored[root] = changed_reader
     return left
+
+
+def _is_cheap(statement: Statement) -> bool:
+    return not has_fold(statement.body) and flops(statement.body) <= CHEAP
 
 
 def _is_view(statement: Statement) -> bool:

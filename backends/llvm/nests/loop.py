@@ -8,7 +8,7 @@ from typing import Any
 from llvmlite import ir
 
 from tpc.backends.llvm.fusion.loop import Branch, Loop, Run
-from tpc.backends.llvm.nests.types import BYTE, INTEGER, POINTER
+from tpc.backends.llvm.nests.types import BYTE, I1, INTEGER, POINTER
 from tpc.backends.llvm.nests.writer import Writer
 from tpc.ir.dims import product
 from tpc.ir.node import Node
@@ -24,8 +24,14 @@ def write(writer: Writer, pointers: Pointers, loop: Loop, run: Callable[[str, Ru
     passes = writer.variable(INTEGER, "pass")
     b.store(writer.integer(0), passes)
     now, following, last = ([writer.variable(POINTER, "state") for _ in loop.state] for _ in range(3))
+    start = [pointers[n] for n in loop.start]
+    for k, (one, other) in enumerate(loop.spare):
+        if one is other:
+            copy = [pointers[one], start[k], writer.dim(one.tensor.bytes), ir.Constant(I1, 0)]
+            writer.intrinsic("llvm.memcpy", [POINTER, POINTER, INTEGER], ir.VoidType(), copy)
+            start[k] = pointers[one]
     for slots, places in (
-        (now, [pointers[n] for n in loop.start]),
+        (now, start),
         (following, [pointers[one] for one, _ in loop.spare]),
         (last, [pointers[other] for _, other in loop.spare]),
     ):
@@ -59,7 +65,7 @@ def write(writer: Writer, pointers: Pointers, loop: Loop, run: Callable[[str, Ru
         targets.append(b.gep(pointers[node], [place], source_etype=BYTE))
     pointers.update(zip(loop.body.results, targets, strict=True))
     run("body", loop.body)
-    # what was read is written two passes on; the start, which is not this loop's own, is never written
+    # what was read is written two passes on, if not at once; the start, which is not this loop's own, is never written
     for slot, other, spare, target in zip(now, following, last, targets, strict=False):
         b.store(target, slot)
         b.store(b.load(spare, typ=POINTER), other)

@@ -12,39 +12,71 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tpc.backends.llvm.sparse.entries import INDICES, NUMBERS, TURNED, WIDE, Kernel
 from tpc.ir.formats import GROUPS
-from tpc.ir.types import F32, F64, I8, I32, I64
 
 if TYPE_CHECKING:
     from tpc.backends.running import Running
 
 LEAST = 0.05  # seconds of calls after which native code is made
-NUMBERS, INDICES = {"d": F64, "f": F32}, {"b": I8, "i": I32, "l": I64}
-WIDE = 64  # columns of the other matrix that are taken at a time
 OFTEN = 64  # times that a row of the other matrix is read, for which it pays to copy its parts
-LARGEST = 64  # entries of a block, for which there is code of its own
+MOST = 8  # kernels of one helper that calls go to at once
+FORMATS = ("csr", "csc", "bsr", "dia")
+UNKNOWN = Kernel("", "", "", "")
 
-_made: dict[tuple[object, ...], Callable[..., Any] | None] = {}
+_made: dict[object, Callable[..., Any] | None] = {}
+
+
+def refused(*operands: Any, **sizes: Any) -> None:
+    """What is called for operands that the native code does not take."""
+
+
+def product(A: Any, X: Any) -> Kernel:
+    """The kernel for A @ X, which need not be known."""
+    format = A.format
+    if format not in FORMATS or X.dtype != A.dtype or X.ndim not in (1, 2):
+        return UNKNOWN
+    places = A.offsets if format == "dia" else A.indices
+    right, block = "vector" if X.ndim == 1 else "matrix", A.data.shape[1:] if format == "bsr" else (1, 1)
+    return Kernel(format, A.dtype.char, places.dtype.char, right, block)
 
 
 def spmm(A: Any, X: Any) -> Any:
     """A @ X, or None where that is for SciPy."""
-    format = A.format
-    if X.ndim == 2 and X.shape[1] > WIDE and format in ("csr", "bsr") and A.nnz > OFTEN * A.shape[1]:
+    if X.ndim == 2 and X.shape[1] > WIDE and A.format in ("csr", "bsr") and A.nnz > OFTEN * A.shape[1]:
         return _wide(A, X)
-    if format == "dia":
-        kernel = _kernel(format, A.data, A.offsets, X)
-        return None if kernel is None else kernel(A.data, A.offsets, X, rows=A.shape[0])
-    if format not in ("csr", "csc", "bsr"):
+    if A.format == "bsr" and X.ndim == 1:
+        found = spmm(A, X.reshape(-1, 1))
+        return None if found is None else found.reshape(-1)
+    return _of(product(A, X))(A, X)
+
+
+def sampling(A: Any, B: Any, C: Any) -> Kernel:
+    """The kernel for A * (B @ C), which need not be known."""
+    if A.format not in TURNED or not A.dtype == B.dtype == C.dtype:
+        return UNKNOWN
+    return Kernel(A.format, A.dtype.char, A.indices.dtype.char, "sampled")
+
+
+def sddmm(A: Any, B: Any, C: Any) -> Any:
+    """The entries of A * (B @ C) where A has some, or None where that is for NumPy."""
+    left, right = (B, C.T) if A.format == "csr" else (C.T, B)
+    return _of(sampling(A, B, C))(A, left, right)
+
+
+def solve_triangular(A: Any, B: Any, lower: bool) -> Any:
+    """X with A @ X = B for a triangle, or None where that is for SciPy, which also tells of zeros on the diagonal."""
+    if A.format not in TURNED:
         return None
-    kernel = _kernel(format, A.data, A.indices, X)
-    if kernel is None:
-        return None
-    if format == "csc":
-        return kernel(A.data, A.indices, A.indptr, X, rows=A.shape[0])
-    if format == "bsr" and X.ndim == 1:
-        return kernel(A.data, A.indices, A.indptr, X.reshape(-1, 1)).reshape(-1)
-    return kernel(A.data, A.indices, A.indptr, X)
+    return _of(product(A, B)._replace(side="lower" if lower else "upper"))(A, B)
+
+
+def _of(kernel: Kernel) -> Callable[..., Any]:
+    """The native function, made at the first call; it gives None for what it cannot take."""
+    found = _made.get(kernel)
+    if found is None:
+        found = _made[kernel] = kernel.entry(refused) if kernel.is_known else refused
+    return found
 
 
 def _wide(A: Any, X: Any) -> Any:
@@ -69,65 +101,56 @@ def _spmv(kind: str) -> Callable[..., Any]:
     It gives None for what is not for native code.
     """
 
-    def product(stored: tuple[Any, Any, Any, int], x: Any) -> Any:
-        entries, places, starts, columns = stored
-        kernel = _kernel(kind, entries, starts, x) if x.shape == (columns,) else None
-        return None if kernel is None else kernel(entries, places, starts, x)
+    def product(stored: tuple[Any, Any, Any, int, list[Any]], x: Any) -> Any:
+        entries, places, starts, columns, kept = stored
+        found = _kernel(kind, entries, starts, x)(entries, places, starts, x) if x.shape == (columns,) else None
+        if found is not None:
+            kept.clear()  # what products without native code need
+        return found
 
     return product
 
 
-def spmm_groups(stored: tuple[Any, Any, Any, tuple[int, int]], X: Any) -> Any:
+def spmm_groups(stored: tuple[Any, Any, Any, tuple[int, int], list[Any]], X: Any) -> Any:
     """A @ X for the groups of A by their patterns, or None where that is not for native code."""
-    entries, rows, counts, shape = stored
+    entries, rows, counts, shape, kept = stored
     if X.ndim != 2 or len(X) != shape[1]:
         return None
     kernel = _kernel("groups", entries, rows, X, (entries.shape[1], shape[1] // counts.shape[1]))
-    return None if kernel is None else kernel(entries, rows, counts, X, rows=shape[0])
+    found = kernel(entries, rows, counts, X, rows=shape[0])
+    if found is not None:
+        kept.clear()
+    return found
 
 
-def sddmm(A: Any, B: Any, C: Any) -> Any:
-    """The entries of A * (B @ C) where A has some, or None where that is for NumPy."""
-    kernel = _kernel("sampled", A.data, A.indices, B)
-    if kernel is None or B.dtype != C.dtype:
-        return None
-    left, right = (B, C.T) if A.format == "csr" else (C.T, B)
-    entries = kernel(A.data, A.indices, A.indptr, left, right)
-    return None if entries is None else type(A)((entries, A.indices, A.indptr), shape=A.shape)
+def _kernel(kind: str, entries: Any, places: Any, X: Any, block: tuple[int, int] = (1, 1)) -> Callable[..., Any]:
+    """The native function for arrays of formats of our own, made at the first call."""
+    key = kind, entries.dtype.char, places.dtype.char, X.dtype.char, X.ndim, block
+    found = _made.get(key)
+    if found is None:
+        found = _made[key] = _new(*key)
+    return found
 
 
-def _kernel(kind: str, entries: Any, places: Any, X: Any, block: tuple[int, ...] = ()) -> Callable[..., Any] | None:
-    """The native function for arrays of these formats, made at the first call; it gives None for what it cannot take.
-
-    Those of X are contiguous, as those of a matrix always are.
-    """
-    shape = entries.shape[1:] if kind == "bsr" else block
-    key = kind, entries.dtype.char, places.dtype.char, X.dtype.char, X.ndim, shape
-    if key not in _made:
-        _made[key] = _new(*key)
-    return _made[key]
-
-
-def _new(kind: str, number: str, index: str, right: str, axes: int, block: tuple[int, ...]) -> Any:
+def _new(kind: str, number: str, index: str, right: str, axes: int, block: tuple[int, int]) -> Callable[..., Any]:
     if number != right or number not in NUMBERS or index not in INDICES or axes not in (1, 2):
-        return None
-    if kind == "bsr" and (block[0] * block[1] > LARGEST**2 or min(block) < 1):
-        return None
+        return refused
     from tpc.backends.llvm.entry import entry
     from tpc.backends.llvm.sparse.kernels import native
 
-    name = f"{kind}_vector" if axes == 1 and kind != "bsr" else kind
-    code = native(name, NUMBERS[number], INDICES[index], (block[0], block[1]) if block else (1, 1))
-    given = {"rows": "rows"} if kind in ("csc", "dia", "groups") else {}
-
-    def refused(*operands: Any, **sizes: Any) -> None:
-        """What is called for operands that the native code does not take."""
-
-    return entry(code, refused, size_parameters=given)
+    code = native(f"{kind}_vector" if axes == 1 else kind, NUMBERS[number], INDICES[index], block)
+    return entry(code, refused, size_parameters={"rows": "rows"} if kind == "groups" else {})
 
 
 class Replacing:
     """A helper of a module, until native code takes its place.
+
+    Parameters
+    ----------
+    space, name, native, after
+        The module, the helper in it, what takes its place, and after how many seconds.
+    ready
+        What is called with the name and a kernel, when that has been made.
 
     Attributes
     ----------
@@ -135,10 +158,18 @@ class Replacing:
         That it has taken so far.
     """
 
-    def __init__(self, space: dict[str, Any], name: str, native: Callable[..., Any], after: float = LEAST) -> None:
-        self.space, self.name, self.native, self.after = space, name, native, after
+    def __init__(
+        self,
+        space: dict[str, Any],
+        name: str,
+        native: Callable[..., Any],
+        after: float = LEAST,
+        ready: Callable[[str, Kernel], None] | None = None,
+    ) -> None:
+        self.space, self.name, self.native, self.after, self.ready = space, name, native, after, ready
         self.plain = space[name]
         self.seconds = 0.0
+        self.known: set[Kernel] = set()
 
     def __call__(self, *operands: Any) -> Any:
         if self.seconds >= self.after:
@@ -152,7 +183,21 @@ class Replacing:
     def fast(self, *operands: Any) -> Any:
         """By native code, where that takes the operands."""
         found = None if isinstance(operands[0], np.ndarray) else self.native(*operands)
-        return self.plain(*operands) if found is None else found
+        if found is None:
+            return self.plain(*operands)
+        if self.name in KERNELS and len(self.known) < MOST:
+            self._shorten(KERNELS[self.name](*operands))
+        return found
+
+    def _shorten(self, kernel: Kernel) -> None:
+        """Let the next calls with operands like these go to a kernel at once; it hands on all others."""
+        if kernel in self.known or not kernel.is_known:
+            return
+        self.known.add(kernel)
+        if kernel.right != "sampled":  # whose operands are turned first
+            self.space[self.name] = kernel.entry(self.space[self.name], nonnegative=kernel.narrow)
+        if self.ready is not None:
+            self.ready(self.name, kernel)
 
 
 NATIVE: dict[str, Callable[..., Any]] = {
@@ -160,13 +205,15 @@ NATIVE: dict[str, Callable[..., Any]] = {
     "_spmm_bits": _spmv("bits"),
     "_spmm_short": _spmv("short"),
     "_sddmm": sddmm,
+    "_csr_solve_triangular": solve_triangular,
     **{f"_spmm_groups{n}of{m}": spmm_groups for n, m in GROUPS},
 }
+KERNELS: dict[str, Callable[..., Kernel]] = {"_spmm": product, "_sddmm": sampling}
 
 
-def replace(running: Running, after: float = LEAST) -> None:
+def replace(running: Running, after: float = LEAST, ready: Callable[[str, Kernel], None] | None = None) -> None:
     """Let a module use native code for sparse products, once it has computed some for so many seconds."""
     space = running.namespace
     for name, native in NATIVE.items():
         if name in space:
-            space[name] = Replacing(space, name, native, after)
+            space[name] = Replacing(space, name, native, after, ready)

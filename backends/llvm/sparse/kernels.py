@@ -30,6 +30,7 @@ from tpc.ir.types import I8, DType
 MANY = 50_000  # entries beyond one for each number of the product, from which on two threads pay
 FEW = (5, 4, 2, 1)  # vectors of a row of a product that are held in registers at a time, for some rows
 HIGH = 4  # rows of a block that are computed at a time
+BLOCKS_AHEAD = 4  # blocks before they are needed are they fetched from memory
 
 
 # ---- by columns
@@ -107,6 +108,9 @@ def by_blocks(high: int, wide: int) -> Callable[[Text], None]:
                     sums = [[t.variable(t.vector, "zeroinitializer") for _ in masks] for _ in range(step)]
                     with t.loop(first, last) as block:
                         start = t.add(t.mul(block, high * wide), offset)
+                        if step < high:  # the next rows are far from these
+                            for line in range(0, step * wide, t.lanes):
+                                t.fetch_from("%entries", t.add(start, BLOCKS_AHEAD * high * wide + line))
                         place = t.mul(t.position("%places", block), wide)
                         with t.loop("0", str(wide)) as k:
                             x_row = t.mul(t.add(place, k), "%columns")

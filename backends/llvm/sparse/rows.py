@@ -16,12 +16,12 @@ from tpc.backends.llvm.sparse.text import GRAIN, Text
 TILES = (8, 5, 4, 3, 2, 1)  # vectors of a row of a product that are held in registers at a time
 CHAINS = 4  # vectors of sums that are made at a time, where a row has fewer
 PAIR = 2  # the same for a vector, whose rows may be short
-SHORT = 8  # entries of a row for which vectors do not pay
+SHORT = 32  # entries of a row for which vectors do not pay
 STEP = 4  # entries that are taken in one round of a loop
 AHEAD = 128  # entries before they are needed are they fetched from memory
 LEAST = 8  # entries of a row in a panel, for which it pays to come back to the row
 HIGH = 1024  # rows that are taken at a time, where there are panels
-TOGETHER = 4  # products of rows with rows that are made at a time
+TOGETHER = (4, 2, 1)  # products of rows with rows that are made at a time, of those that are left
 
 
 # ---- panels
@@ -143,38 +143,74 @@ def store_row(t: Text, found: list[str], start: str, masks: list[str | None], ba
 def by_rows_vector(t: Text) -> None:
     """y = A @ x for A by rows: several entries of a row at a time, with what they meet gathered from x.
 
-    A row of few entries is walked over one by one.
+    A row of few entries is walked over one by one, and so is what is left of others.
     """
     with t.loop("%begin", "%end") as row:
         first, last = t.position("%starts", row), t.position("%starts", t.add(row, 1))
-        count = t.sub(last, first)
-        result = t.variable(t.scalar, "0.0")
-        is_short = t.let(f"icmp slt i64 {count}, {SHORT}")
-        with t.when(is_short), t.loop(first, last) as entry:
-            x = t.number("%X", t.position("%places", entry))
-            t.add_product(result, t.number("%entries", entry), x, t.scalar)
-        with t.unless(is_short):
-            sums = [t.variable(t.vector, "zeroinitializer") for _ in range(PAIR)]
-            middle = t.add(first, t.whole(count, PAIR * t.lanes))
-            with t.loop(first, middle, PAIR * t.lanes) as entry:
-                for number, total in enumerate(sums):
-                    place = t.add(entry, number * t.lanes)
-                    t.fetch(t.add(place, AHEAD))
-                    t.add_product(total, t.load("%entries", place), t.gather("%X", t.places("%places", place)))
-            with t.loop(middle, last, t.lanes) as entry:
-                mask = t.first_lanes(t.sub(last, entry))
-                x = t.gather("%X", t.places("%places", entry, mask), mask)
-                t.add_product(sums[0], t.load("%entries", entry, mask), x)
-            t.do(f"store {t.scalar} {t.total(added(t, sums))}, ptr {result}")
-        t.store_number(t.value(t.scalar, result), "%Y", row)
+        result, rest = t.variable(t.scalar, "0.0"), t.variable("i64", first)
+        if _gathers_pay():
+            with t.unless(t.let(f"icmp slt i64 {t.sub(last, first)}, {SHORT}")):
+                end = _gathered(t, result, first, last)
+                t.do(f"store i64 {end}, ptr {rest}")
+        t.store_number(_walked(t, result, t.value("i64", rest), last), "%Y", row)
 
 
-def added(t: Text, sums: list[str]) -> str:
-    """The sum of some sums, which are variables."""
-    found = t.value(t.vector, sums[0])
-    for other in sums[1:]:
-        found = t.let(f"fadd {t.vector} {found}, {t.value(t.vector, other)}")
-    return found
+def _gathers_pay() -> bool:
+    """Whether numbers at many places are loaded faster by one instruction: on processors of AMD it is made of many."""
+    return not host().cpu.startswith("znver")
+
+
+def _gathered(t: Text, result: str, first: str, last: str) -> str:
+    """Add whole vectors of entries, with what they meet, to a sum; the first entry that is left."""
+    count = t.sub(last, first)
+    sums = [t.variable(t.vector, "zeroinitializer") for _ in range(PAIR)]
+    middle = t.add(first, t.whole(count, PAIR * t.lanes))
+    with t.loop(first, middle, PAIR * t.lanes) as entry:
+        for number, total in enumerate(sums):
+            place = t.add(entry, number * t.lanes)
+            t.fetch(t.add(place, AHEAD))
+            t.add_product(total, t.load("%entries", place), t.gather("%X", t.places("%places", place)))
+    end = t.add(first, t.whole(count, t.lanes))
+    with t.loop(middle, end, t.lanes) as entry:
+        t.add_product(sums[0], t.load("%entries", entry), t.gather("%X", t.places("%places", entry)))
+    t.do(f"store {t.scalar} {t.total(added(t, sums))}, ptr {result}")
+    return end
+
+
+def _walked(t: Text, result: str, first: str, last: str) -> str:
+    """A sum with the products of entries and what they meet, one by one, in sums that do not wait for each other."""
+    sums = [result, *(t.variable(t.scalar, "0.0") for _ in range(STEP - 1))]
+
+    def walk(first: str, last: str, sums: list[str]) -> str:
+        end = t.add(first, t.whole(t.sub(last, first), len(sums)))
+        with t.loop(first, end, len(sums)) as entry:
+            if len(sums) > 1:
+                t.fetch(t.add(entry, AHEAD))
+            for number, total in enumerate(sums):
+                place = t.add(entry, number)
+                x = t.number("%X", t.position("%places", place))
+                t.add_product(total, t.number("%entries", place), x, t.scalar)
+        return end
+
+    rest = t.variable("i64", first)
+    with t.unless(t.let(f"icmp slt i64 {t.sub(last, first)}, {2 * STEP}")):
+        more = [t.variable(t.scalar, "0.0") for _ in sums]
+        t.do(f"store i64 {walk(first, last, [*sums, *more])}, ptr {rest}")
+        for total, other in zip(sums, more, strict=True):
+            found = t.let(f"fadd {t.scalar} {t.value(t.scalar, total)}, {t.value(t.scalar, other)}")
+            t.do(f"store {t.scalar} {found}, ptr {total}")
+    walk(walk(t.value("i64", rest), last, sums), last, [result])
+    return added(t, sums, t.scalar)
+
+
+def added(t: Text, sums: list[str], type: str = "") -> str:
+    """The sum of some sums, which are variables: of pairs, and of these again."""
+    type = type or t.vector
+    found = [t.value(type, total) for total in sums]
+    while len(found) > 1:
+        pairs = [t.let(f"fadd {type} {a}, {b}") for a, b in zip(found[::2], found[1::2])]
+        found = [*pairs, *found[2 * len(pairs) :]]
+    return found[0]
 
 
 def sampled(t: Text) -> None:
@@ -208,13 +244,12 @@ def sampled(t: Text) -> None:
 
     kept = t.room(HIGH)
     with _together(t) as rows, _visits(t, rows, "%columns", kept) as (row, first, last, _):
-        middle = t.add(first, t.whole(t.sub(last, first), TOGETHER))
-        with t.loop(first, middle, TOGETHER) as entry:
-            several = f"<{TOGETHER} x {t.scalar}>"
-            totals = t.totals(products(row, entry, TOGETHER))
-            given = t.let(f"load {several}, ptr {t.at('%entries', entry)}, align {t.size}")
-            found = t.let(f"fmul {several} {given}, {totals}")
-            t.do(f"store {several} {found}, ptr {t.at('%Z', entry)}, align {t.size}")
-        with t.loop(middle, last) as entry:
-            total = t.total(products(row, entry, 1)[0])
-            t.store_number(t.let(f"fmul {t.scalar} {t.number('%entries', entry)}, {total}"), "%Z", entry)
+        for count in TOGETHER:
+            middle = t.add(first, t.whole(t.sub(last, first), count))
+            with t.loop(first, middle, count) as entry:
+                several = f"<{count} x {t.scalar}>"
+                totals = t.totals(products(row, entry, count))
+                given = t.let(f"load {several}, ptr {t.at('%entries', entry)}, align {t.size}")
+                found = t.let(f"fmul {several} {given}, {totals}")
+                t.do(f"store {several} {found}, ptr {t.at('%Z', entry)}, align {t.size}")
+            first = middle

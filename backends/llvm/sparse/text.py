@@ -154,9 +154,13 @@ class Text:
 
     def fetch(self, place: str) -> None:
         """Begin to read entries and places that are needed later, which may be beyond the end."""
+        self.fetch_from("%entries", place)
+        self.fetch_from("%places", place, self.place)
+
+    def fetch_from(self, base: str, place: str, entry: str = "") -> None:
+        """Begin to read a line of the cache, which may be beyond the end."""
         self.declared["declare void @llvm.prefetch.p0(ptr, i32, i32, i32)"] = None
-        for address in (self.at("%entries", place), self.at("%places", place, self.place)):
-            self.do(f"call void @llvm.prefetch.p0(ptr {address}, i32 0, i32 3, i32 1)")
+        self.do(f"call void @llvm.prefetch.p0(ptr {self.at(base, place, entry)}, i32 0, i32 3, i32 1)")
 
     # ---- vectors
 
@@ -217,6 +221,11 @@ class Text:
 
     # ---- control
 
+    def fail(self, condition: str, status: int) -> None:
+        """Let the whole end with a status if a condition holds."""
+        with self.when(condition):
+            self.do(f"store atomic i64 {status}, ptr %status monotonic, align 8")
+
     @contextmanager
     def loop(self, first: str, last: str, step: int | str = 1) -> Iterator[str]:
         """Lines that are run while a counter, of which the name is given, is below the end."""
@@ -270,19 +279,21 @@ class Text:
         is_same = self.let(f"icmp eq i64 {self.let(f'urem i64 {length}, {self.lanes}')}, 0")
         return self.let(f"select i1 {is_same}, i64 {self.let(f'and i64 {lane}, {self.lanes - 1}')}, i64 0")
 
-    def columns(self, tiles: Sequence[int], shift: str = "0") -> Iterator[tuple[str, list[str | None]]]:
+    def columns(
+        self, tiles: Sequence[int], shift: str = "0", first: str = "0", last: str = "%columns"
+    ) -> Iterator[tuple[str, list[str | None]]]:
         """The columns in tiles of so many vectors: where one begins, and the masks of its vectors.
 
         The first begins so many lanes ahead of the columns, so that vectors do not lie across two lines of the cache.
         """
-        done, last = self.sub(0, shift), "%columns"
+        done = self.sub(first, shift)
         for count in tiles:
             width = count * self.lanes
             padded = self.add(self.sub(last, done), self.lanes - 1)
             vectors = self.div(padded, self.lanes)
             end = self.add(done, self.mul(self.whole(vectors, count), self.lanes))
             with self.loop(done, end, width) as column:
-                inside = self.first_lanes(self.sub(0, column))
+                inside = self.first_lanes(self.sub(first, column))
                 head = self.let(f"xor {self.mask} {inside}, {self.all_lanes()}")
                 tail = self.first_lanes(self.sub(last, self.add(column, width - self.lanes)))
                 if count == 1:
@@ -306,7 +317,7 @@ class Text:
         `grain` rows make a part at least. Sizes come before pointers, a workspace last.
         """
         kinds = [("i64", size) for size in sizes] + [("ptr", pointer) for pointer in (*pointers, "workspace")]
-        shared = [*kinds, *(("i64", named) for named in around.named)]
+        shared = [*kinds, ("ptr", "status"), *(("i64", named) for named in around.named)]
         frame = f"{{ {', '.join(kind for kind, _ in shared)} }}"
         pack, unpack = [], []
         for place, (kind, value) in enumerate(shared):
@@ -328,9 +339,12 @@ class Text:
                 "}",
                 f"define i64 @{name}({', '.join(f'{kind} %{value}' for kind, value in kinds)}) {{",
                 f"  %context = alloca {frame}",
+                "  %status = alloca i64",
+                "  store i64 0, ptr %status",
                 *around.starts,
                 *(part for line in lines for part in (run if line == RUN else [line])),
-                "  ret i64 0",
+                "  %given = load i64, ptr %status",
+                "  ret i64 %given",
                 "}",
                 "",
             ]

@@ -7,10 +7,12 @@
     kronecker.py    sums of Kronecker products: an svd of the rearrangement
     blocks.py       block diagonal
     bands.py        a few diagonals
+    semiseparable.py  triangles that decay from row to row
     tiles.py        low rank in tiles away from the diagonal
     shifts.py       circulant, Toeplitz, Hankel, xor-circulant: means along lines
     trains.py       tensor trains of matrices and arrays, by sequential svds
-    sparse.py       the largest entries or blocks, and flat butterflies; where there are kernels for sparse constants
+    butterflies.py  flat butterflies, beside a low rank
+    sparse.py       the largest entries or blocks, or columns and rows; where there are kernels for sparse constants
     quantized.py    codes of few bits, and tables; where code is generated
     codebooks.py    the tables
     tucker.py       Tucker forms, by svds of unfoldings
@@ -28,11 +30,13 @@ from collections.abc import Callable, Iterator
 from tpc.passes.approximation.projected import Projected
 from tpc.passes.approximation.projections.bands import banded
 from tpc.passes.approximation.projections.blocks import block_diagonal
+from tpc.passes.approximation.projections.butterflies import flat_butterfly
 from tpc.passes.approximation.projections.diagonal import low_rank_plus_diagonal
 from tpc.passes.approximation.projections.kronecker import kronecker_sums
 from tpc.passes.approximation.projections.low_rank import low_rank, nystrom
 from tpc.passes.approximation.projections.monarch import monarch
 from tpc.passes.approximation.projections.networks import tensor_networks
+from tpc.passes.approximation.projections.semiseparable import semiseparable
 from tpc.passes.approximation.projections.shifts import shifts
 from tpc.passes.approximation.projections.tiles import block_low_rank
 from tpc.passes.approximation.projections.trains import tensor_trains
@@ -54,7 +58,9 @@ FAMILIES: tuple[Family, ...] = (
     low_rank_plus_diagonal,
     monarch,
     fast_transform,
+    semiseparable,
     block_low_rank,
+    flat_butterfly,
     tensor_trains,
     tucker,
     tensor_networks,

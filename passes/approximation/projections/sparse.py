@@ -1,11 +1,8 @@
-"""Entries that are left out: the smallest ones, or all of the blocks that hold least; and flat butterflies.
+"""Entries that are left out: the smallest ones, or all of the blocks that hold least.
 
 Of all matrices with as many entries, or blocks, the one that keeps the largest is the closest. With data, entries count
 as much as what they are multiplied with (M. Sun et al., A Simple and Effective Pruning Approach, 2024), and errors are
 measured on it.
-
-A flat butterfly keeps the blocks h, h xor m of a row h of blocks, m = 0, 1, 2, 4 .., and has a low rank beside them (T.
-Dao et al., Pixelated Butterfly, 2022): both are fitted by turns.
 
 Columns and rows of a sparse matrix of low rank are sparse, where the factors of an svd are not: M. Mahoney, P. Drineas,
 CUR Matrix Decompositions (2009).
@@ -16,22 +13,18 @@ It pays where products read sparse constants, with formats that are chosen from 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
 from tpc.passes.approximation.projected import Array, Projected, Term
-from tpc.passes.approximation.projections.low_rank import PRODUCT, deim, linked, random_range
-from tpc.passes.approximation.target import Target, kept, measured
+from tpc.passes.approximation.projections.low_rank import deim, linked, random_range
+from tpc.passes.approximation.target import Target
 
 SAVED = 0.3  # share of the entries that may be left; of blocks, which are read side by side, SAVED_IN_BLOCKS
 SAVED_IN_BLOCKS = 0.5
 NOTABLE = 0.9  # share of the entries of blocks that smaller ones must not exceed
 BLOCKS = (32, 16)
 SHARES = (1.0, 0.7, 0.5)  # of the budget: where data correlates, errors of entries do not add as if by chance
-RANKS, TURNS = (4, 16), 12
-ENOUGH = 0.3  # of the budget, below which ranks are cut
-TURNED = 0.8  # share of the error that a turn may leave, so that there is another
 PARTS = ("values", "columns", "starts")
 FEW = 0.2  # share of the entries that a matrix may have for its columns and rows to be worth a look
 ENOUGH_FOR_CROSS = (1.0, 0.3, 0.1)  # of the budget, as chosen columns and rows are not the best that there are
@@ -56,7 +49,7 @@ def sparsified(target: Target) -> Iterator[Projected]:
             mask = mask.repeat(block, 0).repeat(block, 1)
             about = f"{mask.mean():.2g} of the entries" + f", in blocks of {block} by {block}" * (block > 1)
             found = Projected(
-                "sparse", about, stored(A, mask), (_term(A),), 2 * int(mask.sum()), not target.is_weighted
+                "sparse", about, stored(A, mask), (term_of_rows(A),), 2 * int(mask.sum()), not target.is_weighted
             )
             if found.work < best and target.error(found.rounded(target.dtype).dense()) <= target.within:
                 best = NOTABLE * found.work
@@ -93,7 +86,7 @@ def stored(A: Array, mask: Array) -> dict[str, Array]:
     return {"values": A[rows, columns], "columns": columns.astype(np.int32), "starts": starts.astype(np.int32)}
 
 
-def _term(A: Array) -> Term:
+def term_of_rows(A: Array) -> Term:
     return Term("sparse", PARTS, A.shape[1:])
 
 
@@ -122,64 +115,3 @@ def crossed(target: Target) -> Iterator[Projected]:
         if target.error(projected.rounded(target.dtype).dense()) <= target.within:
             yield projected
             return
-
-
-def flat_butterfly(target: Target) -> Iterator[Projected]:
-    """With as small a rank beside it as the budget allows."""
-    A = target.values
-    if not target.is_matrix or A.shape[0] != A.shape[1] or len(A) < 256:
-        return
-    for block in BLOCKS:
-        count = len(A) // block
-        if len(A) % block or count & (count - 1) or count < 8:
-            continue
-        mask = butterfly(count).repeat(block, 0).repeat(block, 1)
-        found = next((f for rank in RANKS if (f := _fitted(A, mask, target.budget, rank)) is not None), None)
-        if found is None:
-            continue
-        S, U, V = found
-        parts, work = stored(S, mask), 2 * int(mask.sum())
-        about = f"{int(mask[0].sum()) // block} of {count} blocks in a row"
-        plain = Projected("flat butterfly", about, parts, (_term(A),), work)
-        if not U.shape[1]:
-            yield replace(plain, optimal=True)
-            return
-        about += f", beside rank {U.shape[1]}"
-        work += 2 * U.shape[1] * sum(A.shape)
-        yield replace(plain, about=about, parts={**parts, "U": U, "V": V}, terms=(_term(A), *PRODUCT), work=work)
-        return
-
-
-def butterfly(count: int) -> Array:
-    """Which blocks there are, of a power of two of them."""
-    index = np.arange(count)
-    apart = index[:, None] ^ index
-    found: Array = (apart & (apart - 1)) == 0
-    return found
-
-
-def _fitted(A: Array, mask: Array, budget: float, most: int) -> tuple[Array, Array, Array] | None:
-    """Blocks for what the low rank leaves, and a low rank for what blocks leave, by turns; None where it is too far."""
-    from tpc.passes.approximation.projections.low_rank import SPARE
-
-    S = np.where(mask, A, 0)
-    last = measured(A - S)
-    if last <= budget:
-        return S, A[:, :0], A[:0]
-    basis = np.random.default_rng(0).standard_normal((len(A), most + SPARE))
-    for _ in range(TURNS):
-        rest = A - S
-        basis = rest.conj().T @ np.linalg.qr(rest @ basis)[0]  # the last basis is a good start for the next
-        range_ = np.linalg.qr(rest @ np.linalg.qr(basis)[0])[0]
-        u, values, v = np.linalg.svd(range_.conj().T @ rest, full_matrices=False)
-        U, V = range_ @ (u[:, :most] * values[:most]), v[:most]
-        error = measured((A - U @ V)[~mask])
-        is_last = error > TURNED * last
-        if error <= budget and (is_last or error <= ENOUGH * budget):
-            rank = max(1, kept(values[:most] ** 2, 0.9 * (budget**2 - error**2) ** 0.5))
-            U, V = U[:, :rank], V[:rank]
-            return np.where(mask, A - U @ V, 0), U, V
-        if is_last:
-            return None
-        last, S = error, np.where(mask, A - U @ V, 0)
-    return None

@@ -76,9 +76,12 @@ def parse_memory(context: click.Context, parameter: click.Parameter, value: str 
     from tpc.memory import parse_amount
 
     try:
-        return None if value is None else parse_amount(value)
+        amount = None if value is None else parse_amount(value)
     except ValueError as error:
         raise click.BadParameter(str(error), context, parameter) from None
+    if amount == 0:
+        raise click.BadParameter("0 bytes hold nothing; give an amount such as 2GB", context, parameter)
+    return amount
 
 
 def all_sizes(function: Function, dims: Mapping[str, int], memory: int | None) -> None:

@@ -131,7 +131,13 @@ def _usual(backend: str | None, stop_after: str | None, output: str | None) -> s
     """What to write where it is not said: by the suffix of the file, or else by the backend."""
     if stop_after is not None:
         return "ir"
-    return SUFFIXES.get(Path(output or "").suffix) or {"llvm": "llvm", "torch": "torch"}.get(backend or "", "python")
+    suffix = Path(output or "").suffix
+    if suffix in SUFFIXES:
+        return SUFFIXES[suffix]
+    if suffix not in ("", ".py"):
+        known = ", ".join([".py", *SUFFIXES])
+        raise click.UsageError(f"{output} tells not what to write: end it in one of {known}, or say --emit")
+    return {"llvm": "llvm", "torch": "torch"}.get(backend or "", "python")
 
 
 def _ir(function: Function, options: Options, stop_after: str | None) -> str:

@@ -48,7 +48,7 @@ def module(suffix: str, name: str) -> ModuleType:
     if found is None:
         known = ", ".join(MODULES)
         what = f"`{suffix}` files are not known" if suffix else "it has no suffix"
-        close = difflib.get_close_matches(suffix.lower(), MODULES, 1, 0.5) if suffix else []
+        close = difflib.get_close_matches(suffix.lower(), MODULES, 1, 0.7) if suffix else []
         raise fail(
             "E0707",
             f"the format of `{name}` cannot be told: {what}",

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tpc.backends.llvm import engine
-from tpc.backends.llvm.lower import lower, refusal
+from tpc.backends.llvm.fusion.loop import Loop
+from tpc.backends.llvm.lower import _sequence, lower, refusal
 from tpc.ir.reference import evaluate
 
 from .calls import Function, compare, program
@@ -76,6 +77,39 @@ LOOPS = {
         "        y = scatter_add(y / 2, at, w)\n"
         "    return y"
     ),
+    "scattered where it is": (
+        "def f(x: T[n], at: i64[7], w: T[7]):\n"
+        "    y, z = x, x\n"
+        "    repeat 3 until sum(y) > 100:\n"
+        "        y, z = scatter_add(y, at, w * sum(y)), scatter_add(z, at, w)\n"
+        "    return x, y, z"
+    ),
+    "read after it is scattered": (
+        "def f(x: T[n], at: i64[7], w: T[7]):\n"
+        "    y, z = x, x\n"
+        "    repeat 3:\n"
+        "        u = scatter_add(y, at, w)\n"
+        "        y, z = u, z * u + y\n"
+        "    return y, z"
+    ),
+    "scattered and exchanged": (
+        "def f(x: T[n], at: i64[7], w: T[7]):\n"
+        "    y, z = x, 2 * x\n"
+        "    repeat 3:\n"
+        "        y, z = scatter_add(z, at, w), scatter_add(y, at, w)\n"
+        "    return y, z"
+    ),
+    "scattered and stacked": (
+        "def f(x: T[n], at: i64[7], w: T[7]):\n"
+        "    y = x\n"
+        "    scan i in 7:\n"
+        "        z = y\n"
+        "        repeat 2:\n"
+        "            z = scatter_add(z, [at[i]], [w[i]])\n"
+        "        y = scatter_add(z, [at[6 - i]], [w[i] * sum(y)])\n"
+        "        rows[i] = y\n"
+        "    return y, rows"
+    ),
 }
 
 
@@ -104,6 +138,17 @@ def test_loops(name: str, dtype: str) -> None:
         for value, right in zip(function(arrays, sizes), wanted, strict=True):
             assert value.shape == np.shape(right)
             np.testing.assert_allclose(value, right, rtol=room, atol=room)
+
+
+@pytest.mark.parametrize(
+    ("name", "stay"),
+    [("scattered in a loop", [False]), ("scattered where it is", [True, True])]
+    + [("read after it is scattered", [False, False]), ("scattered and exchanged", [False, False])],
+)
+def test_what_is_only_added_to_stays_where_it_is(name: str, stay: list[bool]) -> None:
+    whole = program(LOOPS[name].replace("T[", "f64["))
+    (loop,) = (step for step in _sequence(whole, False)[1].steps if isinstance(step, Loop))
+    assert [one is other for one, other in loop.spare] == stay
 
 
 @pytest.mark.parametrize("most", [0, 1, 2, 5])

@@ -137,6 +137,32 @@ def test_memory_does_not_grow_with_what_is_reduced(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "operands",
+    [
+        "softmax((Q / 8) @ K') @ V",  # what costs little is no reason for the first product to take it in
+        "softmax(Q @ K') @ (V @ K')",  # a product that is read in columns is no part of what goes along rows
+        "(V @ K')' @ softmax(Q @ K', axis=0)",  # it goes along columns
+    ],
+)
+def test_what_attention_is_made_of_does_not_keep_it_whole(operands: str) -> None:
+    whole = program(f"def f(Q: f64[m, m], K: f64[m, m], V: f64[m, m]) = {operands}")
+    *_, last = statements(whole)
+    assert isinstance(last, Stream)
+    assert last.whole.target is whole.outputs[0]
+
+
+def test_steps_are_put_in_an_order_that_holds_less() -> None:
+    """The gradients by weights come last in the text; each is computed as soon as it can be."""
+    size, layers = 2**18, 12
+    lines = "\n".join(f"    h{k} = exp(h{k - 1} @ A)" for k in range(1, layers))
+    results = ", ".join(f"h{k} @ h{k}" for k in range(layers))
+    whole = program(f"def f(x: f64[512, 512], A: f64[512, 512]):\n    h0 = exp(x @ A)\n{lines}\n    return {results}")
+    workspace = lower(whole, "f").signature.workspace
+    assert isinstance(workspace, int)
+    assert workspace <= 4 * 8 * size
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "def f(A: f64[n, m], B: f64[m, k], C: f64[k, n]) = A @ B @ C",  # the first product is better off as a whole

@@ -28,9 +28,9 @@ def write(site: Site) -> None:
         overloads = [target.type, INTEGER]
         writer.intrinsic("llvm.memset", overloads, ir.VoidType(), [target, zero, size, is_volatile])
     else:
-        overloads = [target.type, target.type, INTEGER]
-        arguments = [target, start, size, is_volatile]
-        writer.intrinsic("llvm.memcpy", overloads, ir.VoidType(), arguments)
+        with writer.when(b.icmp_unsigned("!=", target, start), "copy"):  # state of a loop may stay where it is
+            overloads = [target.type, target.type, INTEGER]
+            writer.intrinsic("llvm.memcpy", overloads, ir.VoidType(), [target, start, size, is_volatile])
     type_, format_ = memory(dtype), indices.tensor.dtype
     width = writer.dim(product(rest))
     lanes = host().vector_bits // (8 * dtype.size)
