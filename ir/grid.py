@@ -127,6 +127,8 @@ class Grid:
         kept: Any = None
         if reduction.guard is not None:
             kept = inner.scalar(reduction.guard)
+            if inner.guard is not None:
+                inner.needed(len(inner.letters), kept, inner.guard)  # both may span more than the body does
             inner.guard = kept if inner.guard is None else kept & inner.guard
         body = inner.scalar(reduction.body)
         shape = inner.needed(len(self.letters), body, *(() if kept is None else (kept,)))

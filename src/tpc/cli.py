@@ -17,6 +17,7 @@ import click
 from tpc import __version__
 from tpc.console import as_json, print_json, show, talk
 from tpc.dsl.diagnostics import InternalError, TpcError
+from tpc.interrupts import INTERRUPTED, interruptible
 
 # Each verb with the line that stands for it in `tpc --help`; its module is read when it is used.
 COMMANDS = {
@@ -103,7 +104,8 @@ class Commands(click.Group):
 def _guarded(run: Any, arguments: Sequence[str]) -> int:
     """Run, and turn whatever goes wrong into a message and an exit code."""
     try:
-        code = run()
+        with interruptible("interrupted"):
+            code = run()
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except TpcError as error:
@@ -117,7 +119,7 @@ def _guarded(run: Any, arguments: Sequence[str]) -> int:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort, EOFError):
         talk("interrupted")
-        return 130
+        return INTERRUPTED
     except (ReaderGone, BrokenPipeError):
         # whoever read our output has gone; nothing more may be written, not even at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

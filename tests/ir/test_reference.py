@@ -132,6 +132,13 @@ def test_a_grid_that_is_too_large_is_refused() -> None:
         value(text, np.zeros(1000))
 
 
+def test_guards_within_guards_that_span_a_large_grid_are_refused() -> None:
+    text = "def f(x: f64[n]) = sum[i, j in n where i > j](x[i] * sum[k where k != i](x[k]))"
+    with pytest.raises(TpcError, match="grid of 1,000,000,000 entries"):
+        value(text, np.ones(1000))
+    assert value(text, [1, 2, 3]) == 2 * (1 + 3) + 2 * 3 * (1 + 2)
+
+
 def test_an_index_outside_is_an_error() -> None:
     with pytest.raises(IndexError):
         value("def f(x: f64[n], p: i64[m]):\n    y[i] = x[p[i]]\n    return y\n", [1, 2], [2])

@@ -164,12 +164,13 @@ def test_plans_fit_and_less_memory_never_costs_less(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(0, 40, 4))
 def test_less_memory_never_needs_more_by_itself(seed: int) -> None:
-    """What is feasible stays so with more memory, and costs no more, without being told the plans for less."""
-    graph = random_graph(seed, 40)
+    """What is feasible stays so with more memory, and costs no more, without being told the plans for less, though with
+    a quarter of the changes that are made by default."""
+    graph = random_graph(seed, 24)
     peak = once(graph).peak
     least = np.inf
     for budget in range(graph.floor, peak + 1, max(1, (peak - graph.floor) // 8)):
-        found = solve(graph, budget, changes=300 * len(graph))
+        found = solve(graph, budget, changes=1000 * len(graph))
         assert found.fits or least == np.inf
         if found.fits:
             assert found.plan.added <= least
