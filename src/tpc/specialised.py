@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from importlib.util import find_spec
@@ -63,6 +64,7 @@ class Specialised:
     sparse: Sparse = DENSE
     limit: ThreadLimit | None = None  # on the threads of libraries, where there is one
     upgrade: Upgrade | None = None  # to native code, where that is left to tpc
+    sizes: Mapping[str, int] = field(default_factory=dict)  # that it was made for alone; none where it serves all
     when_ready: Callable[..., None] = lambda *_: None  # called when a helper of sparse products has a native kernel
 
     @cached_property
@@ -164,6 +166,7 @@ class Specialiser:
         special = self.made.get(key)
         if special is None:
             special = self.kept(program, backend, sparse) or self.compiled(self.whole(program), backend, sparse=sparse)
+            special.sizes = dict(self.sizes)
             self.made[key] = special
             if special.is_sparse and self.settings.backend != "numpy" and find_spec("llvmlite") is not None:
                 from tpc.backends.llvm.sparse import LEAST, replace
@@ -244,9 +247,17 @@ class Specialiser:
         return Specialised(program, backend, code, find_backend(backend).load(code.emitted), found, sparse=sparse)
 
     def native(self, special: Specialised) -> Specialised:
-        """The same function in native code."""
-        kept = self.kept(special.program, "llvm")
-        return kept or self.compiled(self.whole(special.program), "llvm", special.found)
+        """The same function in native code, for the same sizes."""
+        own = self._for_sizes_of(special)
+        native = own.kept(special.program, "llvm") or own.compiled(own.whole(special.program), "llvm", special.found)
+        native.sizes = special.sizes
+        return native
+
+    def _for_sizes_of(self, special: Specialised) -> Specialiser:
+        """One with the sizes that a function was made for; threads use it, while calls set their own sizes in this."""
+        own = copy(self)
+        own.sizes = dict(special.sizes)
+        return own
 
     def routine(self, special: Specialised) -> Routine:
         """The function for torch, with its derivatives."""
@@ -278,5 +289,6 @@ class Specialiser:
         """The variants that calls have the choice of; searched again where only their code was kept."""
         if special.found is None:
             special.program = self.whole(special.program)
-            special.found = self.search(special.program, special.backend, special.sparse)
+            own = self._for_sizes_of(special)
+            special.found = own.search(special.program, special.backend, special.sparse)
         return special.found

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
-from math import ceil
+from math import ceil, inf
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -193,7 +193,7 @@ class Upgrade:
 
         What NumPy is expected to be long at is begun with native code; if that is clearly faster, NumPy has no turn.
         """
-        functions, best, turns = (plain, native), [float("inf"), float("inf")], 0
+        functions, best, turns = (plain, native), [inf, inf], 0
         is_long = expected >= LONG
 
         def timed(*arguments: Any) -> Any:
@@ -213,7 +213,7 @@ class Upgrade:
 
     def _settle(self, key: tuple[int, ...], functions: tuple[Run, Run], times: tuple[float, float]) -> None:
         self.times[key] = times
-        if self._decisions is not None:
+        if self._decisions is not None and max(times) < inf:  # one that fails each time takes for ever, in this process
             self._decisions().keep({key: times})
         is_native = self.is_faster(times)
         self._functions[key] = functions[is_native]

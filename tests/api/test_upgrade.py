@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -102,6 +103,22 @@ def test_what_is_clearly_slower_is_given_up_soon(monkeypatch: pytest.MonkeyPatch
     found = made(Clock(monkeypatch), plain=1e-3, native=1e-1, gain=5e-4)
     found.finish({"n": 3})
     assert calls(found, 100).count("native") == upgrade.FEW // 2
+
+
+def test_what_fails_each_time_is_given_up_and_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = made(Clock(monkeypatch), plain=1e-3, native=1e-4, gain=5e-4)
+    kept: list[Any] = []
+    found._decisions = lambda: SimpleNamespace(find=dict, keep=kept.append)  # type: ignore[assignment,return-value]
+    found.finish({"n": 3})
+
+    def fails(*arguments: Any) -> None:
+        raise MemoryError
+
+    found.native.run.checked = lambda sizes, variant: fails  # type: ignore[union-attr]
+    for _ in range(upgrade.FEW):
+        with suppress(MemoryError):
+            found.on({"n": 3}, None)()
+    assert calls(found, 20) == ["numpy"] * 20 and not kept
 
 
 def test_each_size_has_a_contest_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,3 +333,21 @@ def test_functions_of_both_modes_are_kept_apart(monkeypatch: pytest.MonkeyPatch,
         f.prepare(v, 3.0)
         irs.append([native.ir for native in f._latest().run.lowered.values()])  # type: ignore[attr-defined]
     assert irs[0] == irs[2] != irs[1]
+
+
+def test_native_code_of_a_plan_for_certain_sizes_serves_these_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    monkeypatch.setenv("TPC_CACHE", str(tmp_path))
+    compiled = tpc.compile(KERNEL)
+    special = compiled._alone(compiled._bound_by_name((X, Y, v), {}))  # as where plans for all sizes need too much
+    assert special.upgrade is not None
+    special.upgrade.consider()
+    more = tpc.compile(KERNEL, backend="llvm")(X[:4], Y, v)  # what is on disk for all sizes is not what was made here
+    np.testing.assert_allclose(more, EXPECTED[:4], rtol=1e-12)
+    again = tpc.compile(KERNEL)
+    special = again._alone(again._bound_by_name((X, Y, v), {}))
+    assert special.upgrade is not None
+    special.upgrade.consider()  # from the disk, where there is one for all sizes as well
+    native: Any = special.upgrade.candidate
+    assert native is not None and "(7, 3)" in native.code.emitted.source
