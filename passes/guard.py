@@ -80,17 +80,22 @@ def guarded(found: Optimised, without: Callable[[], Optimised]) -> Optimised:
     seconds = seconds_each(direct.program, request.prices, request.at, found.uses)
     if seconds < CLEARLY * found.selection.seconds:
         return direct
-    bounds = tuple(dict.fromkeys(number for step in used for number in _bounds(found, step)))
-    _take_apart(graph, bounds)
     menu = found.menu
-    menu.extend()  # the bounds are classes of their own
     from tpc.passes.optimise import built, results
 
-    asked = [Whole(graph.find(number)) for number in bounds]
-    selection = select(menu, [*results(found.written, graph, found.classes), *asked])
-    whole = replace(found, menu=menu, selection=selection)
-    if seconds < CLEARLY * selection.seconds or not set(_used(whole)) <= set(used):
-        return direct
+    whole = found
+    asking: list[Step] = []
+    while not set(used) <= set(asking):  # with bounds to pay for, another way may be the cheapest, with its own bounds
+        asking = list(dict.fromkeys([*asking, *used]))
+        bounds = tuple(dict.fromkeys(number for step in asking for number in _bounds(found, step)))
+        _take_apart(graph, bounds)
+        menu.extend()  # the bounds are classes of their own
+        asked = [Whole(graph.find(number)) for number in bounds]
+        selection = select(menu, [*results(found.written, graph, found.classes), *asked])
+        if seconds < CLEARLY * selection.seconds:
+            return direct
+        whole = replace(found, menu=menu, selection=selection)
+        used = _used(whole)
     values = selection.build()
     fast = built(found.written, graph, found.classes, selection)
     bound, *more = (values[value].node for value in asked)
@@ -100,7 +105,7 @@ def guarded(found: Optimised, without: Callable[[], Optimised]) -> Optimised:
     outputs = branch(make(GUARD, (bound, literal(most))), fast.outputs, direct.program.outputs)
     facts = [(n, f) for n, f in direct.program.facts if n in found.written.inputs]
     program = found.written.replace(outputs=outputs, facts=ordered_facts(found.written.inputs, outputs, facts))
-    guard = Guard(tuple(dict.fromkeys(step.rule for step in used)), bounds, bound, most)
+    guard = Guard(tuple(dict.fromkeys(step.rule for step in asking)), bounds, bound, most)
     return replace(whole, program=program, guard=guard)
 
 

@@ -30,6 +30,7 @@ from tpc.passes.choose.short import Polynomial, Shortener, cheapest
 from tpc.passes.choose.table import Picks, Table, values_of
 from tpc.passes.choose.wins import wins
 from tpc.passes.cost import profile
+from tpc.passes.egraph.estimate import Estimate
 from tpc.passes.egraph.explore import Outcome, Search
 from tpc.passes.egraph.load import load
 from tpc.passes.kernels import Kernel, kernels_of
@@ -53,7 +54,8 @@ NO_TIME = 1e-12  # seconds of a plan that does nothing, so that losses can be to
 LEAST_GAIN = 0.004  # of a further variant, as a share of the time
 SMALLEST = 0.02  # share of a plan's seconds that a term must have somewhere to stay in the polynomial
 LOOKS = ((24, 1600), (1600, 24))  # sizes in turn, by which forms are worth a look
-LOOK_WORK = 40_000  # for each of them, after the first look at usual sizes
+LOOK_WORK = 40_000  # for each of them, after the first look at usual sizes, and again while it finds something
+FOUND = 0.9  # share of its operations before that a plan may take after a look that has found something
 DEARER = 1.02  # how much slower than the program as written a variant may be predicted to be where it is chosen
 
 Candidate = Picks | None
@@ -174,9 +176,8 @@ class _Search:
         self.menu = Menu(self.graph, request.prices, Sizes(request.at))
         self.table = Table(self.menu, results(self.program, self.graph, self.classes), self.points, request.prices)
         pool = self._pool()
-        shortener = Shortener(request.prices)
-        short = [_shortened(shortener.polynomial(*self._kernels(candidate)), self.table) for candidate in pool]
-        return self._made(pool, short)
+        self.shortener = Shortener(request.prices)
+        return self._made(pool, [self._short(*self._kernels(candidate)) for candidate in pool])
 
     def _explored(self) -> Outcome:
         """All forms that are worth a look at sizes of one kind or another, in one graph."""
@@ -184,10 +185,21 @@ class _Search:
         search = Search(self.graph, Sizes(request.at), request.mode, request.bounds)
         outcome = search.run()
         for look in LOOKS:
-            again = search.again(Sizes({name: look[k % 2] for k, name in enumerate(names)}), LOOK_WORK)
-            stopped_by = outcome.stopped_by or again.stopped_by
-            outcome = replace(again, rounds=outcome.rounds + again.rounds, stopped_by=stopped_by)
+            sizes = Sizes({name: look[k % 2] for k, name in enumerate(names)})
+            before, after = float("inf"), self._least(sizes)
+            while after < FOUND * before:
+                again = search.again(sizes, LOOK_WORK)
+                stopped_by = outcome.stopped_by or again.stopped_by
+                outcome = replace(again, rounds=outcome.rounds + again.rounds, stopped_by=stopped_by)
+                if again.stopped_by != "work":
+                    break
+                before, after = after, self._least(sizes)
         return outcome
+
+    def _least(self, sizes: Sizes) -> float:
+        """A guess of the operations of the cheapest plan for sizes, of all forms that have been found."""
+        estimate = Estimate(self.graph, sizes)
+        return sum(estimate.value(self.graph.find(self.classes[n])) for n in self.program.outputs)
 
     def _pool(self) -> list[Candidate]:
         """The plans that are the cheapest at a sample; what is shared counts at some of the samples, spread evenly.
@@ -203,38 +215,69 @@ class _Search:
         """The kernels of a candidate, how often each counts, and the seconds of what costs the same at all sizes."""
         if candidate is not None:
             return self.table.kernels(candidate)
-        return Counter(kernel for node in self.program.nodes for kernel in kernels_of(node)), 0.0
+        return _all_kernels(self.program), 0.0
 
-    def _made(self, pool: Sequence[Candidate], short: Sequence[Polynomial]) -> Variants:
+    def _short(self, kernels: Mapping[Kernel, float], other: float) -> Polynomial:
+        return _shortened(self.shortener.polynomial(kernels, other), self.table)
+
+    def _made(self, pool: Sequence[Candidate], short: list[Polynomial]) -> Variants:
+        """The variants; a candidate that needs a guard becomes one with it or without, and all is chosen again."""
         import numpy as np
 
         columns = self.table.columns
-        written = Counter(kernel for node in self.program.nodes for kernel in kernels_of(node))
-        true = np.array([self.table.seconds(c) if c is not None else self.table.total(written) for c in pool])
-        true = np.maximum(true, NO_TIME)
-        told = np.array([np.broadcast_to(_evaluated(s, columns), len(self.points)) for s in short])
+        true = np.array([self._seconds(c) for c in pool])
+        told = np.array([self._told(s) for s in short])
+        plans: dict[int, Plan] = {}
+        while True:
+            kept = self._few(pool, true, told)
+            choice = np.array(kept)[told[kept].argmin(axis=0)]
+            kept = [k for k in kept if (choice == k).any()]
+            missing = [k for k in kept if k not in plans]
+            if not missing:
+                break
+            for k in missing:
+                best = int(np.where(choice == k, (true[kept] / true[k]).mean(axis=0), 0).argmax())
+                plans[k] = plan = self._plan(pool[k], best)
+                found = plan.search
+                if found is not None and (found.guard is not None or found.graph is not self.graph):
+                    kernels = _all_kernels(found.program)  # with what the guard takes, or of the search without
+                    short[k] = self._short(kernels, 0.0)
+                    true[k], told[k] = np.maximum(self.table.total(kernels), NO_TIME), self._told(short[k])
+        loss = _at(true, choice) / true.min(axis=0) - 1
+        words = {k: wins(columns, choice == k) if len(kept) > 1 else "" for k in kept}
+        return Variants(
+            tuple(Variant(plans[k], short[k], words[k]) for k in kept),
+            float(loss.mean()),
+            float(np.quantile(loss, 0.95)),
+            len(self.points),
+            len({int(k) for k in true.argmin(axis=0)}),
+        )
+
+    def _seconds(self, candidate: Candidate) -> Array:
+        """The seconds of a candidate at each sample."""
+        import numpy as np
+
+        if candidate is None:
+            return np.maximum(self.table.total(_all_kernels(self.program)), NO_TIME)
+        return np.maximum(self.table.seconds(candidate), NO_TIME)
+
+    def _told(self, short: Polynomial) -> Array:
+        """What a polynomial tells of each sample."""
+        import numpy as np
+
+        return np.broadcast_to(_evaluated(short, self.table.columns), len(self.points))
+
+    def _few(self, pool: Sequence[Candidate], true: Array, told: Array) -> list[int]:
+        """The candidates that become variants; the program as written is one where they would be slower."""
+        import numpy as np
+
         first = [int(true[:, 0].argmin())] if self.has_own else []
         kept = _kept(true, told, self.most, first)
         choice = np.array(kept)[told[kept].argmin(axis=0)]
         last = len(pool) - 1
         if pool[last] is None and last not in kept and (_at(true, choice) > DEARER * true[last]).any():
             kept = _kept(true, told, self.most, [*first, last])
-            choice = np.array(kept)[told[kept].argmin(axis=0)]
-        kept = [k for k in kept if (choice == k).any()]
-        loss = _at(true, choice) / true.min(axis=0) - 1
-        made = []
-        for k in kept:
-            where = choice == k
-            best = int(np.where(where, (true[kept] / true[k]).mean(axis=0), 0).argmax())
-            words = wins(columns, where) if len(kept) > 1 else ""
-            made.append(Variant(self._plan(pool[k], best), short[k], words))
-        return Variants(
-            tuple(made),
-            float(loss.mean()),
-            float(np.quantile(loss, 0.95)),
-            len(self.points),
-            len({int(k) for k in true.argmin(axis=0)}),
-        )
+        return kept
 
     def _plan(self, candidate: Candidate, point: int) -> Plan:
         """The plan of a candidate; for what `explain` tells of it, it was chosen at this point."""
@@ -265,6 +308,11 @@ class _Search:
         step = [("optimise", found.program)] if found.program is not before.program else []
         steps = (*before.steps, *step, *after.steps)
         return replace(before, program=after.program, steps=steps, notes=after.notes, search=found)
+
+
+def _all_kernels(program: Program) -> Mapping[Kernel, float]:
+    """The kernels of a program as it stands."""
+    return Counter(kernel for node in program.nodes for kernel in kernels_of(node))
 
 
 def _at(true: Array, choice: Array) -> Any:

@@ -7,17 +7,21 @@ import pytest
 from tests.backends.contract import BACKENDS, plain
 from tests.backends.contract import run as run_on
 
+import tpc
 from tpc.dsl.diagnostics import InternalError
 from tpc.dsl.source import Source
+from tpc.ir.dims import evaluate as evaluate_dim
 from tpc.ir.elaborate.module import check
 from tpc.ir.node import Node, Program
 from tpc.ir.reference import evaluate
 from tpc.ir.rewrite import everywhere
+from tpc.passes import guard
+from tpc.passes.choose.samples import draw
 from tpc.passes.cost import profile
 from tpc.passes.egraph.explore import Bounds
 from tpc.passes.guard import settled
 from tpc.passes.kernels import predicted
-from tpc.passes.optimise import Optimised, Request, search
+from tpc.passes.optimise import Optimised, Request, search, with_guard
 from tpc.passes.pipeline import Options, run
 from tpc.passes.rules import lines
 from tpc.passes.variants import variants
@@ -28,6 +32,10 @@ SHIFT = "def f(a: f64 is positive, U: f64[n, k], b: f64[n]) -> f64[n] = inv(a * 
 WEIGHTED = (
     "def f(d: f64[n] is positive, U: f64[n, k], C: f64[k, k] is spd, b: f64[n]) -> f64[n]"
     " = inv(diag(d) + U @ C @ U') @ b\n"
+)
+LOW_RANK = (
+    "def f(A: low_rank_plus_diag(d: f64[n] is positive, U: f64[n, k], C: f64[k, k] is spd, V=U), b: f64[n]) -> f64[n]"
+    " = A \\ b\n"
 )
 SEMIDEFINITE = WEIGHTED.replace("spd", "psd")  # its inverse may not be there
 SCALED = WEIGHTED.replace("U @ C", "s * U @ C").replace("b: f64[n]", "b: f64[n], s: f64 is positive")
@@ -156,6 +164,55 @@ def test_plans_for_open_sizes_are_guarded() -> None:
         assert plan.search is not None
         used = plan.search.guard is not None
         assert used == bool(guards(plan.program))
+
+
+@pytest.mark.parametrize("clearly", [guard.CLEARLY, float("inf")])
+@pytest.mark.parametrize("text", [WEIGHTED, SCALED])
+def test_plans_for_open_sizes_take_what_they_are_chosen_by(
+    monkeypatch: pytest.MonkeyPatch, text: str, clearly: float
+) -> None:
+    monkeypatch.setattr(guard, "CLEARLY", clearly)  # with the second, no guard pays
+    wanted, prices, at = program(text), profile("numpy", 1), {"n": 100_000, "k": 20}
+    plans = variants(wanted, Options(at=at), prices=prices)
+    for sizes in [at, *draw(wanted, 60)]:
+        chosen = plans.plans[plans.choose(sizes)]
+        told = sum(seconds * evaluate_dim(dim, sizes) for dim, seconds in chosen.seconds)
+        assert predicted(chosen.plan.program, prices, sizes) < 4 * told
+
+
+def test_what_pays_at_some_sizes_alone_is_found_where_sizes_stay_open() -> None:
+    """For as many columns as rows no form by parts is worth a look; for few it takes several."""
+    wanted, prices, sizes = program(LOW_RANK), profile("numpy", 1), {"n": 2000, "k": 20}
+    plans = variants(wanted, Options(), prices=prices)
+    chosen = plans.plans[plans.choose(sizes)].plan.program
+    own = run(wanted, Options(at=sizes)).program
+    assert predicted(chosen, prices, sizes) < 2 * predicted(own, prices, sizes)
+
+
+def test_no_plan_gets_much_dearer_by_its_guard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the bound to pay for, a plan may rest on other rules, which need bounds as well."""
+    pairs: list[tuple[Optimised, Optimised]] = []
+
+    def watched(found: Optimised) -> Optimised:
+        pairs.append((found, with_guard(found)))
+        return pairs[-1][1]
+
+    monkeypatch.setattr("tpc.passes.variants.with_guard", watched)
+    at, prices = {"n": 100_000, "k": 20}, profile("numpy", 1)
+    variants(program(WEIGHTED), Options(at=at), prices=prices)
+    assert any(guards(made.program) for _, made in pairs)
+    for before, made in pairs:
+        assert predicted(made.program, prices, made.request.at) < 2 * before.selection.seconds
+
+
+def test_native_code_needs_no_memory_for_a_branch_that_is_not_taken() -> None:
+    pytest.importorskip("llvmlite")
+    n, k = 100_000, 3  # the other branch makes a matrix of n by n
+    rng = np.random.default_rng(0)
+    d, U, C, b = rng.uniform(1, 2, n), rng.standard_normal((n, k)) / n**0.5, np.eye(k), rng.standard_normal(n)
+    f = tpc.compile(WEIGHTED, backend="llvm").prepare(d, U, C, b)
+    x = f(d, U, C, b)
+    np.testing.assert_allclose(d * x + U @ (U.T @ x), b, atol=1e-12)
 
 
 def test_a_guarded_plan_prints_and_parses() -> None:

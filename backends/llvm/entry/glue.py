@@ -201,11 +201,7 @@ def _run(w: Writer, data: Sequence[Any], targets: Sequence[Any]) -> Any:
     if w.signature.workspace != 0:
         size = w.size(w.signature.workspace)
         workspace = w.call("tpc_workspace", size)
-        none = w.block("no_workspace")
-        w.need_not(w.is_null(workspace), none)
-        with w.b.goto_block(none):
-            w.call("PyErr_NoMemory")
-            w.b.branch(w.failed)
+        w.need_not(w.is_null(workspace), w.slow)  # which of two branches takes the one with less
     arguments = [*(w.sizes[name] for name in w.signature.sizes), *data, *targets, workspace]
     native = w.ir.Function(w.module, w.ir.FunctionType(w.i64, [a.type for a in arguments]), NATIVE)
     long = w.b.sitofp(w.b.ptrtoint(w.object(LONG), w.i64), w.double)

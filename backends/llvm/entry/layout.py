@@ -18,7 +18,6 @@ FUNCTIONS = {
     "Py_DecRef": "vp",
     "PyEval_SaveThread": "p",
     "PyEval_RestoreThread": "vp",
-    "PyErr_NoMemory": "p",
     "PyErr_Clear": "v",
     "PyObject_GetAttr": "ppp",
     "PyLong_AsLongLongAndOverflow": "lpp",

@@ -360,12 +360,13 @@ def test_workspaces_of_all_sizes() -> None:
         np.testing.assert_array_equal(copied(A), A)
 
 
-def test_too_large_a_workspace() -> None:
+def test_what_there_is_no_memory_for_goes_the_slow_way() -> None:
+    """In NumPy a branch that is not taken needs none."""
     huge = fast(native("huge", [("x", F64, (n,))], [("out", F64, (n,))], "  ret i64 0\n", workspace=n * 2**59))
     before = sys.getrefcount(x)
-    with pytest.raises(MemoryError):
+    with pytest.raises(TypeError, match="the slow way"):
         huge(x)
-    with pytest.raises(MemoryError):
+    with pytest.raises(TypeError, match="the slow way"):
         huge(np.arange(10.0)[::2])
     assert sys.getrefcount(x) == before and len(huge(x[:0])) == 0
 
