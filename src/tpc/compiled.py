@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tpc.prepared import Prepared, Preparer
     from tpc.repeats import Call, Repeats
     from tpc.staging import Staging
+    from tpc.stepper import Stepper
     from tpc.verification import PlanCheck
 
 
@@ -343,6 +344,12 @@ class Compiled:
         elif special.upgrade is not None and (args or kwargs):
             special.upgrade.finish(self.sizes)
         return self
+
+    def start(self, *state: Any) -> Stepper:
+        """Step it, from these first arguments on: its first results are their next values; see `tpc.stepper`."""
+        from tpc.stepper import Stepper
+
+        return Stepper(self, state)
 
     def restore(self, path: str | os.PathLike[str]) -> Prepared:
         """The function for parameters that it was prepared for before: what `Prepared.save` wrote is read.
