@@ -255,7 +255,7 @@ class Block:
                 else a
                 for number, a in enumerate(args)
             ]
-        labels = [self.label(_taken_apart(a)) for a in node.args]
+        labels = [self.label(a) for a in node.args]
         return Site(function, self.dialect, node, args, labels)
 
     def label(self, node: Node) -> str:
@@ -264,6 +264,8 @@ class Block:
         name = self.function.module.user_names.get(node)
         if name:
             return name if name.isidentifier() and name.isascii() else spelled(name)
+        told = self.function.told.get(text, text)
+        text = told if len(told) <= 40 else text
         return tidy(text) if len(text) <= 40 else f"the operand of this {node.op.name}"
 
     def several(self, node: Node) -> None:
@@ -287,6 +289,8 @@ class Block:
             targets.append(name)
             held = site.given(type.dtype)
             values.append(Value(name, held, type.rank))
+            if node.op.group == "linalg":
+                self.function.told[name] = site.labels[0]
         comment = ", ".join(type_text(t) for n, t in enumerate(node.type) if n in used)
         self.function.lines.write(f"{shape_source(targets)[1:-1]} = {text}", comment)
         for n, (value, type) in enumerate(zip(values, node.type, strict=True)):
@@ -400,11 +404,6 @@ class Block:
 
 def _contracts(node: Node) -> bool:
     return node.op.name in ("matmul", "matvec", "vecmat", "dot", "vdot", "trace")
-
-
-def _taken_apart(node: Node) -> Node:
-    """The matrix that a factor is of: that one has a name for the user."""
-    return node.args[0].args[0] if node.op is ITEM and node.args[0].op.group == "linalg" else node
 
 
 def _root(node: Node) -> Node:

@@ -206,6 +206,8 @@ def write_if(block: Block, node: Node) -> None:
         inner.run(program.outputs)
         given = [_held(inner, inner.value(o), t) for o, t in zip(program.outputs, types_of(node), strict=True)]
         _assign(block, names, given)
+        told = block.function.told
+        told.update({name: told[v.text] for name, v in zip(names, given, strict=True) if v.text in told})
         inner.finish()
         _pass_if_empty(block)
     lines.close()

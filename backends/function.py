@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from tpc.backends.arguments import Opening, parameter_list, signature
@@ -33,6 +34,7 @@ class Function(Scribe):
         self.uses_device = False
         self.counters: dict[str, DimLike] = {}  # loop counters, and how far they run
         self.used: set[Node] = set()
+        self.told: dict[str, str] = {}  # what messages say for names: of factors, what they are of
         self.written: list[str] = []  # the names of values, in the order of their lines
         self.signature = ""
         self.head = Head()
@@ -45,6 +47,8 @@ class Function(Scribe):
         name = self.names.fresh(wanted) if wanted else self.names.temporary()
         self.lines.write(f"{name} = {value.text}", comment)
         self.written.append(name)
+        if not wanted and not re.search(r"\bt\d+\b|\b_", value.text):
+            self.told[name] = value.text
         return Value(name, value.dtype, value.rank, value.python)
 
     def helper(self, name: str) -> str:

@@ -115,6 +115,13 @@ def literal(value: bool | int | float | complex) -> Node:
     return Node(LITERAL, (), (("value", spelled),), TensorType(spelled.dtype))
 
 
+def zeros(type: TensorType) -> Node:
+    """Nothing, in the shape and format of a type."""
+    if not type.dims:
+        return cast(literal(0.0), type.dtype) if not type.dtype.is_weak else literal(0.0)
+    return make("zeros", (), dims=type.dims, dtype=type.dtype)
+
+
 def size(dim: DimLike) -> Node:
     """A size as a number; an integer is a literal."""
     return literal(dim) if isinstance(dim, int) else Node(SIZE, (), (("dim", dim),), SIZE_TYPE)

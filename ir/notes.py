@@ -21,7 +21,12 @@ class Notes:
     names: dict[Node, str] = field(default_factory=dict)
 
     def copy(self) -> Notes:
-        return Notes(dict(self.spans), dict(self.names))
+        return Notes(dict(self.spans), {node: name for node, name in self.names.items() if name})
+
+
+def name_node(names: dict[Node, str], node: Node, name: str) -> None:
+    """Remember a name of a node; equal nodes that are called by several names have none, which is the empty one."""
+    names[node] = name if names.get(node, name) == name else ""
 
 
 _kept: ContextVar[Notes | None] = ContextVar("_kept", default=None)

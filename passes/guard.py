@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING
 
 from tpc.dsl import syntax
 from tpc.dsl.parser import parse_expression
-from tpc.ir.build import input_node, items, literal, make
-from tpc.ir.node import Node, Program, topological
-from tpc.ir.ops.structure import IF, INPUT, ITEM
-from tpc.ir.rewrite import everywhere, ordered_facts, rebuilt
+from tpc.ir.build import literal, make
+from tpc.ir.node import Node, Program
+from tpc.ir.ops.structure import IF, ITEM
+from tpc.ir.rewrite import everywhere, ordered_facts
 from tpc.ir.rewrite import replace as replaced
 from tpc.ir.types import TensorType
+from tpc.passes.branch import branch
 from tpc.passes.choose.select import select
 from tpc.passes.choose.value import Whole
 from tpc.passes.contraction.chain import chain_of
-from tpc.passes.count import is_view
 from tpc.passes.egraph.bindings import Run
 from tpc.passes.egraph.classes import Step
 from tpc.passes.egraph.facts import semidefinite_run
@@ -118,11 +118,11 @@ def direct(program: Program) -> Program:
     """The program where no system is solved by steps, if there is another way."""
 
     def change(node: Node) -> Node:
-        branch = node.args[0] if node.op is ITEM else node
-        if branch.op is not IF or branch.args[0].op.name != SOLVED or (node is branch and isinstance(node.type, tuple)):
+        made = node.args[0] if node.op is ITEM else node
+        if made.op is not IF or made.args[0].op.name != SOLVED or (node is made and isinstance(node.type, tuple)):
             return node
-        other: Program = branch["other"]
-        values = replaced(other.outputs, dict(zip(other.inputs, branch.args[1:], strict=True)))
+        other: Program = made["other"]
+        values = replaced(other.outputs, dict(zip(other.inputs, made.args[1:], strict=True)))
         return values[node["position"] if node.op is ITEM else 0]
 
     return everywhere(program, change)
@@ -232,39 +232,3 @@ def _written(product: syntax.Expr) -> list[syntax.Expr]:
         case syntax.Binary(operator="*", left=left, right=right):
             return [*_written(left), *_written(right)]
     return [product]
-
-
-# ---- the branch
-
-
-def branch(condition: Node, then: Sequence[Node], other: Sequence[Node]) -> list[Node]:
-    """The results by a branch, those that are the same on both sides without."""
-    places = [k for k, (a, b) in enumerate(zip(then, other, strict=True)) if a is not b]
-    sides = [[outputs[k] for k in places] for outputs in (then, other)]
-    before = set(topological([condition])) | set.intersection(*(set(topological(side)) for side in sides))
-    leaves = list(dict.fromkeys(leaf for side in sides for leaf in _leaves(side, before)))
-    inputs = [input_node(f"c{k}", leaf.tensor) for k, leaf in enumerate(leaves)]
-    inside = dict(zip(leaves, inputs, strict=True))
-    first, second = (
-        Program(name, inputs, replaced(side, inside)) for name, side in zip(("then", "other"), sides, strict=True)
-    )
-    made = make("if", (condition, *leaves), then=first, other=second)
-    results = dict(zip(places, items(rebuilt(made.op, made.args, made.attributes, made.type)), strict=True))
-    return [results.get(k, a) for k, a in enumerate(then)]
-
-
-def _leaves(outputs: Sequence[Node], before: set[Node]) -> Iterator[Node]:
-    """What results are made from that stands before the branch; views are taken inside, where kernels look for them."""
-    waiting, seen = list(outputs), set(outputs)
-    while waiting:
-        node = waiting.pop()
-        source = node.args[0] if node.op is ITEM else node  # of a loop, the condition may ask for another result
-        is_there = node in before or source in before
-        is_computed = is_there and node.args and (node.op is ITEM or not is_view(node))
-        if (node.op is INPUT or is_computed) and isinstance(node.type, TensorType):
-            yield node
-            continue
-        for operand in node.args:
-            if operand not in seen:
-                seen.add(operand)
-                waiting.append(operand)

@@ -3,20 +3,25 @@
 Of a loop whose passes do not read what those before them have left, the last pass alone is done.
 
 An inverse stays where it is: as a factorization, which it becomes when the body is optimised, it goes later. What may
-fail goes before a loop that may make no pass only where it is computed there anyway.
+fail goes before a loop that may make no pass only where it is computed there anyway, or behind a branch:
+
+    repeat k: x = A \\ (b - x)       if k > 0: L = cholesky(A)
+                                     repeat k: x = cho_solve(L, b - x)
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from functools import reduce
 
-from tpc.ir.build import cast, input_node, size
+from tpc.ir.build import cast, input_node, literal, make, size, zeros
 from tpc.ir.dims import DimLike, evaluate, is_nonnegative, names_of
 from tpc.ir.node import Node, Program, topological
 from tpc.ir.notes import follow
-from tpc.ir.ops.structure import INDEX, ITEM, REPEAT, SCAN, SUBSCRIPT
+from tpc.ir.ops.structure import IF, INDEX, ITEM, REPEAT, SCAN, SUBSCRIPT
 from tpc.ir.ops.structured import STRUCTURED
 from tpc.ir.rewrite import map_blocks, ordered_facts, rebuilt, replace, rewrite, values, with_values
+from tpc.passes.branch import branch
 from tpc.passes.contraction import product_of, summands_of
 
 # What may be wrong with the operands of these shows only when they are computed: they stay inside of a loop that may
@@ -25,36 +30,42 @@ MAY_FAIL = ("linalg", "promises")
 USUAL = 300  # a size that is open
 
 
-def hoist(program: Program, filled: bool = True) -> Program:
+def hoist(program: Program, settled: bool = True) -> Program:
     """The program with what does not change from pass to pass before its loops, those inside of others first.
 
-    Without `filled`, matrices that are made of fewer numbers stay inside, where it shows what they are applied to.
+    Unless the plan is `settled`, matrices that are made of fewer numbers stay inside, where it shows what they are
+    applied to, and so does what would go behind a branch.
     """
 
     def change(node: Node) -> Node:
-        node = map_blocks(node, lambda body: hoist(body, filled))
+        node = map_blocks(node, lambda body: hoist(body, settled))
         loop = node.args[0] if node.op is ITEM else node
         if loop.op not in (REPEAT, SCAN):
             return node
         last = _last_pass(loop)
         if last is not None and not (node is loop and isinstance(loop.type, tuple)):
             return last[node["position"] if node.op is ITEM else 0]
-        return _hoisted(node, there, filled) if node is loop else node
+        return _hoisted(node, there, settled) if node is loop else node
 
     there = set(program.nodes)
     return with_values(program, rewrite(values(program), change))
 
 
-def _hoisted(loop: Node, there: Collection[Node], filled: bool) -> Node:
+def _hoisted(loop: Node, there: Collection[Node], settled: bool) -> Node:
     state, body = loop["state"], loop["body"]
     first = state + (loop.op is SCAN)
     end = len(loop.args) - (loop.op is REPEAT and loop["count"] is None)
     outside = dict(zip(body.inputs[first:], loop.args[state:end], strict=True))
     count = loop["extent"] if loop.op is SCAN else loop["count"]
-    roots = [r for r in _invariant(body, outside, runs(loop), there, filled) if not _is_read_in_part(body, r, count)]
+    begins = literal(True) if runs(loop) else _begins(loop) if settled else None
+    same = _Same(body, outside, there, settled, begins is not None)
+    roots = [root for root in same.largest() if not _is_read_in_part(body, root, count)]
     if not roots:
         return loop
     moved = replace(roots, outside)
+    if begins is not None and not runs(loop):
+        none = [zeros(node.tensor) if root in same.fails else node for root, node in zip(roots, moved)]
+        moved = branch(begins, moved, none, [*there, *loop.args])
     taken = {root: input_node(f"c{k}", root.tensor) for k, root in enumerate(roots, len(outside))}
     for root, node in zip(roots, moved):
         follow(root, node)
@@ -112,10 +123,27 @@ def runs(loop: Node) -> bool:
     return loop.get("until") is None and count is not None and is_nonnegative(count - 1)
 
 
-def _invariant(
-    body: Program, captured: Mapping[Node, Node], runs: bool, there: Collection[Node], filled: bool
-) -> Iterator[Node]:
-    """The largest values of a body that depend only on what it takes from outside.
+def _begins(loop: Node) -> Node | None:
+    """Whether a loop makes a pass, as a value before it; None where to ask may fail."""
+    until, count = loop.get("until"), loop["extent"] if loop.op is SCAN else loop["count"]
+    end = len(loop.args) - (loop.op is REPEAT and loop["count"] is None)
+    asked = []
+    if count is None or not is_nonnegative(count - 1):
+        asked.append(make("gt", (loop.args[-1] if count is None else size(count), literal(0))))
+    if until is not None:
+        if any(map(_may_fail, until.nodes)):
+            return None
+        (ends,) = replace(until.outputs, dict(zip(until.inputs, loop.args[:end], strict=True)))
+        asked.append(make("logical_not", (ends,)))
+    return reduce(lambda one, other: make("logical_and", (one, other)), asked)
+
+
+def _may_fail(node: Node) -> bool:
+    return node.op.group in MAY_FAIL or any(_may_fail(n) for block in node.programs for n in block.nodes)
+
+
+class _Same:
+    """The values of a body that depend only on what it takes from outside, and those of them that may fail.
 
     Parameters
     ----------
@@ -123,22 +151,40 @@ def _invariant(
         What stands for what outside.
     there
         What is computed outside anyway.
+    risks
+        Whether what may fail is among them.
     """
-    numbers = {n for n in body.nodes if not n.args and n not in body.inputs}
-    same: set[Node] = set(captured)
-    users: dict[Node, list[Node]] = {}
-    for node in body.nodes:
-        for operand in node.args:
-            users.setdefault(operand, []).append(node)
-        fails = node.op.group in MAY_FAIL and not runs and replace([node], captured)[0] not in there
-        if node.args and all(a in numbers for a in node.args):  # such as 2 * eye(n)
-            numbers.add(node)
-        steady = all(a in same or a in numbers for a in node.args) and any(a in same for a in node.args)
-        if steady and not node.programs and not fails and node.op.name != "inv" and (filled or not _is_filled(node)):
-            same.add(node)
-    for node in body.nodes:
-        if node not in same or node in captured or isinstance(node.type, tuple):
-            continue
-        inside = all(u in same and not isinstance(u.type, tuple) for u in users.get(node, ())) and users.get(node)
-        if not inside or node in body.outputs:
-            yield node
+
+    def __init__(
+        self, body: Program, captured: Mapping[Node, Node], there: Collection[Node], settled: bool, risks: bool
+    ) -> None:
+        self.body, self.captured = body, captured
+        self.values: set[Node] = set(captured)
+        self.fails: set[Node] = set()
+        numbers = {n for n in body.nodes if not n.args and n not in body.inputs}
+        for node in body.nodes:
+            if node.args and all(a in numbers for a in node.args):  # such as 2 * eye(n)
+                numbers.add(node)
+            if not all(a in self.values or a in numbers for a in node.args) or self.values.isdisjoint(node.args):
+                continue
+            if (node.programs and node.op is not IF) or node.op.name == "inv" or (not settled and _is_filled(node)):
+                continue
+            if not self.fails.isdisjoint(node.args) or (_may_fail(node) and replace([node], captured)[0] not in there):
+                if not risks:
+                    continue
+                self.fails.add(node)
+            self.values.add(node)
+
+    def largest(self) -> Iterator[Node]:
+        """Those that other values read."""
+        users: dict[Node, list[Node]] = {}
+        for node in self.body.nodes:
+            for operand in node.args:
+                users.setdefault(operand, []).append(node)
+        for node in self.body.nodes:
+            if node not in self.values or node in self.captured or isinstance(node.type, tuple):
+                continue
+            uses = users.get(node, ())
+            inside = uses and all(u in self.values and not isinstance(u.type, tuple) for u in uses)
+            if not inside or node in self.body.outputs:
+                yield node

@@ -204,7 +204,7 @@ PIPELINE: tuple[Pass, ...] = (
     Pass(
         "hoist",
         "What loops repeat for nothing goes before them, where it meets the rest of the program.",
-        lambda program, options: hoist(program, filled=not optimises(options)),
+        lambda program, options: hoist(program, settled=not optimises(options)),
     ),
     Pass(
         "approximate",
@@ -230,6 +230,11 @@ PIPELINE: tuple[Pass, ...] = (
         "hoist_factors",
         "Inverses in loops have become factorizations, which may be the same in every pass.",
         lambda program, options: hoist(program),
+    ),
+    Pass(
+        "vectorise_plan",
+        "Loops whose bodies have been taken apart may now be products of all passes at once.",
+        _vectorised,
     ),
     Pass(
         "respell_plan",

@@ -16,6 +16,7 @@ from tpc.ir.elaborate.expression import described, evaluate_node, try_dim
 from tpc.ir.elaborate.hints import state_hint
 from tpc.ir.elaborate.scope import Frame, placeholder
 from tpc.ir.node import Node, Program, topological
+from tpc.ir.notes import name_node
 from tpc.ir.ops.structure import INPUT
 from tpc.ir.rewrite import ordered_facts, replace
 from tpc.ir.types import promote
@@ -32,8 +33,11 @@ def close(frame: Frame, name: str, state: Sequence[Node], outputs: Sequence[Node
     renamed |= {n: input_node(f"c{k}", n.tensor) for k, n in enumerate(order)}
     inputs = [renamed[n] for n in (*state, *order)]
     known = [n for n, _ in frame.facts]
-    results = replace([*outputs, *known], renamed)
-    facts = zip(results[len(outputs) :], (f for _, f in frame.facts), strict=True)
+    called = [n for n in topological(outputs) if n in frame.node_names and n.op is not INPUT and n not in outputs]
+    results = replace([*outputs, *known, *called], renamed)
+    for node, now in zip(called, results[len(outputs) + len(known) :], strict=True):
+        name_node(frame.node_names, now, frame.node_names[node])
+    facts = zip(results[len(outputs) :], (f for _, f in frame.facts))
     return Program(
         name, inputs, results[: len(outputs)], facts=ordered_facts(inputs, results[: len(outputs)], facts)
     ), order

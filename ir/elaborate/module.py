@@ -26,7 +26,7 @@ from tpc.ir.elaborate.scope import Frame, FunctionValue, Value
 from tpc.ir.elaborate.types import facts_of, holds, size_names, type_of
 from tpc.ir.library import functions
 from tpc.ir.node import Constraint, Fact, Node, Program
-from tpc.ir.notes import Notes
+from tpc.ir.notes import Notes, name_node
 from tpc.ir.ops.structure import CONSTANT
 from tpc.ir.structures import standard
 from tpc.ir.types import DTYPES, DType, TensorType
@@ -242,7 +242,7 @@ class ModuleScope:
         """Remember the places and names of a program's nodes."""
         self.notes.spans.update(frame.spans)
         for node, name in frame.node_names.items():
-            self.notes.names.setdefault(node, name)
+            name_node(self.notes.names, node, name)
 
     def generic(self, definition: syntax.Def, batch_rank: int = 1) -> Program | None:
         """The program of a function as it is declared; None after errors, or if a parameter has no type."""

@@ -34,7 +34,8 @@ from tpc.passes.approximation.pairs import Use, groups, merged, operands
 from tpc.passes.approximation.replacing import Stand, replacement
 from tpc.passes.approximation.target import Target, spectral
 from tpc.passes.approximation.values import compute, is_known
-from tpc.passes.guard import GUARD, branch
+from tpc.passes.branch import branch
+from tpc.passes.guard import GUARD
 
 if TYPE_CHECKING:
     from tpc.passes.approximation.keeping import Store

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from tpc.ir.build import cast, literal, make
+from tpc.ir.build import cast, make
 from tpc.ir.dims import DimLike
 from tpc.ir.node import Node
 from tpc.ir.ops.structure import SUBSCRIPT, At, Range
 from tpc.ir.types import TensorType
-
-
-def zeros(type: TensorType) -> Node:
-    """Nothing, in the shape and format of a type."""
-    if not type.dims:
-        return cast(literal(0.0), type.dtype) if not type.dtype.is_weak else literal(0.0)
-    return make("zeros", (), dims=type.dims, dtype=type.dtype)
 
 
 def transposed(node: Node) -> Node:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tpc.ir.build import input_node, items, literal, make
+from tpc.ir.build import input_node, items, literal, make, zeros
 from tpc.ir.dims import DimLike
 from tpc.ir.node import Node, Program, topological
 from tpc.ir.ops.structure import REPEAT, SCAN, SUBSCRIPT, At, Range
 from tpc.ir.rewrite import replace
 from tpc.ir.types import INT, TensorType
-from tpc.passes.differentiate.arrays import part, zeros
+from tpc.passes.differentiate.arrays import part
 from tpc.passes.differentiate.loops import Fresh, declared
 from tpc.passes.library import Library
 

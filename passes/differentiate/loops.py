@@ -14,13 +14,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from tpc.dsl.diagnostics import fail
-from tpc.ir.build import input_node, items, literal, literal_value, make, size
+from tpc.ir.build import input_node, items, literal, literal_value, make, size, zeros
 from tpc.ir.dims import DimLike
 from tpc.ir.node import Node, Program, topological
 from tpc.ir.ops.structure import IF, ITEM, REPEAT, SCAN, SUBSCRIPT, At, Range
 from tpc.ir.rewrite import replace
 from tpc.ir.types import BOOL, INT, TensorType
-from tpc.passes.differentiate.arrays import fitted, zeros
+from tpc.passes.differentiate.arrays import fitted
 from tpc.passes.differentiate.structure import symmetric_values
 
 Inner = Callable[[Sequence[Node], Sequence["Node | None"], Sequence[Node], Collection[Node]], "list[Node | None]"]

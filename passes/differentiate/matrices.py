@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from tpc.ir.build import items, literal, make
+from tpc.ir.build import items, literal, make, zeros
 from tpc.ir.dims import is_nonnegative
 from tpc.ir.node import Node
 from tpc.ir.ops.structure import ITEM, SUBSCRIPT, Range
 from tpc.ir.types import C128, F64, TensorType
-from tpc.passes.differentiate.arrays import part, zeros
+from tpc.passes.differentiate.arrays import part
 from tpc.passes.differentiate.formulas import no_derivative
 from tpc.passes.library import Library
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 
 from tpc.dsl.diagnostics import Label, TpcError
-from tpc.ir.build import cast, items, literal, literal_value, make
+from tpc.ir.build import cast, items, literal, literal_value, make, zeros
 from tpc.ir.formula import Access, Apply, Literal, Scalar
 from tpc.ir.node import Node, topological
 from tpc.ir.notes import follow, place
@@ -14,7 +14,7 @@ from tpc.ir.ops.structure import DERIVATIVE, IF, ITEM, LITERAL, REPEAT, SCAN, SI
 from tpc.ir.scalar import SCALARS
 from tpc.ir.types import TensorType
 from tpc.passes.differentiate import matrices
-from tpc.passes.differentiate.arrays import fitted, zeros
+from tpc.passes.differentiate.arrays import fitted
 from tpc.passes.differentiate.formulas import adjoint, no_derivative
 from tpc.passes.differentiate.rules import CUT, RULES
 from tpc.passes.differentiate.scalars import NOT_HOLOMORPHIC, derivatives, is_one, is_zero, put

@@ -13,13 +13,13 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from math import comb
 
-from tpc.ir.build import input_node, items, literal, literal_value, make
+from tpc.ir.build import input_node, items, literal, literal_value, make, zeros
 from tpc.ir.formula import Access, Apply, Literal, Scalar
 from tpc.ir.node import Node, topological
 from tpc.ir.ops.structure import ITEM
 from tpc.ir.rewrite import rebuilt, replace
 from tpc.passes.differentiate import forward
-from tpc.passes.differentiate.arrays import fitted, zeros
+from tpc.passes.differentiate.arrays import fitted
 from tpc.passes.differentiate.reverse import carries, written
 from tpc.passes.differentiate.scalars import NOT_HOLOMORPHIC, derivatives, is_zero, put
 

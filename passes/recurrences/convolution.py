@@ -61,7 +61,8 @@ def without_states(outputs: Sequence[Node], scan: Node) -> tuple[list[Node], Nod
 
 def asked(made: Sequence[Node], bound: Node, written: Sequence[Node]) -> list[Node]:
     """Results that hold where a bound does, and elsewhere as they are written."""
-    from tpc.passes.guard import GUARD, branch
+    from tpc.passes.branch import branch
+    from tpc.passes.guard import GUARD
 
     return branch(make(GUARD, (bound, literal(GROWTH))), made, written)
 

@@ -29,9 +29,10 @@ from tpc.ir.ops.structure import IF, INPUT, REPEAT, SCAN
 from tpc.ir.rewrite import map_blocks, ordered_facts, rewrite
 from tpc.ir.rewrite import replace as replaced
 from tpc.ir.types import F32, F64, TensorType
+from tpc.passes.branch import branch
 from tpc.passes.choose.prices import Prices, Sizes
 from tpc.passes.count import node_flops
-from tpc.passes.guard import SOLVED, branch
+from tpc.passes.guard import SOLVED
 from tpc.passes.solvers.bounds import Spectrum
 from tpc.passes.solvers.operator import is_open, leaves, product, scaled
 from tpc.passes.solvers.rounds import Rounds

@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from math import inf
 from pathlib import Path
 
-from tpc.ir.build import items, literal, make, size
+from tpc.ir.build import items, literal, make, size, zeros
 from tpc.ir.dims import DimLike, divide
 from tpc.ir.node import Node, Program
 from tpc.ir.ops.structure import REPEAT, SCAN, SUBSCRIPT, At, Range
 from tpc.ir.rewrite import replace
 from tpc.ir.types import F64, INT, TensorType, real_part
-from tpc.passes.differentiate.arrays import fitted, zeros
+from tpc.passes.differentiate.arrays import fitted
 from tpc.passes.differentiate.krylov import KRYLOV
 from tpc.passes.differentiate.loops import Fresh, declared
 from tpc.passes.library import Library

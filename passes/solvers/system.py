@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from tpc.ir.build import items, make
+from tpc.ir.build import items, make, zeros
 from tpc.ir.elaborate.systems import KIND, results
 from tpc.ir.node import Fact, Node, Program, topological
 from tpc.ir.ops.structure import DERIVATIVE, IF, INPUT, REPEAT, SCAN
 from tpc.ir.rewrite import replace
 from tpc.passes.approximation.replacing import sunk
 from tpc.passes.differentiate import forward
-from tpc.passes.differentiate.arrays import fitted, zeros
+from tpc.passes.differentiate.arrays import fitted
 from tpc.passes.differentiate.formulas import no_derivative
 from tpc.passes.differentiate.loops import Fresh, declared
 from tpc.passes.differentiate.reverse import adjoints

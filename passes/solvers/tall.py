@@ -13,8 +13,9 @@ from tpc.ir.build import input_node, literal, make
 from tpc.ir.node import Node, Program
 from tpc.ir.rewrite import replace
 from tpc.ir.types import F64
+from tpc.passes.branch import branch
 from tpc.passes.choose.prices import Prices
-from tpc.passes.guard import SOLVED, branch
+from tpc.passes.guard import SOLVED
 from tpc.passes.solvers.bounds import called
 from tpc.passes.solvers.rounds import Rounds
 from tpc.passes.solvers.system import transposed

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tests.passes.counted import program
 
+import tpc
 from tpc.backends import backend
 from tpc.dsl.source import Source
 from tpc.ir.elaborate.module import check
@@ -112,10 +113,24 @@ def test_a_path_of_twenty_shifts_has_one_factorization() -> None:
     assert both.count("eigh") == 1 and not {"cholesky", "lu_factor", "inv", "solve"} & set(both)
 
 
-def test_a_loop_of_unknown_length_is_priced_as_it_runs() -> None:
-    """What may fail stays in a loop that may make no pass; so it must not be taken for work that is done once."""
+def test_a_loop_of_unknown_length_has_one_factorization() -> None:
+    """It stands behind a branch, since what may fail is not computed for no pass; so calls compute it."""
     found = stages(RIDGE, calls=1000, name="path", n=1000, p=200)
-    assert "eigh" not in ops(found.each)
+    assert ops(found.each).count("eigh") == 1 and not {"scan", "cholesky", "lu_factor", "solve"} & set(ops(found.each))
+    assert ops(found.ahead).count("matmul") == 1
+
+
+def test_what_needs_a_size_that_a_call_tells_is_not_computed_ahead() -> None:
+    for text in (
+        "def f(X: f64[n, p] is param, y: f64[k]) = (X' @ X) * f64(k) + sum(y)\n",
+        "def f(X: f64[n, p] is param, y: f64[k]):\n    Z[i, j] = X[i, j] / k\n    return Z' @ Z + sum(y)\n",
+        "def f(X: f64[n, n] is param, y: f64[k]):\n    Z = X\n    repeat k:\n        Z = X @ Z\n    return Z, y\n",
+    ):
+        f, X = tpc.compile(text), np.arange(4.0).reshape(2, 2)
+        prepared = f.prepare(X=X)
+        for k in (3, 0, 1):
+            for value, wanted in zip(prepared(np.ones(k)), f(X, np.ones(k)), strict=True):
+                np.testing.assert_allclose(value, wanted)
 
 
 def test_an_affine_family_is_projected_part_by_part() -> None:

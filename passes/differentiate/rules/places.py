@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tpc.ir.build import index, items, make
+from tpc.ir.build import index, items, make, zeros
 from tpc.ir.formula import Access, Apply, Formula, LetterValue, Reduction
 from tpc.ir.node import Node
 from tpc.ir.types import TensorType
-from tpc.passes.differentiate.arrays import zeros
 from tpc.passes.differentiate.formulas import adjoint
 from tpc.passes.differentiate.rules.rule import Rule
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tpc.ir.build import make
+from tpc.ir.build import make, zeros
 from tpc.ir.node import Node
 from tpc.ir.types import TensorType
-from tpc.passes.differentiate.arrays import axis_of, conjugated, entry, fitted, moved, part, transposed, zeros
+from tpc.passes.differentiate.arrays import axis_of, conjugated, entry, fitted, moved, part, transposed
 from tpc.passes.differentiate.rules.rule import Rule
 from tpc.passes.recurrences.stepwise import attention_loop
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tpc.ir.build import index, literal, make, size
+from tpc.ir.build import index, literal, make, size, zeros
 from tpc.ir.dims import DimLike, product
 from tpc.ir.formula import Apply, Formula, LetterValue, Literal, size_scalar
 from tpc.ir.node import Node
 from tpc.ir.types import TensorType
-from tpc.passes.differentiate.arrays import axis_of, conjugated, zeros
+from tpc.passes.differentiate.arrays import axis_of, conjugated
 from tpc.passes.differentiate.rules.rule import Rule
 
 
