@@ -192,10 +192,11 @@ class Program:
 _programs: WeakValueDictionary[tuple[Any, ...], Program] = WeakValueDictionary()
 
 
-def topological(outputs: Iterable[Node]) -> list[Node]:
-    """The nodes that the outputs depend on, in the order of a depth-first walk, operands first."""
+def topological(outputs: Iterable[Node], known: Iterable[Node] = ()) -> list[Node]:
+    """The nodes that the outputs depend on, in the order of a depth-first walk, operands first; what is known is left
+    out, with what it alone depends on."""
     order: list[Node] = []
-    done: set[Node] = set()
+    done: set[Node] = set(known)
     stack: list[tuple[Node, int]] = [(node, 0) for node in reversed(list(outputs))]
     while stack:
         node, position = stack.pop()

@@ -29,21 +29,7 @@ def rewrite(
     `mapping` are replaced as they are, without a look below them.
     """
     done: dict[Node, Node] = dict(mapping or {})
-    stack: list[Node] = list(outputs)
-    order: list[Node] = []
-    if done:
-        # nodes below a replaced one need no visit, unless they are used elsewhere
-        seen: set[Node] = set()
-        while stack:
-            node = stack.pop()
-            if node in seen or node in done:
-                continue
-            seen.add(node)
-            stack.extend(node.args)
-        order = [node for node in topological(outputs) if node in seen]
-    else:
-        order = topological(outputs)
-    for node in order:
+    for node in topological(outputs, done):
         args = tuple(done[a] for a in node.args)
         same = node if args == node.args else rebuilt(node.op, args, node.attributes, node.type)
         done[node] = change(same)

@@ -73,6 +73,12 @@ def _long(signature: Signature, cost: DimLike) -> int:
     return 2**62
 
 
+def workspace(program: Program) -> DimLike:
+    """Bytes that the native function of a program takes for its temporaries. Raises as `lower`."""
+    sequence, whole = _sequence(program, False)
+    return _workspace(whole, sequence.same)[1]
+
+
 def stored(program: Program) -> set[Node]:
     """The values of a program that are written to memory; what is fused into these is not. Raises as `lower`."""
     sequence, whole = _sequence(program, False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from tpc.backends.llvm.arena import KEPT, block
-from tpc.backends.llvm.lower import lower, refusal, stored
+from tpc.backends.llvm.lower import refusal, stored, workspace
 from tpc.backends.llvm.regions import PRODUCTS, Outliner
 from tpc.ir.build import input_node
 from tpc.ir.dims import is_nonnegative
@@ -40,7 +40,7 @@ def outliner(program: Program, tight: bool = False) -> Outliner:
 
 def _live(program: Program, outliner: Outliner, seen: bool = False) -> Liveness:
     outlined = outliner.program(program)
-    taken = {body: _block(body) for body in outliner.bodies}
+    taken = {body: _block(body.replace(name="")) for body in outliner.bodies}
     kept = max((size for size in taken.values() if size <= KEPT), default=0)
     large = {body: size if size > KEPT else 0 for body, size in taken.items()}
     return Liveness(outlined, "llvm", natives=large, always=kept, seen=seen, fused=outliner.fused)
@@ -74,9 +74,9 @@ def _fused(program: Program) -> frozenset[Node]:
     return frozenset(found)
 
 
-@lru_cache(256)
+@lru_cache(1024)
 def _block(body: Program) -> int:
-    """Bytes of the block for the temporaries of a region."""
-    workspace = lower(body, body.name).signature.workspace
-    assert isinstance(workspace, int), body
-    return block(workspace)
+    """Bytes of the block for the temporaries of a region; it has no name, since plans have many regions in common."""
+    bytes = workspace(body)
+    assert isinstance(bytes, int), body
+    return block(bytes)

@@ -19,7 +19,7 @@ from tpc.backends.llvm.routines import FACTORS
 from tpc.ir.build import input_node, items
 from tpc.ir.dims import DimLike, named, names_of
 from tpc.ir.facts import analyse
-from tpc.ir.node import Fact, Node, Program
+from tpc.ir.node import Fact, Node, Program, topological
 from tpc.ir.ops.shapes import AFTER
 from tpc.ir.ops.structure import CALL, INPUT, ITEM, LITERAL, SIZE
 from tpc.ir.rewrite import map_programs, rebuilt, replace
@@ -80,7 +80,8 @@ class Outliner:
         if self._is_whole(program, levels):
             return self._called(program)
         users: dict[Node, list[Node]] = {}
-        for node in program.nodes:
+        nodes = program.nodes
+        for node in nodes:
             for operand in node.args:
                 users.setdefault(operand, []).append(node)
         facts = analyse(program)
@@ -89,7 +90,7 @@ class Outliner:
             inside = {node for node, at in levels.items() if at == level}
             if not _pays(inside):
                 continue
-            values = [n for n in program.nodes if n in inside or (n.op is ITEM and n.args[0] in inside)]
+            values = [n for n in nodes if n in inside or (n.op is ITEM and n.args[0] in inside)]
             values = [n for n in values if not isinstance(n.type, tuple)]
             wanted = [n for n in values if self._leaves(n, inside, users, program.outputs)]
             body, operands = self._body(program, wanted, inside, facts)
@@ -98,8 +99,11 @@ class Outliner:
             made.update(zip(wanted, items(Node(CALL, operands, attributes, type)), strict=True))
         # operands of calls were written in terms of the program as it was: levels are in order, so once is enough
         done: dict[Node, Node] = {}
-        for node in made:
-            done[node] = replace([made[node]], done)[0]
+        for node, call in made.items():
+            for part in topological([call], done):
+                args = [done[a] for a in part.args]
+                done[part] = part if tuple(args) == part.args else rebuilt(part.op, args, part.attributes, part.type)
+            done[node] = done[call]
         outputs = replace(program.outputs, done)
         return self._with_blocks(program.replace(outputs=outputs, facts=_kept(program, done)))
 

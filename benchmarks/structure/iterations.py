@@ -175,6 +175,14 @@ ROWS = (
         scipy=lambda A, X: lambda: A @ X,
     ),
     row(
+        "peers: sparse, product with a vector",
+        "def f(A: f64[n, n], x: f64[n]) = A @ x\n",
+        _poisson(150),
+        cola=_sparse_product_cola,
+        torch=_sparseproduct_in_torch,
+        scipy=lambda A, x: lambda: A @ x,
+    ),
+    row(
         "peers: sparse, cg",
         "def f(A: f64[n, n] is spd, b: f64[n]) -> f64[n] = solve(A, b, method=cg, tol=1e-8)\n",
         _poisson(150),

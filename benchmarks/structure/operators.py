@@ -55,14 +55,18 @@ def _product(n: int) -> Callable[[Generator], tuple[Any, ...]]:
     return lambda rng: (spd(rng, n), spd(rng, n), rng.standard_normal(n * n))
 
 
-def product_in_torch(A: Any, B: Any) -> Any:
+def _product_of_three(n: int) -> Callable[[Generator], tuple[Any, ...]]:
+    return lambda rng: (spd(rng, n), spd(rng, n), spd(rng, n), rng.standard_normal(n**3))
+
+
+def product_in_torch(*factors: Any) -> Any:
     kinds = operators()
-    return kinds.KroneckerProductLinearOperator(*map(kinds.DenseLinearOperator, (A, B)))
+    return kinds.KroneckerProductLinearOperator(*map(kinds.DenseLinearOperator, factors))
 
 
-def _product_solved(A: Any, B: Any, b: Any) -> Call:
-    A, B, b = tensors(A, B, b)
-    return lambda: product_in_torch(A, B).solve(b[:, None])[:, 0].numpy()
+def _product_solved(*operands: Any) -> Call:
+    *factors, b = tensors(*operands)
+    return lambda: product_in_torch(*factors).solve(b[:, None])[:, 0].numpy()
 
 
 def _product_logdet(A: Any, B: Any, b: Any) -> Call:
@@ -83,17 +87,17 @@ def _shifted_product(A: Any, B: Any, b: Any) -> Call:
     return call
 
 
-def _product_in_cola(A: Any, B: Any) -> Any:
+def _product_in_cola(*factors: Any) -> Any:
     import cola
 
-    return cola.PSD(cola.ops.Kronecker(cola.PSD(cola.ops.Dense(A)), cola.PSD(cola.ops.Dense(B))))
+    return cola.PSD(cola.ops.Kronecker(*(cola.PSD(cola.ops.Dense(factor)) for factor in factors)))
 
 
-def _product_solved_cola(A: Any, B: Any, b: Any) -> Call:
+def _product_solved_cola(*operands: Any) -> Call:
     import cola
 
-    A, B, b = tensors(A, B, b)
-    return lambda: (cola.inv(_product_in_cola(A, B)) @ b).numpy()
+    *factors, b = tensors(*operands)
+    return lambda: (cola.inv(_product_in_cola(*factors)) @ b).numpy()
 
 
 def _product_logdet_cola(A: Any, B: Any, b: Any) -> Call:
@@ -169,6 +173,13 @@ def _blocks_logdet(B: Any, b: Any) -> Call:
     return lambda: _blocks_in_torch(B).logdet().numpy()
 
 
+def _blocks_likelihood(B: Any, b: Any) -> Call:
+    import torch
+
+    B, b = tensors(B, b)
+    return lambda: torch.stack(_blocks_in_torch(B).inv_quad_logdet(b[:, None], logdet=True)).numpy()
+
+
 def _blocks_in_cola(B: Any) -> Any:
     import cola
 
@@ -210,6 +221,14 @@ ROWS = (
         "peers: kron, solve",
         f"def f({PAIR}) = kron(A, B) \\ b\n",
         _product(100),
+        linear_operator=_product_solved,
+        cola=_product_solved_cola,
+    ),
+    row(
+        "peers: kron of three, solve",
+        "def f(A: f64[24, 24] is spd, B: f64[24, 24] is spd, C: f64[24, 24] is spd, b: f64[13824]) = "
+        "kron(kron(A, B), C) \\ b\n",
+        _product_of_three(24),
         linear_operator=_product_solved,
         cola=_product_solved_cola,
     ),
@@ -268,5 +287,11 @@ ROWS = (
         _blocks(64, 32),
         linear_operator=_blocks_logdet,
         cola=_blocks_logdet_cola,
+    ),
+    row(
+        "peers: blocks, likelihood",
+        "def f(A: block_diag(B: f64[64, 32, 32] is spd), b: f64[2048]) = stack(b @ (A \\ b), logdet(A))\n",
+        _blocks(64, 32),
+        linear_operator=_blocks_likelihood,
     ),
 )

@@ -51,6 +51,13 @@ def _fitted_tucker(tl: Any, T: Any, *_: Any) -> Any:
     return tl.tucker_to_tensor(tucker(T, [RANK] * 3, n_iter_max=5, tol=0))
 
 
+def _higher_svd(tl: Any, T: Any) -> Any:
+    from tensorly.tenalg import multi_mode_dot, svd_interface
+
+    bases = [svd_interface(tl.unfold(T, axis), n_eigenvecs=RANK)[0] for axis in range(3)]
+    return tl.tucker_to_tensor((multi_mode_dot(T, bases, transpose=True), bases))
+
+
 def _fitted_cp(tl: Any, T: Any, *start: Any) -> Any:
     from tensorly.decomposition import parafac
 
@@ -67,6 +74,21 @@ def _mttkrp(tl: Any, T: Any, *factors: Any) -> Any:
 CP = "T[i, j, k] = sum[s](A[i, s] * B[j, s] * C[k, s])"
 FACTORS = f"A: f64[{SIDE}, {RANK}], B: f64[{SIDE}, {RANK}], C: f64[{SIDE}, {RANK}]"
 WHOLE = f"T: f64[{SIDE}, {SIDE}, {SIDE}]"
+PROJECTED = """\
+    G[p, q, r] = sum[i, j, k](T[i, j, k] * A[i, p] * B[j, q] * C[k, r])
+    R[i, j, k] = sum[p, q, r](G[p, q, r] * A[i, p] * B[j, q] * C[k, r])
+    return R
+"""
+HIGHER_SVD = f"""
+def basis(T: [{SIDE}, {SIDE}, {SIDE}]):
+    U, _s, _V = svd(reshape(T, {SIDE}, {SIDE * SIDE}))
+    return U[:, :{RANK}]
+
+def f({WHOLE}):
+    T2[j, i, k] = T[i, j, k]
+    T3[k, i, j] = T[i, j, k]
+    A, B, C = basis(T), basis(T2), basis(T3)
+{PROJECTED}"""
 TUCKER = f"""
 def basis(T: [{SIDE}, {SIDE}, {SIDE}], B: [{SIDE}, {RANK}], C: [{SIDE}, {RANK}]):
     Y[i, q, r] = sum[j, k](T[i, j, k] * B[j, q] * C[k, r])
@@ -88,10 +110,7 @@ def f({WHOLE}):
         A = basis(T, B, C)
         B = basis(T2, A, C)
         C = basis(T3, A, B)
-    G[p, q, r] = sum[i, j, k](T[i, j, k] * A[i, p] * B[j, q] * C[k, r])
-    R[i, j, k] = sum[p, q, r](G[p, q, r] * A[i, p] * B[j, q] * C[k, r])
-    return R
-"""
+{PROJECTED}"""
 FIT = f"""
 def f({WHOLE}, {FACTORS}):
     repeat 20:
@@ -148,6 +167,7 @@ ROWS = (
         _mttkrp,
     ),
     _row("peers: cp fit, 20 sweeps", FIT, _planted, _fitted_cp),
+    _row("peers: higher-order svd", HIGHER_SVD, lambda rng: _planted(rng)[:1], _higher_svd),
     _row("peers: tucker fit, 5 sweeps", TUCKER, lambda rng: _planted(rng)[:1], _fitted_tucker),
     _row(
         "peers: train fit",

@@ -29,12 +29,14 @@ def in_order(program: Program, steps: Sequence[Node], order: Sequence[int]) -> P
     that gives the order of a program would come to a step too early, its first operand waits in the same way.
     """
     waits: set[int] = set()
+    runs: list[Node] = []
     while True:
-        runs, found = _built(program, steps, order, waits)
+        found = _built(program, steps, order, waits, runs)
         early = _early(found, runs)
         if early is None or early in waits:
             return found
         waits.add(early)
+        del runs[early:]  # what runs before it stays as it is
 
 
 def _early(program: Program, runs: Sequence[Node]) -> int | None:
@@ -54,14 +56,12 @@ def _early(program: Program, runs: Sequence[Node]) -> int | None:
     return None
 
 
-def _built(
-    program: Program, steps: Sequence[Node], order: Sequence[int], waits: set[int]
-) -> tuple[list[Node], Program]:
-    """The nodes of the runs, and the program; the runs in `waits` wait for the run before them."""
-    current: dict[Node, Node] = {}  # the latest run of each step
+def _built(program: Program, steps: Sequence[Node], order: Sequence[int], waits: set[int], runs: list[Node]) -> Program:
+    """The program of the runs, of which the first are given, and the others appended; those in `waits` wait for the run
+    before them."""
+    current = {steps[number]: node for number, node in zip(order, runs)}  # the latest run of each step
     known = frozenset(steps)
-    runs: list[Node] = []
-    done: set[Node] = set()
+    done = set(runs)
 
     def built(node: Node, at: dict[Node, Node]) -> Node:
         """A value as it is now, made of the latest runs, but for what `at` has."""
@@ -83,7 +83,7 @@ def _built(
     def made(step: Node, at: dict[Node, Node]) -> Node:
         return rebuilt(step.op, [built(arg, at) for arg in step.args], step.attributes, step.type)
 
-    for position, number in enumerate(order):
+    for position, number in enumerate(order[len(runs) :], len(runs)):
         step = steps[number]
         node = made(step, {}) if position not in waits else None
         if node is None or node in done:
@@ -95,7 +95,7 @@ def _built(
         runs.append(node)
     outputs = [built(node, {}) for node in program.outputs]
     facts = [(built(node, {}), said) for node, said in program.facts]
-    return runs, program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts))
+    return program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts))
 
 
 def _root(step: Node, known: frozenset[Node]) -> Node | None:

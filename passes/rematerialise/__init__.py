@@ -88,4 +88,5 @@ def rematerialise(
             goal -= held.peak - budget
     from tpc.passes.rematerialise.refusal import refusal
 
-    raise refusal(program.name, budget, lowest)
+    is_told = not (before.natives or before.fused)  # a native function may hold less than its steps one by one
+    raise refusal(program.name, budget, lowest, graph.floor if is_told else 0)

@@ -11,7 +11,7 @@ from tpc.passes.rematerialise.graph import Plan
 from tpc.passes.rematerialise.runs import Change, Runs
 from tpc.passes.rematerialise.sweeps import Sweeps
 
-HOT, WARM, COLD = 2.0, 0.5, 0.02  # temperatures, in mean costs of a step
+HOT, WARM, MILD, COLD = 2.0, 0.5, 0.2, 0.02  # temperatures, in mean costs of a step
 PRICE = 0.1, 10.0  # least and most of a byte above the budget at one position, in the mean cost of a byte
 FIRM = 100.0  # the same near a plan that fits, and where it is hard to find one
 TURNS = 1500  # how often that price is set
@@ -21,7 +21,14 @@ MOVED = 0.7  # of all changes, those that move a run
 
 
 def anneal(
-    plan: Plan, budget: int, changes: int, seconds: float, enough: float, seed: int, is_near: bool = False
+    plan: Plan,
+    budget: int,
+    changes: int,
+    seconds: float,
+    enough: float,
+    seed: int,
+    hot: float = HOT,
+    is_firm: bool = False,
 ) -> Plan:
     """The cheapest plan within a budget that is met on a walk from one on; where it ends, if none is met.
 
@@ -38,8 +45,10 @@ def anneal(
         Of work, after which the walk has come to its end in any case.
     enough
         An added cost that is not improved.
-    is_near
-        Whether the walk stays near to the plan that it begins with.
+    hot
+        The temperature at which it begins; the lower, the nearer it stays to the plan that it begins with.
+    is_firm
+        Whether bytes above the budget are dear from the beginning.
     """
     import numpy as np
 
@@ -48,8 +57,8 @@ def anneal(
     graph = plan.graph
     mean = graph.cost / len(graph) or 1.0
     unit = mean * len(graph) / max(sum(step.bytes for step in graph.steps), 1)
-    low, high = (FIRM * unit, FIRM * unit) if is_near else (PRICE[0] * unit, PRICE[1] * unit)
-    hot, price = WARM if is_near else HOT, low
+    low, high = (FIRM * unit, FIRM * unit) if is_firm else (PRICE[0] * unit, PRICE[1] * unit)
+    price = low
     best: Plan | None = None
     least = inf
     turn = max(changes // TURNS, LEAST_TURN)
@@ -71,7 +80,7 @@ def anneal(
         if done >= 1:
             break
         heat = hot * mean * (COLD / hot) ** done
-        price = min(price * 1.05, high * (hot * mean / heat)) if line.excess > 0 else max(price / 1.2, low)
+        price = min(price * 1.05, high * (HOT * mean / heat)) if line.excess > 0 else max(price / 1.2, low)
         until = made + turn
         sweeps = Sweeps(line)
         while made < until - (1 - MOVED) * turn:

@@ -24,8 +24,9 @@ class OverBudget(TpcError):
         self.least = least
 
 
-def refusal(name: str, budget: int, lowest: Liveness) -> OverBudget:
-    """E0908, with what the plan that holds least holds where it holds most, in loops as well."""
+def refusal(name: str, budget: int, lowest: Liveness, floor: int = 0) -> OverBudget:
+    """E0908, with what the plan that holds least holds where it holds most, in loops as well; no order of
+    its steps holds less than `floor` bytes."""
     spans: dict[Span, int] = {}
     unplaced: list[Buffer] = []
     inside: list[str] = []
@@ -50,6 +51,10 @@ def refusal(name: str, budget: int, lowest: Liveness) -> OverBudget:
         made = ", ".join(f"{b.type} of `{b.node.op.name}`" for b in unplaced[:SHOWN])
         notes.append(f"values that tpc made take {sum(b.bytes for b in unplaced):,} of them: {made}")
     notes += inside
+    if lowest.peak <= floor:
+        notes.append("one step takes as much with its operands, so no order of the steps holds less")
+    elif floor > budget:
+        notes.append(f"one step takes {floor:,} with its operands, so no order of the steps holds less")
     told = fail(
         "E0908",
         f"`{name}` does not fit into {budget:,} bytes; the least that was found is {lowest.peak:,} bytes",

@@ -8,7 +8,7 @@ from math import inf
 from time import thread_time
 
 from tpc.passes.memory.order import Task, Tasks, best_order
-from tpc.passes.rematerialise.annealing import anneal
+from tpc.passes.rematerialise.annealing import HOT, MILD, WARM, anneal
 from tpc.passes.rematerialise.bound import relaxed
 from tpc.passes.rematerialise.graph import Graph, Plan, once
 from tpc.passes.rematerialise.rebase import Base, base_of
@@ -18,9 +18,10 @@ from tpc.passes.rematerialise.seeds import checkpoints
 CHANGES = 4_000  # for each step of a graph: what the search is bounded by, so that it finds the same each time
 LEAST_CHANGES, MOST_CHANGES = 20_000, 2_000_000  # in all
 MENDED = 0.1  # of them, those that a start is mended and improved by
-WARM, COOL = 0.65, 0.25  # of them, those of a walk over all plans, and of one near the best
+WALKED, NEAR = 0.65, 0.25  # of them, those of a walk over all plans, and of one near the lowest
+AGAIN = 0.2  # of them, those of each walk on from the best
 EXACT = 12  # steps of which the cheapest plan is found for certain, in the order of the graph
-PARTS = 3  # the order of first runs is taken from the best plan so often
+PARTS = 2  # the best plan is gone on from so often, in its own order of first runs and in any
 TRIES = 4  # at coming to a hard budget
 CLEARLY = 0.95  # of what the order of a graph holds: another one is tried as well
 SECONDS = 55.0  # of work, an end in any case: other work on the machine changes no plan
@@ -65,11 +66,11 @@ def solve(
 
     Several plans to start from are mended until they fit: that which computes nothing twice, one in another order that
     holds less, those with checkpoints, and the solution of a relaxed problem, which also gives the bound. Then plans
-    in any order are walked through, at last those near the best. About so many `changes` are tried, by default a number
-    that depends on the graph alone, so that equal graphs have equal plans; `seconds` of work end that in any case. A
-    plan that costs no more than `enough` of the whole above the bound is not improved; if not given, all are, since the
-    bound holds for one order. A plan for less is one for more, so `known` plans for other budgets count: over a row of
-    budgets from small to large, what is added never grows.
+    in any order are walked through, and again from the best on, less warmly. About so many `changes` are tried, by
+    default a number that depends on the graph alone, so that equal graphs have equal plans; `seconds` of work end that
+    in any case. A plan that costs no more than `enough` of the whole above the bound is not improved; if not given, all
+    are, since the bound holds for one order. A plan for less is one for more, so `known` plans for other budgets count:
+    over a row of budgets from small to large, what is added never grows.
     """
     plan = once(graph)
     if plan.peak <= budget:
@@ -85,13 +86,13 @@ def solve(
         part, until = int(most * share), min(thread_time() + 2 * seconds * share, begun + seconds)
         return Search(base.graph, within, lambda made: made > part or thread_time() > until, seed)
 
-    def walk(start: Plan, share: float, seed: int, is_near: bool = False) -> Plan:
+    def walk(start: Plan, share: float, seed: int, hot: float = HOT, is_firm: bool = False) -> Plan:
         nonlocal best, lowest
         found = start
         left = seconds - (thread_time() - begun)
         if graph.floor <= budget and left > 0 and (best is None or best.added > least):
-            left *= 1.0 if is_near else WARM / (WARM + COOL)
-            found = anneal(start, budget, int(most * share), left, least, seed, is_near)
+            left *= WALKED / (WALKED + PARTS * AGAIN) if hot == HOT else 1.0
+            found = anneal(start, budget, int(most * share), left, least, seed, hot, is_firm)
             lowest = min(lowest, found, key=lambda plan: plan.peak)
             if found.peak <= budget:
                 best = found if best is None else min(best, found, key=_cost)
@@ -108,11 +109,11 @@ def solve(
             first = min(fitting, key=lambda pairs: _cost(base.plan(pairs)))
             found = base.plan(direct.improve(first, max(least, proved.cost)))
             best = found if best is None else min(best, found, key=_cost)
-    ended = walk(plan, WARM, 0)
+    ended = walk(plan, WALKED, 0)
     for seed in range(TRIES if best is None else 0):  # in the end each from the lowest plan so far
         if seed:
-            walk(plan, WARM, seed)
-        walk(lowest, COOL, seed, is_near=True)
+            walk(plan, WALKED, seed)
+        walk(lowest, NEAR, seed, WARM, is_firm=True)
         if best is not None:
             break
         start = starts[-1 - seed] if seed < len(starts) else lowest
@@ -124,13 +125,17 @@ def solve(
         if found.peak <= budget:
             best = found
             break
-    for seed in range(1, PARTS if ended.peak <= budget else PARTS + TRIES):
+    is_hard = ended.peak > budget
+    for seed in range(1, 1 + PARTS + (TRIES if is_hard else 0)):
         if best is None or best.added <= least:
             break
         base = base_of(best)
         found = base.plan(search(base, budget, MENDED, seed).improve(base.pairs(best), least))
         best = min((p for p in (best, found) if p.peak <= budget), key=_cost)
-        walk(best, COOL / 2, seed, is_near=True)
+        if is_hard:
+            walk(best, NEAR / 2, seed, WARM, is_firm=True)
+        else:
+            walk(best, AGAIN, seed, MILD)
     best = min([found for found in (best, *known) if found and found.peak <= budget], key=_cost, default=None)
     bound = proved.cost
     if len(graph) <= EXACT and graph.floor <= budget and (best is None or best.added > proved.cost):

@@ -190,8 +190,6 @@ class Compiled:
             raise self._failed(error) from error
         if special.backend == "llvm":
             special.run.when_ready = lambda: self._hurry(special)  # type: ignore[attr-defined]
-        elif special.is_sparse:
-            special.when_ready = partial(self._hurry_sparse, special)
         elif special.upgrade is None and self._may_upgrade(kind):
             from tpc.decisions import Decisions
             from tpc.upgrade import Upgrade
@@ -200,6 +198,8 @@ class Compiled:
             make = partial(self._specialiser.native, special)
             decisions = partial(Decisions, special.code, self._settings.threads)
             special.upgrade = Upgrade(run, special.code.expected, make, partial(self._changed, special), decisions)
+        if special.is_sparse:
+            special.when_ready = partial(self._hurry_sparse, special)
         return special
 
     def _alone(self, bound: Bound) -> Specialised:
@@ -337,12 +337,7 @@ class Compiled:
             self._last = self._serving(bound), sizes
         else:
             self._last = self._specialised(self._function.generic(), "numpy", self.sizes), self.sizes
-        special = self._latest()
-        finish = getattr(special.run, "finish", None)  # of what becomes faster while it runs
-        if finish is not None:
-            finish()
-        elif special.upgrade is not None and (args or kwargs):
-            special.upgrade.finish(self.sizes)
+        self._latest().finish(self.sizes if args or kwargs else None)
         return self
 
     def start(self, *state: Any) -> Stepper:

@@ -16,6 +16,7 @@ from tpc.settings import Settings
 
 if TYPE_CHECKING:
     from tpc.autograd import Routine
+    from tpc.backends.llvm.sparse import Replacing
     from tpc.code import Code
     from tpc.ir.node import Program
     from tpc.passes.pipeline import Options
@@ -66,6 +67,7 @@ class Specialised:
     upgrade: Upgrade | None = None  # to native code, where that is left to tpc
     sizes: Mapping[str, int] = field(default_factory=dict)  # that it was made for alone; none where it serves all
     when_ready: Callable[..., None] = lambda *_: None  # called when a helper of sparse products has a native kernel
+    helpers: Sequence[Replacing] = ()  # of sparse products, which native code may take the place of
 
     @cached_property
     def is_sparse(self) -> bool:
@@ -100,6 +102,15 @@ class Specialised:
             self.upgrade.hasten(sizes)
         elif self.backend == "llvm" and self.code.gain(sizes) > cost(self.code):
             self.run.finish()  # type: ignore[attr-defined]
+
+    def finish(self, sizes: Mapping[str, int] | None) -> None:
+        """Have what native code there is to be before a call at these sizes; None where they are not known yet."""
+        if self.backend == "llvm":
+            self.run.finish()  # type: ignore[attr-defined]
+        elif self.upgrade is not None and sizes is not None:
+            self.upgrade.finish(sizes)
+        for helper in self.helpers:
+            helper.hurry()
 
     def peak(self, sizes: Mapping[str, int]) -> int:
         """The bytes that a call at these sizes holds at one time."""
@@ -161,18 +172,17 @@ class Specialiser:
 
     def specialised(self, program: Program, kind: str, sparse: Sparse = DENSE) -> Specialised:
         """The function for the types of a program, for arguments of a kind; some may come in sparse."""
-        backend = self._backend(kind) if not sparse.densities else "numpy"  # native code has no sparse kernels
+        backend = self._backend(kind) if not sparse.densities else "numpy"  # sparse kernels are helpers of NumPy code
         key = (program, backend, tuple(self.at.items()), tuple(self.sizes.items()), sparse)
         special = self.made.get(key)
         if special is None:
             special = self.kept(program, backend, sparse) or self.compiled(self.whole(program), backend, sparse=sparse)
             special.sizes = dict(self.sizes)
+            if special.sparse.densities and self._backend(kind) == "llvm":  # the plan is that of NumPy
+                special = self.native(special)
+            else:
+                self._help(special)
             self.made[key] = special
-            if special.is_sparse and self.settings.backend != "numpy" and find_spec("llvmlite") is not None:
-                from tpc.backends.llvm.sparse import LEAST, replace
-
-                run, made = cast("Any", special.run), special
-                replace(run, 0.0 if self.settings.backend == "llvm" else LEAST, lambda *what: made.when_ready(*what))
             if backend == "llvm" and self.settings.memory is not None:
                 special.run.finish()  # type: ignore[attr-defined]  # the slow path holds more
             if self.settings.threads is not None:
@@ -182,6 +192,14 @@ class Specialiser:
             if self.remember is not None:
                 self.remember(self.function, [s.program for s in self.made.values()])
         return special
+
+    def _help(self, special: Specialised) -> None:
+        """Let sparse products become native, where native code is wanted."""
+        if special.is_sparse and self.settings.backend != "numpy" and find_spec("llvmlite") is not None:
+            from tpc.backends.llvm.sparse import LEAST, replace
+
+            after = 0.0 if "llvm" in (self.settings.backend, special.backend) else LEAST
+            special.helpers = replace(cast("Any", special.run), after, lambda *what: special.when_ready(*what))
 
     def _backend(self, kind: str) -> str:
         chosen = self.settings.backend if self.settings.backend != "auto" else kind
@@ -248,9 +266,13 @@ class Specialiser:
 
     def native(self, special: Specialised) -> Specialised:
         """The same function in native code, for the same sizes."""
-        own = self._for_sizes_of(special)
-        native = own.kept(special.program, "llvm") or own.compiled(own.whole(special.program), "llvm", special.found)
+        own, program, sparse = self._for_sizes_of(special), special.program, special.sparse
+        native = own.kept(program, "llvm", sparse)
+        if native is None:
+            found = self.found(special) if special.is_sparse else special.found  # sparse products are those of NumPy
+            native = own.compiled(own.whole(program), "llvm", found, sparse)
         native.sizes = special.sizes
+        self._help(native)
         return native
 
     def _for_sizes_of(self, special: Specialised) -> Specialiser:

@@ -14,6 +14,7 @@ from tests.programs import generate
 from tests.test_examples import FOLDER, NAMES, Example
 
 from tpc.backends import backend, lifetimes
+from tpc.backends.llvm.memory import _block
 from tpc.backends.llvm.memory import live as native_memory
 from tpc.dsl.diagnostics import TpcError
 from tpc.dsl.source import Source
@@ -330,6 +331,14 @@ def f(x: f32[2048, 64], Q: f32[64, 64], K: f32[64, 64], V: f32[64, 64], W: f32[6
     t = softmax((y @ Q) @ (a @ W' @ K)' / 8) @ (b @ W' @ V) + c @ W'
     return t, sum(a * b) + sum(b * c)
 """
+
+
+def test_regions_that_plans_have_in_common_are_lowered_once() -> None:
+    program = run(check(Source(ATTENTION)).programs["f"], Options(backend="llvm")).program
+    peak = native_memory(program, tight=True).peak
+    known = _block.cache_info().misses
+    assert native_memory(program.replace(name="g"), tight=True).peak == peak
+    assert _block.cache_info().misses == known
 
 
 @pytest.mark.parametrize("budget, again", [(26_000_000, False), (22_000_000, True)])

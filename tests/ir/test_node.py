@@ -8,7 +8,7 @@ from tpc.dsl.diagnostics import InternalError
 from tpc.ir.build import input_node, items, literal, make, size
 from tpc.ir.dims import named
 from tpc.ir.formula import Access, Formula, LetterValue
-from tpc.ir.node import Constraint, Fact, Node, Program
+from tpc.ir.node import Constraint, Fact, Node, Program, topological
 from tpc.ir.op import Misfit
 from tpc.ir.ops import OPS
 from tpc.ir.types import F32, F64, I64, TensorType
@@ -25,6 +25,14 @@ def test_equal_nodes_are_one_object() -> None:
     assert literal(0.0) is not literal(-0.0)
     assert literal(True) is not literal(1)
     assert size(N) is size(named("n")) and size(N - N + 3) is literal(3)
+
+
+def test_a_walk_ends_at_what_is_known() -> None:
+    product = make("matvec", (X, Y))
+    root, other = make("tanh", (product,)), make("exp", (Y,))
+    assert topological([root, other]) == [X, Y, product, root, other]
+    assert topological([root, other], [product]) == [root, Y, other]
+    assert topological([root], [root]) == []
 
 
 def test_equal_programs_are_one_object() -> None:

@@ -365,7 +365,19 @@ def test_what_cannot_fit_says_the_least() -> None:
         run(program(text, "f"), Options(memory=2000))
     (said,) = caught.value.diagnostics
     assert said.code == "E0908" and "2,400 bytes" in said.title
+    assert "one step takes as much with its operands, so no order of the steps holds less" in said.notes
     assert run(program(text, "f"), Options(memory=2400)).program
+
+
+def test_a_bound_is_told_apart_from_the_least_that_was_found() -> None:
+    """Eight results are held at the end, which is more than any product takes with its operands."""
+    lines = "\n".join(f"    B{k} = A @ tanh(A + {k})" for k in range(8))
+    types, results = ", ".join(8 * ["f64[10, 10]"]), ", ".join(f"B{k}" for k in range(8))
+    whole = program(f"def f(A: f64[10, 10]) -> ({types}):\n{lines}\n    return {results}\n", "f")
+    with pytest.raises(TpcError) as caught:
+        run(whole, Options(memory=2000))
+    (said,) = caught.value.diagnostics
+    assert any(note.startswith("one step takes ") and "as much" not in note for note in said.notes), said.notes
 
 
 def test_what_a_loop_takes_is_told() -> None:

@@ -22,6 +22,8 @@ MANY = "def f(S: f64[n, m], X: f64[m, k]) = S @ X\n"
 TURNED = "def f(x: f64[n], S: f64[n, m]) = S' @ x\n"
 SAMPLED = "def f(S: f64[n, m], U: f64[n, k], V: f64[m, k]) = S * (U @ V')\n"
 GRAM = "def f(S: f64[n, n], U: f64[n, k]) = S * (U @ U')\n"
+SOLVED = "def f(L: f64[n, n] is lower and nonsingular, b: f64[n]) = L \\ b\n"
+SOLVED_TURNED = "def f(b: f64[n], L: f64[n, n] is lower and nonsingular) = L' \\ b\n"
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +78,71 @@ def test_calls_at_once(text, kind, always_sparse):
     for found in (f(*operands), f(**dict(zip(names, operands))), f(operands[0], **dict(zip(names[1:], operands[1:])))):
         assert alike(found, wanted) and not alike(found, wanted + 1)
         assert type(found) is (sp.csr_array if "*" in text else np.ndarray)
+
+
+@pytest.mark.parametrize("text", [SOLVED, SOLVED_TURNED])
+@pytest.mark.parametrize("columns", [(), (1,), (5,)])
+@pytest.mark.parametrize("kind", [sp.csr_array, sp.csc_array, sp.csr_matrix])
+def test_systems_with_triangles_at_once(text, kind, columns, always_sparse):
+    is_turned = text == SOLVED_TURNED
+    f = tpc.compile(text.replace("b: f64[n]", "b: f64[n, k]") if columns else text, backend="llvm")
+    for n in (12, 1, 30):
+        L, b = np.tril(entries(n, n, density=0.3), -1) + 2 * np.eye(n), np.ones((n, *columns))
+        operands = (b, kind(L)) if is_turned else (kind(L), b)
+        for _ in range(2):
+            assert alike(f(*operands), np.linalg.solve(L.T if is_turned else L, b))
+            assert is_at_once(f)
+
+
+def test_a_zero_on_the_diagonal_is_told_as_ever(always_sparse):
+    L, b = 2 * np.eye(5), np.ones(5)
+    f = compiled(SOLVED, sp.csr_array(L), b)
+    assert is_at_once(f)
+    L[3, 3] = 0
+    with pytest.raises(tpc.TpcError, match="zero on its diagonal"):
+        f(sp.csr_array(L), b)
+
+
+@pytest.mark.parametrize("text", [PRODUCT, MANY, SAMPLED])
+def test_what_is_prepared_does_not_wait(text, always_sparse):
+    operands, wanted = operands_of(text)
+    f = tpc.compile(text).prepare(*operands)
+    assert alike(f(*operands), wanted)
+    assert is_at_once(f) and alike(f(*operands), wanted)
+    f = tpc.compile(text)
+    f(*operands)
+    assert not is_at_once(f)  # it waits until that pays
+
+
+CG = "def f(A: f64[n, n] is spd, b: f64[n]) -> f64[n] = solve(A, b, method=cg, tol=1e-10)\n"
+
+
+@pytest.mark.parametrize("backend", ["auto", "llvm"])
+def test_steps_between_sparse_products_are_native(backend, always_sparse):
+    n = 60
+    A = sp.diags_array([-np.ones(n - 1), 2.5 * np.ones(n), -np.ones(n - 1)], offsets=[-1, 0, 1]).tocsr()
+    b = entries(1, n, density=1.0)[0]
+    f = tpc.compile(CG, backend=backend).prepare(A, b)
+    for _ in range(30):
+        assert np.allclose(f(A, b), np.linalg.solve(A.toarray(), b), rtol=1e-8)
+    special = f._latest()
+    run = special.run if backend == "llvm" else special.upgrade.native.run
+    assert run.natives and not run.failure and "_spmm(" in run.emitted.source
+    assert type(run.namespace["_spmm"]) is not Replacing  # the kernel itself
+    with pytest.raises(tpc.TpcError, match="positive definite"):
+        f(-A, b)
+    assert np.allclose(f(A.toarray(), b), f(A, b))
+
+
+@pytest.mark.parametrize("text", ["A @ x + exp(A) @ x", "(A * 2) @ x + A[0, 0]", "exp(A @ x) + x", "sum(A) + A @ x"])
+def test_dense_steps_with_a_sparse_matrix(text, always_sparse):
+    A, x = sp.csr_array(entries(20, 20, density=0.1)), entries(1, 20, density=1.0)[0]
+    text = f"def f(A: f64[n, n], x: f64[n]) = {text}\n"
+    wanted = tpc.compile(text, backend="numpy")(A.toarray(), x)
+    for backend in ("auto", "llvm"):
+        f = tpc.compile(text, backend=backend).prepare(A, x)
+        for _ in range(10):
+            assert alike(f(A, x), wanted)
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -177,8 +244,13 @@ def test_a_limit_of_threads_holds(monkeypatch, always_sparse):
     from tpc.threads import ThreadLimit
 
     (S, x), wanted = operands_of(SQUARE)
-    seen = []
-    monkeypatch.setattr(ThreadLimit, "__exit__", lambda self, *_: seen.append(engine.thread_setting()[0]()))
+    seen, leave = [], ThreadLimit.__exit__
+
+    def left(self, *error):
+        seen.append(engine.thread_setting()[0]())
+        leave(self, *error)
+
+    monkeypatch.setattr(ThreadLimit, "__exit__", left)
     f = compiled(SQUARE, S, x, threads=1)
     assert is_at_once(f)
     seen.clear()

@@ -58,6 +58,33 @@ def test_rows_of_all_lengths(dtype, gathers, monkeypatch):
         assert np.allclose(found.toarray(), A.toarray(), atol=tolerance)
 
 
+@pytest.mark.parametrize("places", [np.int32, np.int64])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 40, 133])
+def test_rows_of_as_many_entries(n, dtype, places):
+    """Rows that are taken together, alone and with others between them; the order of sums is the same in parts."""
+    from tpc.backends.llvm import engine
+
+    rng, tolerance = np.random.default_rng(0), 1e-4 if dtype == np.float32 else 1e-12
+    for each in (0, 1, 3, 5, 31, 32, 45):
+        for other in (each, 0, 2 * each + 1):
+            counts = np.full(n, each)
+            counts[[n // 2, n - 1]] = other
+            starts = np.concatenate([[0], np.cumsum(counts)]).astype(places)
+            columns = np.concatenate([np.sort(rng.choice(99, count, False)) for count in counts]).astype(places)
+            A = sp.csr_array((rng.standard_normal(starts[-1]).astype(dtype), columns, starts), (n, 99))
+            x = entries(1, 99, dtype, 1.0)[0]
+            try:
+                engine.set_threads(1)
+                alone = native.spmm(A, x)
+                engine.set_threads(2)
+                assert np.array_equal(native.spmm(A, x), alone)
+            finally:
+                engine.set_threads(None)
+            assert np.allclose(alone, A @ x, tolerance, tolerance), (each, other)
+            assert not np.allclose(alone, A @ x + 1, tolerance, tolerance)
+
+
 @pytest.mark.parametrize("block", [(8, 8), (16, 16), (6, 5), (8, 1), (5, 7)])
 def test_blocks_of_more_rows_than_are_computed_at_a_time(block):
     high, wide = block

@@ -68,7 +68,12 @@ def solve_triangular(A: Any, B: Any, lower: bool) -> Any:
     """X with A @ X = B for a triangle, or None where that is for SciPy, which also tells of zeros on the diagonal."""
     if A.format not in TURNED:
         return None
-    return _of(product(A, B)._replace(side="lower" if lower else "upper"))(A, B)
+    return _of(triangle(A, B, lower))(A, B)
+
+
+def triangle(A: Any, B: Any, lower: bool) -> Kernel:
+    """The kernel for X with A @ X = B, which need not be known."""
+    return product(A, B)._replace(side="lower" if lower else "upper")
 
 
 def _of(kernel: Kernel) -> Callable[..., Any]:
@@ -180,6 +185,10 @@ class Replacing:
         self.seconds += perf_counter() - start
         return found
 
+    def hurry(self) -> None:
+        """Let native code take its place from the next call on."""
+        self.after = 0.0
+
     def fast(self, *operands: Any) -> Any:
         """By native code, where that takes the operands."""
         found = None if isinstance(operands[0], np.ndarray) else self.native(*operands)
@@ -194,7 +203,7 @@ class Replacing:
         if kernel in self.known or not kernel.is_known:
             return
         self.known.add(kernel)
-        if kernel.right != "sampled":  # whose operands are turned first
+        if kernel.right != "sampled" and not kernel.side:  # whose helpers have other operands
             self.space[self.name] = kernel.entry(self.space[self.name], nonnegative=kernel.narrow)
         if self.ready is not None:
             self.ready(self.name, kernel)
@@ -208,12 +217,14 @@ NATIVE: dict[str, Callable[..., Any]] = {
     "_csr_solve_triangular": solve_triangular,
     **{f"_spmm_groups{n}of{m}": spmm_groups for n, m in GROUPS},
 }
-KERNELS: dict[str, Callable[..., Kernel]] = {"_spmm": product, "_sddmm": sampling}
+KERNELS: dict[str, Callable[..., Kernel]] = {"_spmm": product, "_sddmm": sampling, "_csr_solve_triangular": triangle}
 
 
-def replace(running: Running, after: float = LEAST, ready: Callable[[str, Kernel], None] | None = None) -> None:
+def replace(
+    running: Running, after: float = LEAST, ready: Callable[[str, Kernel], None] | None = None
+) -> list[Replacing]:
     """Let a module use native code for sparse products, once it has computed some for so many seconds."""
     space = running.namespace
-    for name, native in NATIVE.items():
-        if name in space:
-            space[name] = Replacing(space, name, native, after, ready)
+    made = [Replacing(space, name, native, after, ready) for name, native in NATIVE.items() if name in space]
+    space.update((helper.name, helper) for helper in made)
+    return made

@@ -13,8 +13,10 @@ from tpc.backends.llvm.signature import Array, Native, Signature
 from tpc.backends.llvm.sparse.packed import by_bits_vector, by_patterns
 from tpc.backends.llvm.sparse.rows import (
     AHEAD,
+    BLOCK,
     CHAINS,
     TILES,
+    blocked,
     by_rows,
     by_rows_vector,
     load_row,
@@ -194,15 +196,16 @@ def native(kind: str, dtype: DType, index: DType, block: tuple[int, int] = (1, 1
     count, grain = "sub i64 %ends, 1", GRAIN
     workspace: DimLike = 0
     match format:
-        case "csr" if is_vector:
+        case "csr" | "short" if is_vector:
             by_rows_vector(t)
+            blocked(before)
+            count, grain = "", GRAIN // BLOCK
+            if format == "short":
+                matrix[1] = Array("places", I8, (STORED, 2))
         case "csr":
             by_rows(t)
             panelled(before, "%inner", before.smallest("%columns", str(TILES[0] * t.lanes)))
             count, grain = "", 1
-        case "short":
-            by_rows_vector(t)
-            matrix[1] = Array("places", I8, (STORED, 2))
         case "bits":
             by_bits_vector(t)
             matrix[1] = Array("places", I8, (ENDS - 1, BYTES))

@@ -17,6 +17,7 @@ TILES = (8, 5, 4, 3, 2, 1)  # vectors of a row of a product that are held in reg
 CHAINS = 4  # vectors of sums that are made at a time, where a row has fewer
 PAIR = 2  # the same for a vector, whose rows may be short
 SHORT = 32  # entries of a row for which vectors do not pay
+BLOCK, ABREAST = 8, 4  # rows of which it is seen whether they have as many entries, and that are then taken together
 STEP = 4  # entries that are taken in one round of a loop
 AHEAD = 128  # entries before they are needed are they fetched from memory
 LEAST = 8  # entries of a row in a panel, for which it pays to come back to the row
@@ -143,16 +144,77 @@ def store_row(t: Text, found: list[str], start: str, masks: list[str | None], ba
 def by_rows_vector(t: Text) -> None:
     """y = A @ x for A by rows: several entries of a row at a time, with what they meet gathered from x.
 
-    A row of few entries is walked over one by one, and so is what is left of others.
+    A row of few entries is walked over one by one, and so is what is left of others. Rows of as many entries, as grids
+    have them, are walked over together: few entries give too few sums that do not wait for each other.
     """
-    with t.loop("%begin", "%end") as row:
-        first, last = t.position("%starts", row), t.position("%starts", t.add(row, 1))
-        result, rest = t.variable(t.scalar, "0.0"), t.variable("i64", first)
-        if _gathers_pay():
-            with t.unless(t.let(f"icmp slt i64 {t.sub(last, first)}, {SHORT}")):
-                end = _gathered(t, result, first, last)
-                t.do(f"store i64 {end}, ptr {rest}")
-        t.store_number(_walked(t, result, t.value("i64", rest), last), "%Y", row)
+    rows = t.sub("%ends", 1)
+    last = t.smallest(t.mul("%end", BLOCK), rows)
+    with t.loop(t.mul("%begin", BLOCK), last, "%step") as block:
+        end = t.smallest(t.add(block, "%step"), last)
+        left = t.variable("i64", block)
+        with t.when(t.let(f"icmp eq i64 {t.sub(end, block)}, {BLOCK}")), t.when(_are_alike(t, block)):
+            with t.loop(block, end, ABREAST) as row:
+                _by_rows_abreast(t, row)
+            t.do(f"store i64 {end}, ptr {left}")
+        with t.loop(t.value("i64", left), end) as row:
+            _by_row_vector(t, row)
+
+
+def blocked(t: Text) -> None:
+    """The blocks of rows as %count, which parts are made of, and as %step the rows that are looked at together: those
+    of a block, or all where some at one place are not alike.
+
+    So a row is summed in the same order, however many threads there are.
+    """
+    rows = t.sub("%ends", 1)
+    t.name("count", f"sdiv i64 {t.add(rows, BLOCK - 1)}, {BLOCK}")
+    step = t.variable("i64", t.largest(rows, "1"))
+    with t.when(t.let(f"icmp sge i64 {rows}, {BLOCK}")):
+        block = t.mul(t.div(t.mul(t.div(rows, BLOCK), 8), 13), BLOCK)  # at no end of a line of the usual grids
+        with t.when(_are_alike(t, block)):
+            t.do(f"store i64 {BLOCK}, ptr {step}")
+    t.name("step", f"load i64, ptr {step}")
+
+
+def _are_alike(t: Text, block: str) -> str:
+    """Whether the rows of a block have as many entries, which are few."""
+    kind = f"<{BLOCK} x {t.index}>"
+    first, last = (
+        t.let(f"load {kind}, ptr {t.at('%starts', t.add(block, k), t.index)}, align {int(t.index[1:]) // 8}")
+        for k in (0, 1)
+    )
+    counts = t.let(f"sub {kind} {last}, {first}")
+    one = t.let(f"extractelement {kind} {counts}, i32 0")
+    same = t.let(f"icmp eq {kind} {counts}, {t.spread(one, t.index, BLOCK)}")
+    every = t.call("i1", f"llvm.vector.reduce.and.v{BLOCK}i1", (f"<{BLOCK} x i1>", same))
+    return t.let(f"and i1 {every}, {t.let(f'icmp slt {t.index} {one}, {SHORT}')}")
+
+
+def _by_rows_abreast(t: Text, row: str) -> None:
+    """Entries of y = A @ x, by rows that have as many entries."""
+    starts = [t.position("%starts", t.add(row, k)) for k in range(ABREAST)]
+    sums = [t.variable(t.scalar, "0.0") for _ in starts]
+    with t.loop("0", t.sub(starts[1], starts[0])) as k:
+        for first, total in zip(starts, sums, strict=True):
+            _add_entry(t, total, t.add(first, k))
+    for number, total in enumerate(sums):
+        t.store_number(t.value(t.scalar, total), "%Y", t.add(row, number))
+
+
+def _by_row_vector(t: Text, row: str) -> None:
+    """An entry of y = A @ x."""
+    first, last = t.position("%starts", row), t.position("%starts", t.add(row, 1))
+    result, rest = t.variable(t.scalar, "0.0"), t.variable("i64", first)
+    if _gathers_pay():
+        with t.unless(t.let(f"icmp slt i64 {t.sub(last, first)}, {SHORT}")):
+            end = _gathered(t, result, first, last)
+            t.do(f"store i64 {end}, ptr {rest}")
+    t.store_number(_walked(t, result, t.value("i64", rest), last), "%Y", row)
+
+
+def _add_entry(t: Text, total: str, entry: str) -> None:
+    """Add the product of an entry and what it meets to a sum."""
+    t.add_product(total, t.number("%entries", entry), t.number("%X", t.position("%places", entry)), t.scalar)
 
 
 def _gathers_pay() -> bool:
@@ -187,9 +249,7 @@ def _walked(t: Text, result: str, first: str, last: str) -> str:
             if len(sums) > 1:
                 t.fetch(t.add(entry, AHEAD))
             for number, total in enumerate(sums):
-                place = t.add(entry, number)
-                x = t.number("%X", t.position("%places", place))
-                t.add_product(total, t.number("%entries", place), x, t.scalar)
+                _add_entry(t, total, t.add(entry, number))
         return end
 
     rest = t.variable("i64", first)

@@ -173,12 +173,12 @@ class Text:
         steps = ", ".join(f"i64 {lane}" for lane in range(self.lanes))
         return self.let(f"icmp slt {type} <{steps}>, {self.spread(count, 'i64')}")
 
-    def spread(self, value: str, scalar: str = "") -> str:
+    def spread(self, value: str, scalar: str = "", lanes: int = 0) -> str:
         """A number in all lanes."""
-        scalar = scalar or self.scalar
-        type = f"<{self.lanes} x {scalar}>"
+        scalar, lanes = scalar or self.scalar, lanes or self.lanes
+        type = f"<{lanes} x {scalar}>"
         first = self.let(f"insertelement {type} poison, {scalar} {value}, i32 0")
-        return self.let(f"shufflevector {type} {first}, {type} poison, <{self.lanes} x i32> zeroinitializer")
+        return self.let(f"shufflevector {type} {first}, {type} poison, <{lanes} x i32> zeroinitializer")
 
     def total(self, vector: str) -> str:
         """The sum over the lanes."""

@@ -22,7 +22,7 @@ class Given:
 
 
 def whole(running: Running) -> tuple[str, list[Given]] | None:
-    """The helper whose result a module gives, and its operands; None where there is more to it."""
+    """The helper whose result a module gives, and its operands but for constants; None where there is more to it."""
     head, main = running.emitted.head, running.main
     *steps, last = main.body[1 + head.checks + head.formats :]
     known = {argument.arg: Given(number) for number, argument in enumerate(main.args.args)}
@@ -37,7 +37,7 @@ def whole(running: Running) -> tuple[str, list[Given]] | None:
         known[name] = found
     match last:
         case ast.Return(value=ast.Call(func=ast.Name(id=helper), args=values, keywords=[])):
-            operands = [_given(value, known) for value in values]
+            operands = [_given(value, known) for value in values if not isinstance(value, ast.Constant)]
             return None if None in operands else (helper, [o for o in operands if o is not None])
     return None
 

@@ -178,6 +178,25 @@ def test_factors_that_one_solve_reads_are_part_of_it() -> None:
     np.testing.assert_allclose(Function(program(more))([A, b])[1], np.linalg.solve(A.T, b), rtol=1e-9)
 
 
+def test_solves_with_definite_matrices_are_those_of_cholesky() -> None:
+    text = "def f(S: f64[k, n, n] is spd, B: f64[k, n, m]) = solve(S', B), sum(log(diag(cholesky(S))))"
+    native = lower(program(text), "f")
+    assert "dpotrf_" in native.symbols and "dgetrf_" not in native.symbols
+    assert sum("call" in line and '@"dpotrf_"' in line for line in native.ir.splitlines()) == 1  # for both
+    assert "dgetrf_" in lower(program("def f(S: f64[k, n, n], B: f64[k, n, m]) = solve(S, B)"), "f").symbols
+    for k, n, m in ((3, 5, 2), (1, 1, 1), (0, 4, 1), (2, 0, 1), (2, 3, 0)):
+        A = RNG.standard_normal((k, n, n))
+        compare(text, [A @ A.swapaxes(1, 2) + np.eye(n), RNG.standard_normal((k, n, m))], room=1e-9)
+
+
+def test_a_solve_with_a_matrix_that_is_not_definite_after_all_goes_the_slow_way() -> None:
+    text = "def f(S: f64[2, 3, 3] is spd, B: f64[2, 3, 1]) = tanh(solve(S, B))"
+    made = tpc.compile(text, backend="llvm")
+    for sign in (1, -1):
+        S, B = sign * np.stack([np.eye(3), 2 * np.eye(3)]), np.ones((2, 3, 1))
+        np.testing.assert_allclose(made.prepare(S, B)(S, B), np.tanh(np.linalg.solve(S, B)), rtol=1e-12)
+
+
 def test_integers_are_left_to_numpy() -> None:
     for text in ("inv(A)", "det(A)", "svdvals(A)", "cholesky(A)"):
         with pytest.raises(InternalError, match="i64"):
