@@ -10,7 +10,7 @@ from tpc.backends.llvm.fusion.terms import HALVES, Term, call, changed, fold, le
 from tpc.ir.dims import DimLike, divide, product
 from tpc.ir.types import BOOL, TensorType
 
-LENGTH = 32000  # entries of a chunk; no power of two, so that chunks side by side lie in different banks of memory
+LENGTH = 12000  # entries of a chunk; no power of two, so that chunks side by side lie in different banks of memory
 FEW = 64  # values of a statement that are too few to be shared among threads
 UNEVEN = "uneven_"  # how letters of chunks begin of which the last may be shorter: beside others it would read too far
 

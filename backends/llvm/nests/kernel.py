@@ -26,6 +26,7 @@ from tpc.ir.dims import DimLike
 from tpc.ir.scalar import SCALARS
 
 SIDE = 8  # streams of memory that folds of rows side by side read
+SHORT, LONG = 256, 2**16  # bytes of a row from which one is gone through after the other, and from which no more
 LITTLE = 8  # flops of what a fold does to an entry that memory is slower than
 NARROW = 256  # entries of a panel of which guards let pass a part
 FEW = 8  # values of a letter that are better gone through one by one, with lanes in folds
@@ -208,6 +209,7 @@ class _Nest:
         """A loop over rows that folds reduce: several at a time, whose values make lanes, and the rest one by one."""
         values, writer, b = self.values, self.values.writer, self.values.builder
         whole = b.add(begin, b.and_(b.sub(end, begin), writer.integer(-self.side)))
+        whole = b.select(self._are_apart(), whole, begin)
         with writer.loop(f"{name}.side", begin, whole, self.side) as first:
             rows = [b.add(first, writer.integer(n), flags=("nsw",)) for n in range(self.side)]
             found = {term: Fold(values, term).side_by_side(name, rows) for term in self.rows}
@@ -220,6 +222,16 @@ class _Nest:
             values.letters[name] = counter
             self._store()
         del values.letters[name]
+
+    def _are_apart(self) -> ir.Value:
+        """Whether rows are so long that each is a stream of its own, or so short that adding up their lanes is the work.
+
+        Between, one row after the other is one stream, where a few at a time are many that end soon.
+        """
+        writer, b = self.values.writer, self.values.builder
+        (_, extent), *_ = self.rows[0].data[1]
+        size = writer.dim(extent * self.rows[0].dtype.size)
+        return b.or_(b.icmp_signed("<", size, writer.integer(SHORT)), b.icmp_signed(">=", size, writer.integer(LONG)))
 
     def _lines(self) -> list[Term]:
         """The folds of the statement, if they read lines of memory: then those are gone through one after the other."""
@@ -331,7 +343,7 @@ def _side(folds: Sequence[Term], statement: Statement) -> int:
     """How many rows folds reduce at once: fewer where each is read from several arrays."""
     name = statement.letters[-1][0] if folds else ""
     read = {t.data[0] for fold in folds for t in parts(fold) if t.kind == "load" and name in t.free}
-    return SIDE if len(read) < 2 else SIDE // 2
+    return SIDE if len(read) < 2 else SIDE // 4
 
 
 def _runs_along(term: Term, row: str) -> bool:

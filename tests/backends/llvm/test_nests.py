@@ -370,6 +370,22 @@ def test_threads_change_no_bit() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["f64", "f32"])
+def test_rows_are_reduced_side_by_side_or_one_after_the_other(dtype: str) -> None:
+    text = f"def f(x: {dtype}[n, m], y: {dtype}[n, m]) = sum(x * x, axis=1), sum((x - y)^2, axis=1), max(x, axis=1)"
+    function = Function(program(text))
+    kind = np.dtype(np.float32 if dtype == "f32" else np.float64)
+    edges = [kernel.SHORT // kind.itemsize, kernel.LONG // kind.itemsize]
+    draw = np.random.default_rng(5)
+    for n in (0, 1, 7, 8, 9, 18):
+        for m in (1, 5, *(edge + more for edge in edges for more in (-1, 0, 1))):
+            x, y = draw.standard_normal((2, n, m)).astype(kind)
+            wide, other = x.astype(np.float64), y.astype(np.float64)
+            wanted = (wide**2).sum(1), ((wide - other) ** 2).sum(1), wide.max(1)
+            for found, right in zip(function([x, y]), wanted, strict=True):
+                np.testing.assert_allclose(found, right, rtol=(m + 2) * np.finfo(kind).eps)
+
+
+@pytest.mark.parametrize("dtype", ["f64", "f32"])
 def test_few_rows_have_lanes_along_columns(dtype: str) -> None:
     text = f"def f(X: {dtype}[n, d], Y: {dtype}[m, d], v: {dtype}[m]):\n"
     text += "    K[i, j] = exp(-sum[k]((X[i, k] - Y[j, k])^2) / 2)\n    return K @ v\n"

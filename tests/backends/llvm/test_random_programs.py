@@ -56,7 +56,7 @@ LITTLE = {  # limits of what is done at once
     "nests.crossing": {"ROWS": 8},
     "nests.fetching": {"LONG": 8},
     "nests.folds": {"PANEL": 64},
-    "nests.kernel": {"UNIT": 4, "PANEL": 64, "NARROW": 64, "_past_bytes": lambda: 64},
+    "nests.kernel": {"UNIT": 4, "PANEL": 64, "NARROW": 64, "SHORT": 16, "LONG": 64, "_past_bytes": lambda: 64},
     "nests.microkernel": {"DEPTH": 8},
     "nests.product": {"FEW": 8, "ROWS": 4, "THREADED": 64},
     "nests.program": {"WORTH": 0, "CHUNK": 1, "BLOCK": 64},
