@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -89,9 +90,19 @@ def shape_source(dims: tuple[str, ...] | list[str]) -> str:
     return f"({', '.join(dims)}{',' * (len(dims) == 1)})"
 
 
+# CPython 3.11 counts the depth of a tree in one place for all threads.
+_PARSING = threading.Lock()
+
+
+def parsed(source: str) -> ast.Module:
+    """The tree of Python source. Raises as `ast.parse`."""
+    with _PARSING:
+        return ast.parse(source)
+
+
 def tidy(statement: str) -> str:
     """The statement with the parentheses that it needs."""
-    tree = ast.parse(statement)
+    tree = parsed(statement)
     item = tree.body[0]
     text = ast.unparse(tree)
     value = item.value if isinstance(item, (ast.Assign, ast.Return)) else None

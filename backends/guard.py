@@ -10,10 +10,10 @@ from __future__ import annotations
 import ast
 import builtins
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tpc.backends.code import parsed
 from tpc.backends.names import words
 from tpc.dsl.diagnostics import InternalError
 
@@ -85,10 +85,6 @@ ALLOWED = ARRAY | NUMPY | SCIPY | SPARSE | TORCH | OTHER["pathlib"] | OTHER["mat
 ROOTS = {"np": NUMPY, "scipy": SCIPY | SPARSE, "torch": TORCH | ARRAY, **OTHER}
 
 
-# CPython 3.11 counts the depth of a tree in one place for all threads.
-_PARSING = threading.Lock()
-
-
 def check(source: str) -> ast.Module:
     """The parsed source.
 
@@ -98,8 +94,7 @@ def check(source: str) -> ast.Module:
         If it holds anything that is not allowed.
     """
     try:
-        with _PARSING:
-            tree = ast.parse(source)
+        tree = parsed(source)
     except (SyntaxError, ValueError, RecursionError) as error:
         raise InternalError("emit", f"generated source does not parse: {error}") from error
     items = list(ast.walk(tree))

@@ -224,7 +224,7 @@ class _Nest:
         del values.letters[name]
 
     def _are_apart(self) -> ir.Value:
-        """Whether rows are so long that each is a stream of its own, or so short that adding up their lanes is the work.
+        """Whether rows are so long that each is a stream of its own, or so short that it counts to add up their lanes.
 
         Between, one row after the other is one stream, where a few at a time are many that end soon.
         """
