@@ -207,7 +207,9 @@ def write_if(block: Block, node: Node) -> None:
         given = [_held(inner, inner.value(o), t) for o, t in zip(program.outputs, types_of(node), strict=True)]
         _assign(block, names, given)
         told = block.function.told
-        told.update({name: told[v.text] for name, v in zip(names, given, strict=True) if v.text in told})
+        for name, value in zip(names, given, strict=True):
+            if value.text in told:
+                told.setdefault(name, told[value.text])
         inner.finish()
         _pass_if_empty(block)
     lines.close()

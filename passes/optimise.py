@@ -23,6 +23,7 @@ from tpc.passes.count import passes_of
 from tpc.passes.egraph.explore import Bounds, Outcome, explore
 from tpc.passes.egraph.graph import EGraph
 from tpc.passes.egraph.load import load
+from tpc.passes.hoist import runs
 from tpc.passes.stages.times import given_uses, node_uses, seconds_each
 
 if TYPE_CHECKING:
@@ -222,7 +223,8 @@ def with_bodies(
                     own: facts.get(operand, frozenset())
                     for own, operand in zip(value.inputs[first:], node.args[start:])
                 }
-                passes = sizes(passes_of(node)) if node.op is not IF else 0  # a branch is computed where it stands
+                # what may not run is priced as if it were computed where it stands, each time
+                passes = sizes(passes_of(node)) if node.op is not IF and runs(node) else 0
                 often = {
                     own: max(1.0, times.get(operand, 1.0) * passes)
                     for own, operand in zip(value.inputs[first:], node.args[start:])

@@ -113,11 +113,10 @@ def test_a_path_of_twenty_shifts_has_one_factorization() -> None:
     assert both.count("eigh") == 1 and not {"cholesky", "lu_factor", "inv", "solve"} & set(both)
 
 
-def test_a_loop_of_unknown_length_has_one_factorization() -> None:
-    """It stands behind a branch, since what may fail is not computed for no pass; so calls compute it."""
+def test_a_loop_of_unknown_length_is_priced_as_it_runs() -> None:
+    """What may fail stays behind a branch; so it must not be taken for work that is done ahead."""
     found = stages(RIDGE, calls=1000, name="path", n=1000, p=200)
-    assert ops(found.each).count("eigh") == 1 and not {"scan", "cholesky", "lu_factor", "solve"} & set(ops(found.each))
-    assert ops(found.ahead).count("matmul") == 1
+    assert "eigh" not in ops(found.each)
 
 
 def test_what_needs_a_size_that_a_call_tells_is_not_computed_ahead() -> None:
