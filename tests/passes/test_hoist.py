@@ -131,3 +131,13 @@ def test_a_test_that_may_fail_is_not_asked_ahead() -> None:
 def test_points_of_a_flow_are_one_product() -> None:
     found = plan(FLOW)
     assert not in_loops(found) and [n.op.name for n in found.walk()].count("matmul") == 1
+
+
+def test_values_in_loops_keep_the_names_of_the_user() -> None:
+    text = "def f(X: f64[n, p], k: i64) -> f64[p]:\n    w = ones(p)\n    repeat k:\n        gain = sigmoid(X @ w)\n"
+    text += "        w = w + X' @ (gain * exp(gain))\n"
+    assert "    gain = " in tpc.compile(text + "    return w\n", backend="numpy").source
+    again = "    v = w\n    repeat k:\n        other = sigmoid(X @ v)\n"
+    again += "        v = v + X' @ (other * exp(other))\n    return v\n"
+    both = tpc.compile(text + again, backend="numpy").source  # the bodies are equal: neither name is right for both
+    assert " gain = " not in both and " other = " not in both
