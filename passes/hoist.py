@@ -2,8 +2,8 @@
 
 Of a loop whose passes do not read what those before them have left, the last pass alone is done.
 
-An inverse stays where it is: as a factorization, which it becomes when the body is optimised, it goes later. What may
-fail goes before a loop that may make no pass only where it is computed there anyway, or behind a branch:
+An inverse stays until the plan is settled: most become factorizations when the body is optimised. What may fail goes
+before a loop that may make no pass only where it is computed there anyway, or behind a branch:
 
     repeat k: x = A \\ (b - x)       if k > 0: L = cholesky(A)
                                      repeat k: x = cho_solve(L, b - x)
@@ -167,7 +167,7 @@ class _Same:
                 numbers.add(node)
             if not all(a in self.values or a in numbers for a in node.args) or self.values.isdisjoint(node.args):
                 continue
-            if (node.programs and node.op is not IF) or node.op.name == "inv" or (not settled and _is_filled(node)):
+            if (node.programs and node.op is not IF) or (not settled and (node.op.name == "inv" or _is_filled(node))):
                 continue
             if not self.fails.isdisjoint(node.args) or (_may_fail(node) and replace([node], captured)[0] not in there):
                 if not risks:

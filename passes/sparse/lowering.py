@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from math import ceil, expm1, log1p, log2
 
 from tpc.ir.build import cast, make
-from tpc.ir.dims import product
+from tpc.ir.dims import DimLike, product
 from tpc.ir.facts import analyse
-from tpc.ir.node import Node, Program
+from tpc.ir.node import Fact, Node, Program
 from tpc.ir.notes import follow
 from tpc.ir.op import Misfit
 from tpc.ir.ops.structure import CONSTANT, IF, INPUT, REPEAT, SCAN
@@ -19,6 +19,9 @@ from tpc.passes.choose.prices import Sizes
 FRESH = frozenset(
     ["spgemm", "sddmm", "to_csr", "csr_add", "csr_sub", "csr_mul", "csr_kron", "csr_triangle", "csr_take"]
 )
+# What has entries only where its first operand has some, and where any of its operands has.
+WITHIN = frozenset(["csr_map", "csr_cast", "csr_scale", "csr_div", "csr_triangle"])
+SUMS = frozenset(["csr_add", "csr_sub"])
 LEAST = 1e-12
 FINE = 6  # bits of the densities of results, whose estimates follow from those of operands
 FILL = 4  # entries of sparse factors for each of the matrix, as a guess
@@ -57,24 +60,31 @@ def lowered(
         lowering.returned(node) if wanted else lowering.dense(node)
         for node, wanted in zip(results, formats or found, strict=True)
     ]
-    facts = [(node, known) for node, known in program.facts if node in program.inputs or node.op is CONSTANT]
-    return program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts)), found
+    return lowering.replaced(program, outputs), found
 
 
 class Lowering:
     """Values of a program, and what they have become; those that are sparse with their densities."""
 
-    def __init__(self, program: Program, at: Mapping[str, int], kept: Collection[Node] = ()) -> None:
+    def __init__(
+        self,
+        program: Program,
+        at: Mapping[str, int],
+        kept: Collection[Node] = (),
+        given: Mapping[Node, frozenset[Fact]] | None = None,
+    ) -> None:
         from tpc.passes.sparse.products import Products
 
         self.at, self.size, self.kept = at, Sizes(at), kept
-        self.facts = analyse(program)
+        self.facts = analyse(program, given)
         self.uses: dict[Node, int] = {}
         for node in program.nodes:
             for operand in node.args:
                 self.uses[operand] = self.uses.get(operand, 0) + 1
         self.made: dict[Node, Node] = {}
         self.density: dict[Node, float] = {}
+        self.diagonals: dict[tuple[DimLike, ...], Node] = {}  # one of each size, for the pattern of all
+        self.cover: dict[Node, frozenset[Node]] = {}  # sparse values in whose patterns together that of one lies
         self.products = Products(self)
 
     def run(self, program: Program) -> Sequence[Node]:
@@ -86,6 +96,14 @@ class Lowering:
                 follow(node, self.made[node])
         return program.outputs
 
+    def replaced(self, program: Program, outputs: Sequence[Node]) -> Program:
+        """The program with other results; what is declared of its values is known of what they have become."""
+        facts = [
+            (node if node.op in (INPUT, CONSTANT) else self.made.get(node, node), known)
+            for node, known in program.facts
+        ]
+        return program.replace(outputs=outputs, facts=ordered_facts(program.inputs, outputs, facts))
+
     # ---- formats
 
     def is_sparse(self, node: Node) -> bool:
@@ -93,9 +111,23 @@ class Lowering:
 
     def sparse(self, op: str, args: Sequence[Node], density: float, **attributes: object) -> Node:
         """A sparse value by one of its ops."""
+        if op in SUMS:
+            density = min(density, sum(self.density[c] for c in self.covered(*args)))
         node = make(op, args, **attributes, density=round_up(density, FINE))
         self.density[node] = round_up(density, FINE)
+        if op in WITHIN:
+            self.cover[node] = self.covered(args[0])
+        elif op in SUMS:
+            self.cover[node] = self.covered(*args)
+        elif op == "csr_mul":
+            self.cover[node] = self.covered(min(args, key=lambda a: self.density[a]))
+        elif op == "csr_diagonal":
+            self.cover[node] = frozenset([self.diagonals.setdefault(node.tensor.dims, node)])
         return node
+
+    def covered(self, *nodes: Node) -> frozenset[Node]:
+        """Sparse values whose patterns together have every entry of these."""
+        return frozenset().union(*(self.cover.get(node, (node,)) for node in nodes))
 
     def of_sparse(self, op: str, args: Sequence[Node], **attributes: object) -> Node:
         """A dense value of an op whose first operand is sparse."""
@@ -232,19 +264,19 @@ class Lowering:
         attributes = []
         for name, value in node.attributes:
             if isinstance(value, Program):
-                value = self.body(value, dict(zip(value.inputs[first:], captured, strict=True)))
+                inputs = value.inputs[first:]
+                known = {i: self.facts.get(a, frozenset()) for i, a in zip(inputs, node.args[start:end], strict=True)}
+                value = self.body(value, dict(zip(inputs, captured, strict=True)), known)
             attributes.append((name, value))
         return rebuilt(node.op, args, attributes, node.type)
 
-    def body(self, body: Program, captured: Mapping[Node, Node]) -> Program:
-        inner = Lowering(body, self.at)
+    def body(self, body: Program, captured: Mapping[Node, Node], known: Mapping[Node, frozenset[Fact]]) -> Program:
+        inner = Lowering(body, self.at, given=known)
         for node, outside in captured.items():
             if self.is_sparse(outside):
                 inner.density[node] = self.density[outside]
                 inner.made[node] = node
-        outputs = [inner.dense(inner.made[node]) for node in inner.run(body)]
-        facts = [(node, known) for node, known in body.facts if node in body.inputs]
-        return body.replace(outputs=outputs, facts=ordered_facts(body.inputs, outputs, facts))
+        return inner.replaced(body, [inner.dense(inner.made[node]) for node in inner.run(body)])
 
 
 def round_up(density: float, bits: int = 2) -> float:

@@ -190,7 +190,7 @@ class Compiled:
             raise self._failed(error) from error
         if special.backend == "llvm":
             special.run.when_ready = lambda: self._hurry(special)  # type: ignore[attr-defined]
-        elif special.upgrade is None and not special.is_sparse and self._may_upgrade(kind):
+        elif special.upgrade is None and self._may_upgrade(kind):
             from tpc.decisions import Decisions
             from tpc.upgrade import Upgrade
 

@@ -52,7 +52,14 @@ FLOW = """\
 def point(A: f64[n, n] is spd, x: f64[n], t: f64) = expm(-t * A) @ x
 def f(A: f64[n, n] is spd, x: f64[n], t: f64[k]) = vmap(point, t)(A, x, t)
 """
-FACTORS = {"cholesky", "lu_factor", "eigh", "expm", "solve"}
+INVERSE = """\
+def f(A: f64[n, n] is spd, b: f64[n], k: i64) -> f64[n]:
+    x = b
+    repeat k:
+        x = diag(inv(A)) * tanh(x)
+    return x
+"""
+FACTORS = {"cholesky", "lu_factor", "eigh", "expm", "solve", "inv", "spd_inverse"}
 
 chance = np.random.default_rng(0)
 
@@ -67,9 +74,10 @@ GIVEN: dict[str, Callable[[int, int], list[Any]]] = {
     SCANNED: lambda n, k: [spd(n), spd(n), chance.standard_normal((k, n))],
     UNTIL: lambda n, k: [spd(n), chance.standard_normal(n), np.ones(n), 1e-9 if k else 1e9],
     NESTED: lambda n, k: [spd(n), chance.standard_normal((k, n)), 2],
+    INVERSE: lambda n, k: [spd(n), chance.standard_normal(n), k],
     FLOW: lambda n, k: [spd(n), chance.standard_normal(n), chance.uniform(0, 0.1, k)],
 }
-TEXTS = pytest.mark.parametrize("text", GIVEN, ids=["counted", "scanned", "until", "nested", "flow"])
+TEXTS = pytest.mark.parametrize("text", GIVEN, ids=["counted", "scanned", "until", "nested", "inverse", "flow"])
 
 
 def program(text: str) -> Program:

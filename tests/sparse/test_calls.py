@@ -117,14 +117,16 @@ def test_what_is_prepared_does_not_wait(text, always_sparse):
 CG = "def f(A: f64[n, n] is spd, b: f64[n]) -> f64[n] = solve(A, b, method=cg, tol=1e-10)\n"
 
 
-def test_steps_between_sparse_products_are_native(always_sparse):
+@pytest.mark.parametrize("backend", ["auto", "llvm"])
+def test_steps_between_sparse_products_are_native(backend, always_sparse):
     n = 60
     A = sp.diags_array([-np.ones(n - 1), 2.5 * np.ones(n), -np.ones(n - 1)], offsets=[-1, 0, 1]).tocsr()
     b = entries(1, n, density=1.0)[0]
-    f = tpc.compile(CG, backend="llvm").prepare(A, b)
+    f = tpc.compile(CG, backend=backend).prepare(A, b)
     for _ in range(30):
         assert np.allclose(f(A, b), np.linalg.solve(A.toarray(), b), rtol=1e-8)
-    run = f._latest().run
+    special = f._latest()
+    run = special.run if backend == "llvm" else special.upgrade.native.run
     assert run.natives and not run.failure and "_spmm(" in run.emitted.source
     assert type(run.namespace["_spmm"]) is not Replacing  # the kernel itself
     with pytest.raises(tpc.TpcError, match="positive definite"):

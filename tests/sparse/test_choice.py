@@ -90,3 +90,25 @@ def test_plans_print_and_parse():
     plan = run(program, Options(sparse={"A": 0.01})).program
     assert "csr(A, density=" in str(plan)
     assert check(Source(str(plan))).programs["f"] is plan
+
+
+PRECONDITIONED = """\
+def f(A: f64[n, n] is spd, b: f64[n]) -> f64[n]:
+    return solve(A, b, method=cg, tol=1e-8, precond=incomplete_cholesky)
+"""
+
+
+def test_incomplete_factors_stay_sparse_and_triangular_in_loops():
+    """The pattern of a sum of values within one pattern is that one, and what is known goes into the loops."""
+    found = ops(PRECONDITIONED, 5 / 4096, n=4096)
+    assert {"csr_solve_triangular", "spgemm", "spmm"} <= found
+    assert not {"from_csr", "splu", "solve", "lu_factor"} & found
+    program = check(Source("def f(A: f64[n, n]) -> f64[n, n] = incomplete_cholesky(A)\n")).programs["f"]
+    plan = run(program, Options(at={"n": 4096}, sparse={"A": 5 / 4096})).program
+    assert max(node["density"] for node in plan.nodes if node.op.name == "csr_add") <= 6.1 / 4096
+
+
+def test_what_is_declared_of_a_sparse_value_holds_of_it_made_dense():
+    text = "def lower(A: [n, n]) -> [n, n] is lower and nonsingular = A + 2 * A\n"
+    text += "def f(A: f64[n, n], B: f64[n, k]) -> f64[n, k] = lower(A) \\ B\n"
+    assert {"from_csr", "solve_triangular"} <= ops(text, 0.9, n=1000, k=500)
