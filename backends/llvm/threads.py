@@ -4,6 +4,8 @@
                        void *context, int64_t count, int64_t grain)
     void  tpc_set_threads(int64_t count)          0: as many as there are cores, or as TPC_THREADS says
     int64_t tpc_threads(void)
+    void  tpc_limit_begin(int64_t count)          from here on, whatever was set; of several limits the last one holds
+    void  tpc_limit_end(void)
 
 `tpc_parallel` runs `body` on parts of 0 to count, which begin at multiples of `grain`. Parts are taken one by one from
 a cursor, which holds the number of the region and the parts that are left, so that one compare-and-swap takes a part
@@ -20,7 +22,7 @@ from __future__ import annotations
 
 from string import Template
 
-SYMBOLS = ("tpc_parallel", "tpc_set_threads", "tpc_threads")
+SYMBOLS = ("tpc_parallel", "tpc_set_threads", "tpc_threads", "tpc_limit_begin", "tpc_limit_end")
 PARTS = 8  # for each thread; more share the work better beside other load, fewer cost less
 SPINS = 1000  # looks for work, of some 50 ns each
 PAYS = 5000  # nanoseconds of work for which workers are woken, twice what that costs
@@ -57,6 +59,8 @@ _POOL = """
 @tpc_wake = weak hidden global i32 0, align 64        ; idle workers sleep on this
 @tpc_sleepers = weak hidden global i32 0
 @tpc_wanted = weak hidden global i32 0                ; threads, with the caller; 0 until it is known
+@tpc_limit = weak hidden global i64 0, align 64       ; threads within a limit
+@tpc_limited = weak hidden global i32 0               ; calls that are within one
 @tpc_busy = weak hidden global i32 0, align 64        ; whether a region runs; guards what follows
 @tpc_started = weak hidden global i32 0               ; workers
 @tpc_is_watching = weak hidden global i1 false        ; whether forks are watched for
@@ -248,7 +252,8 @@ define weak hidden i1 @tpc_has_work(i32 %number) {
   %cursor = load atomic i64, ptr @tpc_cursor seq_cst, align 8
   %left = and i64 %cursor, 4294967295
   %is_any = icmp ne i64 %left, 0
-  %wanted = load atomic i32, ptr @tpc_wanted monotonic, align 4
+  %threads = call i64 @tpc_threads()
+  %wanted = trunc i64 %threads to i32
   %workers = sub i32 %wanted, 1
   %is_wanted = icmp slt i32 %number, %workers
   %has = and i1 %is_any, %is_wanted
@@ -327,10 +332,29 @@ define weak hidden void @tpc_forget() {
   store i32 0, ptr @tpc_sleepers
   store i32 0, ptr @tpc_busy
   store i32 0, ptr @tpc_started
+  store i32 0, ptr @tpc_limited
+  ret void
+}
+
+define weak void @tpc_limit_begin(i64 %count) {
+  store atomic i64 %count, ptr @tpc_limit monotonic, align 8
+  %before = atomicrmw add ptr @tpc_limited, i32 1 seq_cst
+  ret void
+}
+
+define weak void @tpc_limit_end() {
+  %before = atomicrmw sub ptr @tpc_limited, i32 1 seq_cst
   ret void
 }
 
 define weak i64 @tpc_threads() {
+  %limited = load atomic i32, ptr @tpc_limited seq_cst, align 4
+  %is_limited = icmp sgt i32 %limited, 0
+  br i1 %is_limited, label %limit, label %look
+limit:
+  %most = load atomic i64, ptr @tpc_limit monotonic, align 8
+  ret i64 %most
+look:
   %known = load atomic i32, ptr @tpc_wanted monotonic, align 4
   %is_known = icmp ne i32 %known, 0
   br i1 %is_known, label %out, label %find
@@ -339,7 +363,7 @@ find:
   %found = load atomic i32, ptr @tpc_wanted monotonic, align 4
   br label %out
 out:
-  %threads = phi i32 [ %known, %0 ], [ %found, %find ]
+  %threads = phi i32 [ %known, %look ], [ %found, %find ]
   %threads64 = sext i32 %threads to i64
   ret i64 %threads64
 }

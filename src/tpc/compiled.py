@@ -224,7 +224,7 @@ class Compiled:
             self._repeats.known.clear()
         if settings.threads is not None:
             special.limit = native.thread_limit(settings.threads)
-        elif self._staging is None and not (settings.check_facts or settings.verify or settings.memory):
+        if self._staging is None and not (settings.check_facts or settings.verify or settings.memory):
             native.call_at_once(self, special)
 
     def _hurry_sparse(self, special: Specialised, helper: str, kernel: Kernel) -> None:

@@ -25,13 +25,16 @@ def call_at_once(compiled: Compiled, special: Specialised) -> None:
     no native code takes goes the way that it went before, which may be native code for other types. `cost` and
     `seconds` then speak of the last call that took that way.
     """
-    from tpc.backends.llvm import entry
+    from tpc.backends.llvm import blas, entry
     from tpc.backends.llvm.stages import Staged
 
     run, emitted, dims = special.run, special.code.emitted, compiled._settings.dims
+    threads = compiled._settings.threads
     conditions = guards(special.program, dims)
     if not isinstance(run, Staged) or not emitted.whole or not run.lowered or conditions is None or emitted.sizes:
         return
+    if threads is not None and any(blas.is_routine(s) for native in run.lowered.values() for s in native.symbols):
+        return  # a limit of BLAS is set around each call
     results: Any = tuple if len(special.program.output_names) == 1 else special.together
     parameters = [node["name"] for node in special.program.inputs]
     entered = as_before(compiled)
@@ -41,7 +44,9 @@ def call_at_once(compiled: Compiled, special: Specialised) -> None:
         )
         if cheapest is not None:
             native = run.lowered[name]
-            entered = entry.entry(native, entered, parameters, nonnegative=[*conditions, *cheapest], results=results)
+            entered = entry.entry(
+                native, entered, parameters, nonnegative=[*conditions, *cheapest], results=results, threads=threads
+            )
     entry.call_at_once(compiled, entered)
 
 

@@ -144,6 +144,16 @@ def test_options(options: dict[str, Any]) -> None:
     np.testing.assert_allclose(native(made, X, Y, V), by_hand(), rtol=1e-13)
 
 
+@pytest.mark.parametrize("text, at_once", [
+    ("def f(a: f64[n, n]) -> f64[n, n] = tanh(a) * 2", True), ("def f(a: f64[n, n]) -> f64[n, n] = a @ a", False),
+])  # fmt: skip
+def test_a_limit_of_threads_is_that_of_the_code_itself_but_for_blas(text: str, at_once: bool) -> None:
+    made = tpc.compile(text, backend="llvm", threads=1)
+    a = np.ones((3, 3))
+    np.testing.assert_allclose(native(made, a), tpc.compile(text, backend="numpy")(a))
+    assert hasattr(type(made), "_calls_at_once") == at_once
+
+
 @pytest.mark.parametrize("shapes", [(0, 1, 2), (1, 0, 2), (3, 2, 0), (1, 1, 1)])
 def test_small_and_empty(kernel: tpc.Compiled, shapes: tuple[int, int, int]) -> None:
     n, m, d = shapes

@@ -8,7 +8,7 @@ from typing import Any
 
 from tpc.backends.llvm.engine import load
 from tpc.backends.llvm.entry import layout
-from tpc.backends.llvm.entry.glue import ENTRY, LONG, NATIVE, WORD, Manner, glue
+from tpc.backends.llvm.entry.glue import ENTRY, LONG, MOST, NATIVE, WORD, Manner, glue
 from tpc.backends.llvm.entry.stored import ATTRIBUTE, CLASS, Stored
 from tpc.backends.llvm.signature import Native
 from tpc.ir.dims import DimLike
@@ -38,6 +38,7 @@ def entry(
     sources: Sequence[int] = (),
     stored: Mapping[int, Stored] | None = None,
     finish: Callable[[Any, Any], Any] | None = None,
+    threads: int | None = None,
 ) -> Callable[..., Any]:
     """A native function as a built-in function of Python.
 
@@ -68,6 +69,8 @@ def entry(
         The parameters that stand for several operands, by their numbers.
     finish
         What makes the result of the first of `stored` and the array that the native function gives.
+    threads
+        How many it may take, where that is not left open. Routines of BLAS that it calls are not told.
 
     Raises
     ------
@@ -87,9 +90,11 @@ def entry(
     attributes = {name for found in stored.values() for name in found.attributes}
     of_objects |= {f"{ATTRIBUTE}{name}": layout.word(name) for name in attributes}
     known = {**layout.numpy_symbols(), **of_objects, **words}
-    known |= {NATIVE: loaded.address(signature.name), LONG: native.long}
+    known |= {NATIVE: loaded.address(signature.name), LONG: native.long, MOST: threads}
     numbers = tuple(sources) or tuple(range(len(signature.operands)))
-    manner = Manner(numbers, tuple(stored.items()), tuple(given), tuple(nonnegative), finish is not None)
+    manner = Manner(
+        numbers, tuple(stored.items()), tuple(given), tuple(nonnegative), finish is not None, threads is not None
+    )
     code = glue(signature, manner)
     entered = load(code, 0, {symbol: known[symbol] for symbol in code.symbols if symbol in known})
     name = getattr(slow, "__name__", signature.name)

@@ -27,8 +27,9 @@ from tpc.backends.llvm.signature import Array, Native, Signature
 from tpc.ir.dims import DimLike
 from tpc.ir.types import STRONG
 
-# symbols; words have the numbers of parameters, and what is at no address is how many points make a call long
-ENTRY, NATIVE, WORD, LONG = "tpc_entry", "tpc_native", "tpc_word_", "tpc_long"
+# symbols; words have the numbers of parameters, and at no address are numbers: of the points that make a call long, and
+# of the threads that it may take
+ENTRY, NATIVE, WORD, LONG, MOST = "tpc_entry", "tpc_native", "tpc_word_", "tpc_long", "tpc_most_threads"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Manner:
         What must not be negative at the sizes of a call.
     is_finished
         Whether the first of `stored` and the array that is made go to a function of Python, which gives the result.
+    is_limited
+        Whether there is a limit to its threads.
     """
 
     sources: tuple[int, ...]
@@ -54,6 +57,7 @@ class Manner:
     given: tuple[str, ...] = ()
     nonnegative: tuple[DimLike, ...] = ()
     is_finished: bool = False
+    is_limited: bool = False
 
     @property
     def parameters(self) -> int:
@@ -101,7 +105,7 @@ def _write(w: Writer, manner: Manner) -> None:
         for place, slot, copy in zip(data, slots, w.copies)
     ]
     targets = results.targets(w, data, manner.is_finished)
-    w.need(w.equal(_run(w, data, targets), w.i64(0)), w.slow)
+    w.need(w.equal(_run(w, data, targets, manner.is_limited), w.i64(0)), w.slow)
     for slot in w.passing:
         with w.b.if_then(w.b.not_(w.is_null(w.held(slot)))):
             w.call("Py_DecRef", w.held(slot))
@@ -195,7 +199,7 @@ def _check_sizes(w: Writer, dims: Sequence[DimLike], nonnegative: Sequence[DimLi
 # ---- the native function
 
 
-def _run(w: Writer, data: Sequence[Any], targets: Sequence[Any]) -> Any:
+def _run(w: Writer, data: Sequence[Any], targets: Sequence[Any], is_limited: bool) -> Any:
     """Call the native function; its status."""
     workspace, size = w.null, None
     if w.signature.workspace != 0:
@@ -204,13 +208,17 @@ def _run(w: Writer, data: Sequence[Any], targets: Sequence[Any]) -> Any:
         w.need_not(w.is_null(workspace), w.slow)  # which of two branches takes the one with less
     arguments = [*(w.sizes[name] for name in w.signature.sizes), *data, *targets, workspace]
     native = w.ir.Function(w.module, w.ir.FunctionType(w.i64, [a.type for a in arguments]), NATIVE)
-    long = w.b.sitofp(w.b.ptrtoint(w.object(LONG), w.i64), w.double)
+    long = w.b.sitofp(w.number(LONG), w.double)
     is_long = w.b.fcmp_ordered(">", _points(w), long)
     state = w.slot(w.ptr)
     w.b.store(w.null, state)
     with w.b.if_then(is_long):
         w.b.store(w.call("PyEval_SaveThread"), state)
+    if is_limited:
+        w.call("tpc_limit_begin", w.number(MOST))
     status = w.b.call(native, arguments)
+    if is_limited:
+        w.call("tpc_limit_end")
     if size is not None:
         with w.b.if_then(w.b.icmp_signed(">", size, w.i64(arena.KEPT))):
             w.call("tpc_trim")

@@ -28,6 +28,8 @@ FUNCTIONS = {
     "tpc_numpy_set_handler": "pp",
     "tpc_workspace": "pl",
     "tpc_trim": "v",
+    "tpc_limit_begin": "vl",
+    "tpc_limit_end": "v",
 }
 TABLE = {  # PyArray_NewFromDescr, PyArray_NewCopy, PyArray_Scalar, PyDataMem_SetHandler
     "tpc_numpy_new": 94,

@@ -73,6 +73,10 @@ class Writer:
             self.globals[name].linkage = "external"
         return self.globals[name]
 
+    def number(self, name: str) -> Any:
+        """The number that is in the place of an address."""
+        return self.b.ptrtoint(self.object(name), self.i64)
+
     def at(self, base: Any, offset: Any) -> Any:
         return self.b.gep(base, [self.i64(offset) if isinstance(offset, int) else offset], source_etype=self.i8)
 

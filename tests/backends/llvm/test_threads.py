@@ -15,11 +15,13 @@ import numpy as np
 import pytest
 
 llvm = pytest.importorskip("llvmlite.binding")
-from tests.backends.llvm.kernels import TWICE  # noqa: E402
+from tests.backends.llvm.kernels import TWICE, native  # noqa: E402
 from tests.backends.llvm.processes import in_child  # noqa: E402
 
 from tpc.backends.llvm import engine, runtime, threads  # noqa: E402
 from tpc.backends.llvm.engine import load, set_threads  # noqa: E402
+from tpc.backends.llvm.entry import entry  # noqa: E402
+from tpc.ir.types import I64  # noqa: E402
 
 if not sys.platform.startswith("linux"):
     pytest.skip("native code is for Linux", allow_module_level=True)
@@ -100,6 +102,34 @@ def test_fewer_threads_than_were_started() -> None:
     assert any(len({thread for _, _, thread in parts(16, pause=0.01)}) <= 2 for _ in range(20))
     set_threads(1)
     assert {thread for _, _, thread in parts(16)} == {threading.get_native_id()}
+
+
+def test_a_limit_holds_until_its_end_whatever_is_set() -> None:
+    begin, end, count = (
+        ctypes.CFUNCTYPE(result, *given)(engine._runtime().address(name))
+        for name, result, *given in (
+            ("tpc_limit_begin", None, ctypes.c_int64),
+            ("tpc_limit_end", None),
+            ("tpc_threads", ctypes.c_int64),
+        )
+    )
+    set_threads(4)
+    begin(1)
+    assert {thread for _, _, thread in parts(16, pause=0.001)} == {threading.get_native_id()}
+    set_threads(3)
+    begin(2)
+    assert count() == 2
+    end()
+    end()
+    assert count() == 3
+
+
+def test_a_call_with_a_limit() -> None:
+    text = "  %count = call i64 @tpc_threads()\n  store i64 %count, ptr %threads\n  ret i64 0\n"
+    declared = "declare i64 @tpc_threads()\n"
+    asked = native("asked", [], [("threads", I64, ())], text, (), ["tpc_threads"], before=declared)
+    set_threads(3)
+    assert [entry(asked, print, threads=limit)() for limit in (None, 1, 2, None)] == [3, 1, 2, 3]
 
 
 def test_regions_in_regions_run_where_they_are() -> None:
