@@ -90,7 +90,7 @@ def entry(
     attributes = {name for found in stored.values() for name in found.attributes}
     of_objects |= {f"{ATTRIBUTE}{name}": layout.word(name) for name in attributes}
     known = {**layout.numpy_symbols(), **of_objects, **words}
-    known |= {NATIVE: loaded.address(signature.name), LONG: native.long, MOST: threads}
+    known |= {NATIVE: loaded.address(signature.name), LONG: native.long, MOST: threads or 0}
     numbers = tuple(sources) or tuple(range(len(signature.operands)))
     manner = Manner(
         numbers, tuple(stored.items()), tuple(given), tuple(nonnegative), finish is not None, threads is not None

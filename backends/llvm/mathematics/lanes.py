@@ -6,7 +6,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from tpc.backends.llvm.mathematics.vector import DOUBLE, Vec, call, element, suffix
+from tpc.backends.llvm.mathematics.vector import DOUBLE, Vec, call, element, suffix, undefined
 
 
 def by_lane(symbol: str, *arguments: Vec) -> Vec:
@@ -27,7 +27,7 @@ def _loop(module: Any, symbol: str, name: str, arguments: tuple[Vec, ...]) -> An
     function.linkage = "internal"
     function.attributes.add("noinline")
     builder = ir.IRBuilder(function.append_basic_block())
-    result = ir.Constant(type_, ir.Undefined)
+    result = undefined(type_)
     for i in range(type_.count):
         lane = ir.Constant(ir.IntType(32), i)
         lanes = [builder.extract_element(a, lane) for a in function.args]

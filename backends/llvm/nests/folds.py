@@ -19,7 +19,7 @@ from tpc.backends.llvm.fusion.terms import Term, number_of, parts
 from tpc.backends.llvm.fusion.translation import COMBINE, identity
 from tpc.backends.llvm.nests import fetching, packing
 from tpc.backends.llvm.nests.lanes import fold_lane
-from tpc.backends.llvm.nests.types import constant, lanes_of, register, vector
+from tpc.backends.llvm.nests.types import constant, lanes_of, register, shuffled, vector
 from tpc.backends.llvm.nests.values import Values, product_of
 from tpc.backends.llvm.nests.vectors import for_lanes
 from tpc.ir.dims import DimLike
@@ -405,8 +405,7 @@ class Fold:
         return self.values.apply(COMBINE[self.operator], [left, right])
 
     def _half(self, value: ir.Value, lanes: range) -> ir.Value:
-        mask = ir.Constant(vector(ir.IntType(32), len(lanes)), [ir.Constant(ir.IntType(32), n) for n in lanes])
-        return self.writer.builder.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), mask)
+        return shuffled(self.writer.builder, value, None, lanes)
 
     def _result(self, state: State) -> ir.Value:
         match self.operator:

@@ -8,7 +8,7 @@ from llvmlite import ir
 
 from tpc.backends.llvm.fusion.terms import Term, number_of, place
 from tpc.backends.llvm.host import host
-from tpc.backends.llvm.nests.types import constant, vector
+from tpc.backends.llvm.nests.types import constant, shuffled, vector
 from tpc.backends.llvm.nests.writer import Writer
 from tpc.ir.types import F32, F64, I8, DType
 
@@ -93,12 +93,8 @@ def _permuted(writer: Writer, table: ir.Value, index: ir.Value) -> ir.Value:
 
 
 def _part(b: ir.IRBuilder, value: ir.Value, first: int, count: int) -> ir.Value:
-    return _shuffled(b, value, value, range(first, first + count))
+    return shuffled(b, value, None, range(first, first + count))
 
 
 def _joined(b: ir.IRBuilder, left: ir.Value, right: ir.Value) -> ir.Value:
-    return _shuffled(b, left, right, range(2 * left.type.count))
-
-
-def _shuffled(b: ir.IRBuilder, left: ir.Value, right: ir.Value, lanes: range) -> ir.Value:
-    return b.shuffle_vector(left, right, ir.Constant(vector(SHORT, len(lanes)), [ir.Constant(SHORT, n) for n in lanes]))
+    return shuffled(b, left, right, range(2 * left.type.count))

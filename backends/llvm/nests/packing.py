@@ -7,13 +7,13 @@ walked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from llvmlite import ir
 
 from tpc.backends.llvm.fusion import places
 from tpc.backends.llvm.fusion.terms import INSIDE, Term, parts
-from tpc.backends.llvm.nests.types import POINTER, constant, lanes_of, memory, vector
+from tpc.backends.llvm.nests.types import POINTER, constant, lanes_of, memory, shuffled, vector
 from tpc.backends.llvm.nests.values import LINE, Values
 from tpc.backends.llvm.nests.writer import Writer
 from tpc.ir.types import BOOL
@@ -114,10 +114,10 @@ def merged(
     rows = [r if lanes_of(r) else writer.spread(r, 1) for r in rows]
     while (lanes := lanes_of(rows[0])) > side:
         halves = range(lanes // 2), range(lanes // 2, lanes)
-        rows = [combine(*(_shuffled(b, row, row, half) for half in halves)) for row in rows]
+        rows = [combine(*(shuffled(b, row, row, half) for half in halves)) for row in rows]
     if lanes < side:
         beyond = writer.spread(neutral, lanes)
-        rows = [_shuffled(b, row, beyond, [min(p, lanes) for p in range(side)]) for row in rows]
+        rows = [shuffled(b, row, beyond, [min(p, lanes) for p in range(side)]) for row in rows]
     distance = 1
     while distance < side:
         rows = [combine(*_exchanged(b, *pair, distance)) for pair in zip(rows[::2], rows[1::2], strict=True)]
@@ -130,9 +130,4 @@ def _exchanged(b: ir.IRBuilder, upper: ir.Value, lower: ir.Value, distance: int)
     side = lanes_of(upper)
     low = [p if not p & distance else p - distance + side for p in range(side)]
     high = [p + distance if not p & distance else p + side for p in range(side)]
-    return _shuffled(b, upper, lower, low), _shuffled(b, upper, lower, high)
-
-
-def _shuffled(b: ir.IRBuilder, left: ir.Value, right: ir.Value, lanes: Sequence[int]) -> ir.Value:
-    mask = ir.Constant(vector(ir.IntType(32), len(lanes)), [ir.Constant(ir.IntType(32), n) for n in lanes])
-    return b.shuffle_vector(left, right, mask)
+    return shuffled(b, upper, lower, low), shuffled(b, upper, lower, high)

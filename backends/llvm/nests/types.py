@@ -6,6 +6,8 @@ from llvmlite import ir
 
 from tpc.backends.llvm.fusion.terms import HALVES, held
 from tpc.backends.llvm.mathematics.vector import constant as constant
+from tpc.backends.llvm.mathematics.vector import shuffled as shuffled
+from tpc.backends.llvm.mathematics.vector import undefined as undefined
 from tpc.ir.types import BF16, BOOL, F16, F32, F64, I8, I32, I64, DType
 
 I1, BYTE, INTEGER, POINTER = ir.IntType(1), ir.IntType(8), ir.IntType(64), ir.PointerType()

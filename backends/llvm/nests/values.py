@@ -20,7 +20,18 @@ from tpc.backends.llvm.nests.errors import Errors
 from tpc.backends.llvm.nests.formats import closed, convert, opened
 from tpc.backends.llvm.nests.lanes import NEAR, VECTORS
 from tpc.backends.llvm.nests.lookup import looked_up, lookup, lookup_lanes
-from tpc.backends.llvm.nests.types import BYTE, I1, INTEGER, POINTER, constant, lanes_of, memory, register, vector
+from tpc.backends.llvm.nests.types import (
+    BYTE,
+    I1,
+    INTEGER,
+    POINTER,
+    constant,
+    lanes_of,
+    memory,
+    register,
+    shuffled,
+    vector,
+)
 from tpc.backends.llvm.nests.writer import Writer
 from tpc.ir.dims import DimLike
 from tpc.ir.node import Node
@@ -295,11 +306,8 @@ class Values:
             # all that lies between is loaded too, in vectors, and left out
             address = self.writer.address(pointer, type_, self.first_place(index))
             between = vector(type_, step * (lanes - 1) + 1)
-            every = ir.Constant(
-                vector(ir.IntType(32), lanes), [ir.Constant(ir.IntType(32), step * n) for n in range(lanes)]
-            )
             several = self.builder.load(address, typ=between, align=dtype.size)
-            value = self.builder.shuffle_vector(several, ir.Constant(between, ir.Undefined), every)
+            value = shuffled(self.builder, several, None, range(0, step * lanes, step))
         else:
             addresses = self.writer.address(pointer, type_, self.writer.spread(self.place(index), lanes))
             mask = constant(vector(I1, lanes), 1) if mask is None else mask

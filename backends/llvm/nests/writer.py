@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from llvmlite import ir
 
 from tpc.backends.llvm.fusion.terms import Term
-from tpc.backends.llvm.nests.types import INTEGER, POINTER, constant, lanes_of, suffix, vector
+from tpc.backends.llvm.nests.types import INTEGER, POINTER, constant, lanes_of, shuffled, suffix, undefined, vector
 from tpc.ir.dims import DimLike, Rounded
 
 
@@ -111,9 +111,8 @@ class Writer:
         if isinstance(value, ir.Constant):
             return constant(vector(value.type, lanes), value.constant)
         type_ = vector(value.type, lanes)
-        one = self.builder.insert_element(ir.Constant(type_, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
-        first = ir.Constant(vector(ir.IntType(32), lanes), [ir.Constant(ir.IntType(32), 0)] * lanes)
-        return self.builder.shuffle_vector(one, ir.Constant(type_, ir.Undefined), first)
+        one = self.builder.insert_element(undefined(type_), value, ir.Constant(ir.IntType(32), 0))
+        return shuffled(self.builder, one, None, [0] * lanes)
 
     def count_up(self, lanes: int) -> ir.Constant:
         """0, 1, 2, ..."""
