@@ -119,12 +119,15 @@ class Outliner:
         return set(levels.values()) == {0} and _has_axes(levels)
 
     def _called(self, program: Program) -> Program:
-        """The program as a call of a function that is all of it."""
-        body = Program(f"{program.name}_{next(self._numbers)}", program.inputs, program.outputs, facts=program.facts)
+        """The program as a call of a function that is all of it; what it does not read may come in any format."""
+        read = set(program.nodes)
+        inputs = [node for node in program.inputs if node in read]
+        facts = [(node, known) for node, known in program.facts if node in read]
+        body = Program(f"{program.name}_{next(self._numbers)}", inputs, program.outputs, facts=facts)
         self.bodies.append(body)
         self.origins[body] = {node: node for node in body.nodes}
         type = body.result_types[0] if len(body.outputs) == 1 else body.result_types
-        call = Node(CALL, program.inputs, (("body", body), ("sizes", _own_sizes(body))), type)
+        call = Node(CALL, inputs, (("body", body), ("sizes", _own_sizes(body))), type)
         return program.replace(outputs=items(call), facts=[(n, f) for n, f in program.facts if n.op is INPUT])
 
     def _with_blocks(self, program: Program) -> Program:

@@ -355,3 +355,14 @@ def test_a_helper_gives_way_to_kernels_one_after_the_other():
     assert np.allclose(space["_spmm"](A.tocoo(), X), A @ X) and len(called) == 1
     assert np.allclose(space["_spmm"](duplicates(entries(9, 9)), X).shape, (9, 5)) and len(called) == 1
     assert set(NATIVE) >= {"_spmm", "_sddmm", "_csr_solve_triangular"}
+
+
+@pytest.mark.parametrize("backend", ["numpy", "llvm", "torch"])
+def test_what_is_not_read_may_come_in_any_format(backend):
+    f = tpc.compile("def f(A: f64[n, m], B: f64[m, n], b: f64[n]) -> f64[n] = tanh(b) * 2\n", backend=backend)
+    b = np.linspace(0, 1, 5)
+    for A in (sp.eye_array(5, 3), np.eye(5, 3)):
+        for _ in range(2):
+            np.testing.assert_allclose(f(A, sp.csc_array((3, 5)), b), 2 * np.tanh(b), rtol=1e-13)
+            if backend == "llvm":
+                f._latest().run.finish()
