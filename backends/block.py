@@ -57,6 +57,7 @@ _RESULTS = {
     "ldl_factor": "ldl order",
     "cholesky": "L",
 }
+_TURNING = ("transpose", "adjoint")
 # Ops that move entries: what comes out has the format of what went in.
 _MOVING = words(
     "cast transpose adjoint permute diag tril triu vec unvec reshape broadcast_to squeeze unsqueeze flip roll tile "
@@ -260,6 +261,7 @@ class Block:
 
     def label(self, node: Node) -> str:
         """What to call an operand in a message."""
+        node = _reduced(node)
         text = self.env[node].text if node in self.env else ""
         name = self.function.module.user_names.get(node)
         if name:
@@ -404,6 +406,15 @@ class Block:
 
 def _contracts(node: Node) -> bool:
     return node.op.name in ("matmul", "matvec", "vecmat", "dot", "vdot", "trace")
+
+
+def _reduced(node: Node) -> Node:
+    """What a triangle was made of, which has entries that are not finite where the triangle has; or the node."""
+    inner = node.args[0] if node.op.name in _TURNING else node
+    if inner.op.name != "qr_triangle":
+        return node
+    matrix = inner.args[0]
+    return matrix.args[0] if matrix.op.name in _TURNING else matrix
 
 
 def _root(node: Node) -> Node:

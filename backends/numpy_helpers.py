@@ -252,6 +252,23 @@ def _eig(A):
     return values + 0j, vectors + 0j
 '''
     ),
+    "_upright": Helper(
+        '''
+def _upright(A):
+    """A, or its transpose where A has long rows, which LAPACK is slow with."""
+    return A.swapaxes(-1, -2) if A.shape[-1] >= 2 * A.shape[-2] else A
+'''
+    ),
+    "_svd": Helper(
+        '''
+def _svd(A):
+    """Singular values with the vectors of both sides."""
+    upright = _upright(A)
+    U, s, V = np.linalg.svd(upright, full_matrices=False)
+    return (U, s, V) if upright is A else (V.swapaxes(-1, -2), s, U.swapaxes(-1, -2))
+''',
+        ("_upright",),
+    ),
     "_cond": Helper(
         '''
 def _cond(A, name):

@@ -59,6 +59,7 @@ KERNELS: dict[str, Entry] = {
     "cholesky": _cholesky,
     "cho_solve": kernel("_cho_solve", named=True),
     "cho_inv": kernel("_cho_inv", named=True),
+    "qr_triangle": "np.linalg.qr({0}, mode='r')",
     "lu_factor": _lu_factor,
     "lu_solve": kernel("_lu_solve", "transposed", named=True),
     "lu_det": batched("_lu_det"),
@@ -75,6 +76,8 @@ KERNEL_HELPERS: dict[str, Helper] = {
         '''
 def _by_columns(A):
     """A copy of A in column order, made in strips that fit into the cache."""
+    if A.ndim == 1:
+        return np.array(A)
     copy = np.empty(A.shape, A.dtype, order="F")
     for start in range(0, len(A), 128):
         copy[start : start + 128] = A[start : start + 128]
@@ -351,17 +354,26 @@ def _band_solve(A, B, below, above, name):
         '''
 def _solve_of_band(band, below, above, B, name):
     """X with A @ X = B, where the rows of the band are the diagonals of A, which errors call by its name."""
-    B, shape = _by_columns(B), B.shape
     if below == above == 1:
-        solve = scipy.linalg.get_lapack_funcs("gtsv", (band, B))
-        *_, X, info = solve(band[2, :-1], band[1], band[0, 1:], B, overwrite_b=True)
-    else:
-        solve = scipy.linalg.get_lapack_funcs("gbsv", (band, B))
-        room = np.zeros((below, band.shape[1]), band.dtype)  # for the exchange of rows
-        *_, X, info = solve(below, above, np.concatenate([room, band]), B, overwrite_ab=True, overwrite_b=True)
+        return _solve_of_three(band[2, :-1], band[1], band[0, 1:], B, name)
+    solve = scipy.linalg.get_lapack_funcs("gbsv", (band, B))
+    room = np.zeros((below, band.shape[1]), band.dtype)  # for the exchange of rows
+    *_, X, info = solve(below, above, np.concatenate([room, band]), _by_columns(B), overwrite_ab=True, overwrite_b=True)
     if info > 0:
         raise np.linalg.LinAlgError(f"{name} is singular")
-    return X.reshape(shape)
+    return X.reshape(B.shape)
+''',
+        ("_by_columns", "_solve_of_three"),
+    ),
+    "_solve_of_three": Helper(
+        '''
+def _solve_of_three(lower, middle, upper, B, name):
+    """X with A @ X = B for the three diagonals of A, which errors call by its name."""
+    solve = scipy.linalg.get_lapack_funcs("gtsv", (middle, B))
+    *_, X, info = solve(lower, middle, upper, _by_columns(B), overwrite_b=True)
+    if info > 0:
+        raise np.linalg.LinAlgError(f"{name} is singular")
+    return X.reshape(B.shape)
 ''',
         ("_by_columns",),
     ),
@@ -371,14 +383,20 @@ def _spd_band_solve(A, B, width, name):
     """X with A @ X = B for a band of positive definite A, which errors call by its name."""
     if B.size == 0:
         return np.zeros(B.shape, B.dtype)
-    band = _band(A, min(width, len(A) - 1), 0)
+    return _solve_of_definite_band(_band(A, min(width, len(A) - 1), 0), B, name)
+''',
+        ("_band", "_solve_of_definite_band"),
+    ),
+    "_solve_of_definite_band": Helper(
+        '''
+def _solve_of_definite_band(band, B, name):
+    """X with A @ X = B, where the rows of a band that is not kept are the diagonals of definite A, downwards."""
     try:
         if np.isnan(band).any():  # which is not noticed by LAPACK
             raise np.linalg.LinAlgError
-        return scipy.linalg.solveh_banded(band, B, lower=True, check_finite=False)
+        return scipy.linalg.solveh_banded(band, B, overwrite_ab=True, lower=True, check_finite=False)
     except np.linalg.LinAlgError:
         raise np.linalg.LinAlgError(f"{name} is not positive definite") from None
-''',
-        ("_band",),
+'''
     ),
 }

@@ -39,6 +39,22 @@ def of_finite(template: str) -> Callable[[Site], str]:
     return lambda site: fill(template, finite(site), dtype=site.dtype)
 
 
+def may_be_wide(site: Site) -> bool:
+    """Whether a matrix may have rows twice as long as its columns, which LAPACK is slow with."""
+    rows, columns = site.dims[-2:]
+    return not (isinstance(rows, int) and isinstance(columns, int)) or columns >= 2 * rows
+
+
+def _svd(site: Site) -> str:
+    if may_be_wide(site):
+        return f"{site.help('_svd')}({finite(site)})"
+    return f"np.linalg.svd({finite(site)}, full_matrices=False)"
+
+
+def _upright(site: Site) -> str:
+    return f"{site.help('_upright')}({finite(site)})" if may_be_wide(site) else finite(site)
+
+
 def _pinv(site: Site) -> str:
     if site.args[0].dtype.size == (16 if site.args[0].dtype.kind == "c" else 8):
         return f"np.linalg.pinv({finite(site)})"
@@ -88,8 +104,8 @@ LINALG: dict[str, Entry] = {
     "lu": each("_lu"),
     "ldl": each("_ldl"),
     "qr": "np.linalg.qr({0})",
-    "svd": of_finite("np.linalg.svd({0}, full_matrices=False)"),
-    "svdvals": of_finite("np.linalg.svd({0}, compute_uv=False)"),
+    "svd": _svd,
+    "svdvals": lambda site: f"np.linalg.svd({_upright(site)}, compute_uv=False)",
     "eigh": of_finite("np.linalg.eigh({0})"),
     "eigvalsh": of_finite("np.linalg.eigvalsh({0})"),
     "eig": lambda site: f"{site.help('_eig')}({finite(site)})",

@@ -17,7 +17,9 @@ STRUCTURED: dict[str, Entry] = {
     "circulant_logdet": lambda site: f"{site.help('_circulant_logdet')}({site.args[0].text})",
     "toeplitz_matmul": lambda site: f"{site.help('_toeplitz_matmul')}({site.texts[0]}, {site.texts[1]})",
     "diagonals_matmul": kernel("_diagonals_matmul", "below"),
-    "diagonals_solve": kernel("_diagonals_solve", "below", named=True),
+    "diagonals_solve": lambda site: kernel(
+        "_definite_diagonals_solve" if site["definite"] else "_diagonals_solve", "below", named=True
+    )(site),
 }
 
 STRUCTURED_HELPERS: dict[str, Helper] = {
@@ -172,11 +174,27 @@ def _diagonals_solve(D, B, below, name):
         return np.zeros(B.shape, np.result_type(D, B))
     n = D.shape[1]
     lower, upper = min(below, n - 1), min(len(D) - 1 - below, n - 1)
+    if lower == upper == 1:
+        return _solve_of_three(D[below - 1, 1:], D[below], D[below + 1, :-1], B, name)
     band = np.zeros((lower + upper + 1, n), D.dtype)
     for k in range(-lower, upper + 1):
         band[upper - k, max(k, 0) : n + min(k, 0)] = D[below + k, max(-k, 0) : n - max(k, 0)]
     return _solve_of_band(band, lower, upper, B, name)
 ''',
-        ("_solve_of_band",),
+        ("_solve_of_band", "_solve_of_three"),
+    ),
+    "_definite_diagonals_solve": Helper(
+        '''
+def _definite_diagonals_solve(D, B, below, name):
+    """X with A @ X = B for positive definite A with D[o, i] in row i and column i + o - below; errors name it."""
+    if B.size == 0:
+        return np.zeros(B.shape, np.result_type(D, B))
+    n = D.shape[1]
+    band = np.zeros((min(below, n - 1) + 1, n), D.dtype, "F")
+    for k in range(len(band)):
+        band[k, : n - k] = D[below - k, k:]
+    return _solve_of_definite_band(band, B, name)
+''',
+        ("_solve_of_definite_band",),
     ),
 }

@@ -160,6 +160,23 @@ def _found(function, A, name, **options):
     raise ValueError(f"{name} has {what}")
 '''
     ),
+    "_upright": Helper(
+        '''
+def _upright(A):
+    """A, or its transpose where A has long rows, which LAPACK is slow with."""
+    return A.mT if A.shape[-1] >= 2 * A.shape[-2] else A
+'''
+    ),
+    "_svd": Helper(
+        '''
+def _svd(A, name):
+    """Singular values with the vectors of both sides; errors call A by its name."""
+    upright = _upright(A)
+    U, s, V = _found(torch.linalg.svd, upright, name, full_matrices=False)
+    return (U, s, V) if upright is A else (V.mT, s, U.mT)
+''',
+        ("_found", "_upright"),
+    ),
     "_cond": Helper(
         '''
 def _cond(A, name):

@@ -41,6 +41,7 @@ KERNELS: dict[str, Entry] = {
     "tri_inv": _kernel("_tri_inv", "lower", named=True),
     "cho_solve": _kernel("_cho_solve", named=True),
     "cho_inv": _kernel("_cho_inv", named=True),
+    "qr_triangle": "torch.linalg.qr({0}, mode='r')[1]",
     "lu_factor": _lu_factor,
     "lu_solve": _kernel("_lu_solve", "transposed", named=True),
     "lu_det": _kernel("_lu_det"),

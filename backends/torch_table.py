@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tpc.backends.code import Value, fill, number, shape_source
 from tpc.backends.dialect import Entry, Scribe, Site
-from tpc.backends.numpy_linalg import each, named_error
+from tpc.backends.numpy_linalg import each, may_be_wide, named_error
 from tpc.backends.numpy_random import SKETCHES, drawn
 from tpc.backends.numpy_table import (
     axis_options,
@@ -285,6 +285,19 @@ def _found(function: str, options: str = "") -> Callable[[Site], str]:
     return text
 
 
+def _svd(site: Site) -> str:
+    if may_be_wide(site):
+        return f"{site.help('_svd')}({site.args[0].text}, {site.labels[0]!r})"
+    return _found("svd", ", full_matrices=False")(site)
+
+
+def _svdvals(site: Site) -> str:
+    if may_be_wide(site):
+        matrix = f"{site.help('_upright')}({site.args[0].text})"
+        return f"{site.help('_found')}(torch.linalg.svdvals, {matrix}, {site.labels[0]!r})"
+    return _found("svdvals")(site)
+
+
 # ---- Fourier transforms
 
 
@@ -419,8 +432,8 @@ OPS: dict[str, Entry] = {
     "lu": "torch.linalg.lu({0})",
     "ldl": each("_ldl"),
     "qr": "torch.linalg.qr({0})",
-    "svd": _found("svd", ", full_matrices=False"),
-    "svdvals": _found("svdvals"),
+    "svd": _svd,
+    "svdvals": _svdvals,
     "eigh": _found("eigh"),
     "eigvalsh": _found("eigvalsh"),
     "eig": _of_finite("eig"),

@@ -282,7 +282,11 @@ def _unexpected(p: Place) -> Diagnostic:
     labels = [Label(p.span, "unexpected")]
     if p.before is not None:
         labels.append(Label(p.before.span, "after this"))
-    help = "facts are declared of parameters and results: `def f(K: f64[n, n] is spd)`" if shown == "is" else None
+    help = None
+    if shown == "is":
+        help = "facts are declared of parameters and results: `def f(K: f64[n, n] is spd)`"
+        if p.expected <= {"COMMA", "RPAR"}:
+            help = "facts of a structure are those of its parts: `S: kron(A: f64[n, n] is spd, B: f64[m, m] is spd)`"
     return diagnostic("E0101", f"`{shown}` has no meaning here", *labels, notes=notes, help=help)
 
 

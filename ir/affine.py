@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import reduce
 
 from tpc.ir.dims import DimLike, assuming, is_nonnegative, multiply
 from tpc.ir.formula import Apply, Composed, LetterValue, Literal, Scalar, SizeValue
@@ -51,28 +53,32 @@ def affine(scalar: Scalar | Composed) -> Affine | None:
 def bounds(
     form: Affine, extents: Mapping[str, DimLike], guards: Sequence[Scalar] = ()
 ) -> tuple[DimLike, DimLike] | None:
-    """Least and largest value over all letters (`0 <= letter < extent`) that satisfy the guards, if known.
+    """Least and largest value over all letters (`0 <= letter < extent`) that satisfy the guards, if known."""
+    lows, highs = all_bounds(form, extents, guards)
+    with _present(extents):
+        low = reduce(lambda a, b: b if is_nonnegative(b - a) else a, lows) if lows else None
+        high = reduce(lambda a, b: b if is_nonnegative(a - b) else a, highs) if highs else None
+    return (low, high) if low is not None and high is not None else None
+
+
+def all_bounds(
+    form: Affine, extents: Mapping[str, DimLike], guards: Sequence[Scalar] = ()
+) -> tuple[list[DimLike], list[DimLike]]:
+    """Values that it is never below, and values that it is never above, by the letters alone and by each guard.
 
     A guard such as `k <= i` is used once, as `i - k >= 0`: what is left of the index after taking it away must keep
-    its bound by itself.
+    its bound by itself. Which of two bounds is the tighter may depend on sizes.
     """
-    # where a letter has no values there is nothing to bound, so every extent may be taken to be at least 1
-    with assuming([extent - 1 for extent in extents.values()]):
-        return _bounds(form, extents, [g for guard in guards for g in _inequalities(guard)])
+    with _present(extents):
+        known = [Affine(0, {}), *(g for guard in guards for g in _inequalities(guard))]
+        lows = [_extreme(form.plus(inequality, -1), extents, -1) for inequality in known]
+        highs = [_extreme(form.plus(inequality, 1), extents, 1) for inequality in known]
+    return [b for b in lows if b is not None], [b for b in highs if b is not None]
 
 
-def _bounds(form: Affine, extents: Mapping[str, DimLike], known: Sequence[Affine]) -> tuple[DimLike, DimLike] | None:
-    low = _extreme(form, extents, -1)
-    high = _extreme(form, extents, 1)
-    for inequality in known:  # inequality >= 0
-        if low is None or not is_nonnegative(low):
-            better = _extreme(form.plus(inequality, -1), extents, -1)
-            if better is not None and (low is None or is_nonnegative(better - low)):
-                low = better
-        better = _extreme(form.plus(inequality, 1), extents, 1)
-        if better is not None and (high is None or is_nonnegative(high - better)):
-            high = better
-    return (low, high) if low is not None and high is not None else None
+def _present(extents: Mapping[str, DimLike]) -> AbstractContextManager[None]:
+    """Where a letter has no values there is nothing to bound, so every extent may be taken to be at least 1."""
+    return assuming([extent - 1 for extent in extents.values()])
 
 
 def _extreme(form: Affine, extents: Mapping[str, DimLike], sign: int) -> DimLike | None:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from tpc.ir.dims import DimLike, arithmetic
-from tpc.ir.formula import Access, Composed, Formula, LetterValue, Literal, Scalar, accesses, mapped
+from tpc.ir.formula import (
+    Access,
+    Composed,
+    Formula,
+    LetterValue,
+    Literal,
+    Scalar,
+    SizeValue,
+    accesses,
+    mapped,
+    size_scalar,
+)
 from tpc.ir.node import Node
 from tpc.ir.op import Misfit, Op
-from tpc.ir.ops.structure import INDEX, INPUT, ITEM, LITERAL, SIZE, SIZE_TYPE
-from tpc.ir.types import I64, INT, REAL, DType, TensorType, promote_all
+from tpc.ir.ops.structure import INDEX, INPUT, ITEM, LITERAL, SIZE, SIZE_TYPE, SUBSCRIPT, Range
+from tpc.ir.types import F64, I64, INT, REAL, DType, TensorType, promote_all
 
 
 def operation(name: str) -> Op:
@@ -34,12 +45,13 @@ def make(op: Op | str, args: Iterable[Node] = (), **attributes: Any) -> Node:
         op = operation(op)
     operands = list(args)
     if op is INDEX:
+        attributes["formula"] = _spelled(attributes["formula"])
         operands = _with_places(operands, attributes["formula"])
     operands = give_way(op, operands)
-    known = simpler(op, operands)
+    attributes = {**op.options, **attributes}  # in one order, whoever makes the node
+    known = simpler(op, operands, attributes)
     if known is not None:
         return known
-    attributes = {**op.options, **attributes}  # in one order, whoever makes the node
     types = op.types([a.tensor for a in operands], attributes)
     return Node(op, operands, attributes.items(), types[0] if len(types) == 1 else tuple(types))
 
@@ -60,6 +72,12 @@ def give_way(op: Op, operands: list[Node]) -> list[Node]:
     if common.is_weak:
         return operands
     return [cast(node, common) if node.tensor.dtype.is_weak and node.tensor.dims else node for node in operands]
+
+
+def _spelled(formula: Formula) -> Formula:
+    """The formula as its text is read: sizes that are numbers are literals."""
+    body = mapped(formula.body, lambda s: size_scalar(s.dim) if isinstance(s, SizeValue) else s)
+    return formula if body == formula.body else replace(formula, body=body)
 
 
 def _with_places(operands: list[Node], formula: Formula) -> list[Node]:
@@ -85,6 +103,8 @@ def cast(node: Node, dtype: DType) -> Node:
         return _weak_cast(node, dtype)
     if node.op.name == "cast" and node.args[0].tensor.dtype is dtype and node.tensor.dtype.is_weak:
         return node.args[0]
+    if node.op.name == "cast" and node.tensor.dtype is F64 and isinstance(literal_value(node.args[0]), float):
+        return cast(node.args[0], dtype)  # a number that is spelled out has the precision of f64
     if not node.args and "dtype" in node.op.options and node.get("dtype") is None:
         attributes = dict(node.attributes)
         attributes["dtype"] = dtype
@@ -138,10 +158,12 @@ def items(node: Node) -> list[Node]:
     return [Node(ITEM, (node,), (("position", n),), t) for n, t in enumerate(node.type)]
 
 
-def simpler(op: Op, args: Sequence[Node]) -> Node | None:
-    """What an op gives without being run: arithmetic of sizes is a size, that of numbers a number, and `x''` is x."""
+def simpler(op: Op, args: Sequence[Node], attributes: Mapping[str, Any]) -> Node | None:
+    """What an op gives without being run: arithmetic of sizes or numbers is one, `x''` and `x[:]` x."""
     if op.name == "transpose" and args[0].op is op:
         return args[0].args[0]
+    if op is SUBSCRIPT and attributes["items"] == tuple(Range(0, dim, 1) for dim in args[0].tensor.dims):
+        return args[0]
     if op.operator is None or any(a.op not in (LITERAL, SIZE) for a in args):
         return None
     dims = [d for a in args if (d := static_dim(a)) is not None]

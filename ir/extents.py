@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from tpc.dsl.diagnostics import Label, fail
 from tpc.dsl.source import Span
-from tpc.ir.affine import Affine, affine, bounds
+from tpc.ir.affine import Affine, affine, all_bounds, bounds
 from tpc.ir.dims import DimLike, assuming, dim_text, divide, divide_exactly, is_nonnegative, product
 from tpc.ir.formula import Access, Apply, Composed, Formula, LetterValue, Reduction, Scalar, children, letters_in_order
 from tpc.ir.node import Constraint
@@ -182,8 +182,9 @@ def _check_index(
     if limits is None:
         _out_of_bounds(reader, access, index, dim, where)
     low, high = limits
+    lows, highs = all_bounds(form, extents, guards)
     with assuming([extents[name] - 1 for name in form.slopes]):
-        inside = is_nonnegative(low), is_nonnegative(dim - 1 - high)
+        inside = any(map(is_nonnegative, lows)), any(is_nonnegative(dim - 1 - most) for most in highs)
     if not inside[0]:
         if isinstance(low, int):
             _out_of_bounds(reader, access, index, dim, where, f"it can be {low}")

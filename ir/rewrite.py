@@ -57,7 +57,7 @@ def rebuilt(op: Op, args: Sequence[Node], attributes: Attributes, type: Type) ->
         return _block(op, args, dict(attributes), type)
     if op.name == "cast":
         return cast(args[0], dict(attributes)["dtype"])
-    known = simpler(op, args)
+    known = simpler(op, args, dict(attributes))
     return Node(op, args, attributes, type) if known is None else known
 
 

@@ -1,14 +1,14 @@
-"""Sizes put into programs: sizes replaced in types, formulas, subscripts and inner programs."""
+"""Sizes of programs: named, and replaced, in types, formulas, subscripts and inner programs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
 from tpc.ir.build import size
 from tpc.ir.dims import Dim, DimLike, names_of, substitute
-from tpc.ir.formula import Formula, Literal, Scalar, SizeValue, mapped, size_scalar
+from tpc.ir.formula import Formula, Literal, Scalar, SizeValue, mapped, size_scalar, walk
 from tpc.ir.node import Constraint, Node, Program, topological
 from tpc.ir.notes import follow
 from tpc.ir.ops.structure import SIZE, SUBSCRIPT, At, Range
@@ -27,6 +27,37 @@ def free_sizes(program: Program) -> list[str]:
         for dim in node.tensor.dims:
             found.update(dict.fromkeys(sorted(names_of(dim))))
     return list(found)
+
+
+def sizes_of(nodes: Iterable[Node]) -> set[str]:
+    """The names of the sizes that nodes need: of their results, in what they say, and in their inner programs."""
+    found: set[str] = set()
+    for node in nodes:
+        found.update(_names(node.type))
+        for _, value in node.attributes:
+            found.update(_names(value))
+    return found
+
+
+def _names(value: Any) -> Iterator[str]:
+    match value:
+        case Dim():
+            yield from names_of(value)
+        case Formula():
+            yield from _names(value.extents)
+            for part in walk(value.body):
+                if isinstance(part, SizeValue):
+                    yield from _names(part.dim)
+        case Program():
+            yield from sizes_of([*value.inputs, *value.nodes])
+        case At() | Range():
+            for field in fields(value):
+                yield from _names(getattr(value, field.name))
+        case TensorType():
+            yield from _names(value.dims)
+        case tuple():
+            for part in value:
+                yield from _names(part)
 
 
 def with_sizes(program: Program, sizes: Sizes) -> Program:

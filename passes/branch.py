@@ -10,7 +10,7 @@ from tpc.ir.ops.structure import INPUT, ITEM
 from tpc.ir.rewrite import rebuilt
 from tpc.ir.rewrite import replace as replaced
 from tpc.ir.types import TensorType
-from tpc.passes.count import is_view
+from tpc.passes.count import FILLED, is_view
 
 
 def branch(condition: Node, then: Sequence[Node], other: Sequence[Node], there: Iterable[Node] = ()) -> list[Node]:
@@ -30,13 +30,18 @@ def branch(condition: Node, then: Sequence[Node], other: Sequence[Node], there: 
 
 
 def _leaves(outputs: Sequence[Node], before: set[Node]) -> Iterator[Node]:
-    """What results are made from that stands before the branch; views are taken inside, where kernels look for them."""
+    """What results are made from that stands before the branch.
+
+    Views, and matrices that a vector fills, are taken inside, where kernels look for them: what stands before may never
+    need their entries.
+    """
     waiting, seen = list(outputs), set(outputs)
     while waiting:
         node = waiting.pop()
         source = node.args[0] if node.op is ITEM else node  # of a loop, the condition may ask for another result
         is_there = node in before or source in before
-        is_computed = is_there and node.args and (node.op is ITEM or not is_view(node))
+        is_read = node.op is not ITEM and (is_view(node) or node.op.name in FILLED)
+        is_computed = is_there and node.args and not is_read
         if (node.op is INPUT or is_computed) and isinstance(node.type, TensorType):
             yield node
             continue

@@ -26,6 +26,7 @@ VIEWS = (
     "item",
     "diag",
 )
+FILLED = ("circulant", "toeplitz", "hankel")  # by a vector, and applied by Fourier transforms
 GIVEN = (INPUT, CONSTANT, ITEM, LITERAL, SIZE)
 
 

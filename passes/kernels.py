@@ -34,6 +34,7 @@ SQUARE = {
 }
 TALL = {
     "qr": "geqrf",
+    "qr_triangle": "geqrf",
     "svd": "gesdd",
     "pinv": "gesdd",
     "svdvals": "gesdd_values",

@@ -40,7 +40,9 @@ def seen(axes: Sequence[Axis], node: Node) -> list[Axis] | None:
         case "transpose":
             return [*axes[:-2], axes[-1], axes[-2]]
         case "reshape":
-            return _regrouped(axes, node.tensor.dims)
+            order = [atom for axis in axes for atom in axis if atom.size != 1]
+            found = _regrouped(axes, node.tensor.dims)
+            return whole(node.tensor.dims) if found is None and order == in_memory(axes) else found
     return None
 
 

@@ -30,13 +30,23 @@ from tpc.ir.ops.structure import INDEX, SCAN, SIZE, SUBSCRIPT, At, Range
 from tpc.ir.rewrite import rebuilt
 from tpc.ir.types import INT, TensorType
 
-# A factorization of another matrix in each pass gains nothing by being made with the others.
 _SEPARATE = ("linalg", "random")
 _SOLVES = ("solve", "solve_triangular")
+_FACTORIZATIONS = ("inv", "solve", "det", "logdet", "cholesky")  # of which libraries make a batch in one call
+
+
+def is_factorization(node: Node, steady: Mapping[Node, Node]) -> bool:
+    """Whether another matrix is factorized in each pass: of use for all at once only where matrices are small."""
+    return node.op.name in _FACTORIZATIONS and node.args[0] not in steady
 
 
 def lift(
-    node: Node, counter: Node, extent: DimLike, steady: Mapping[Node, Node], lifted: Mapping[Node, Node]
+    node: Node,
+    counter: Node,
+    extent: DimLike,
+    steady: Mapping[Node, Node],
+    lifted: Mapping[Node, Node],
+    factorizations: bool = False,
 ) -> Node | None:
     """The values of a node in all passes, or None where there is no operation that gives them.
 
@@ -46,6 +56,8 @@ def lift(
         The number of the pass, and how many there are.
     steady, lifted
         What operands are that are the same in every pass, and what the others are for all passes.
+    factorizations
+        Whether those of another matrix in each pass are lifted too.
 
     Raises
     ------
@@ -54,7 +66,8 @@ def lift(
     """
     if not isinstance(node.type, TensorType) or node.programs and node.op is not SCAN:
         return None
-    if node.op.group in _SEPARATE and not (node.op.name in _SOLVES and node.args[0] in steady):
+    is_one = node.op.name in _SOLVES and node.args[0] in steady
+    if node.op.group in _SEPARATE and not is_one and not (factorizations and is_factorization(node, steady)):
         return None
     found = _Lift(node, counter, extent, steady, lifted).run()
     wanted = TensorType(node.tensor.dtype, (extent, *node.tensor.dims))
@@ -87,7 +100,9 @@ class _Lift:
             return make("reshape", self.args, dims=(self.extent, *node.tensor.dims))
         if node.op.name == "broadcast_to":
             return make("broadcast_to", (self.behind(node.tensor.rank),), dims=(self.extent, *node.tensor.dims))
-        return self.as_batch() or self.by_formula()
+        found = self.as_batch()
+        wanted = (self.extent, *node.tensor.dims)  # which `diag` of more axes does not give
+        return found if found is not None and found.tensor.dims == wanted else self.by_formula()
 
     def loop(self) -> Node | None:
         """A loop whose passes do not depend on each other, with each of them for all passes of the outer one."""
@@ -149,9 +164,13 @@ class _Lift:
         return found
 
     def solve(self) -> Node | None:
-        """The right sides of all passes as columns of one, for a matrix that is the same in each."""
+        """The right sides of all passes as columns of one, for a matrix that is the same in each; else a batch."""
         matrix, right = self.args
         dims = self.node.args[1].tensor.dims
+        if self.moves[0]:
+            if len(dims) != 1:
+                return self.as_batch()
+            return make("squeeze", (make(self.node.op, (matrix, _column(right)), **self.attributes),), axis=-1)
         if matrix.tensor.rank != 2 or len(dims) > 2:
             return None
         n, columns = dims[0], product(dims[1:])
@@ -279,6 +298,10 @@ class _Lift:
 
 def _reshaped(node: Node, *dims: DimLike) -> Node:
     return node if node.tensor.dims == dims else make("reshape", (node,), dims=dims)
+
+
+def _column(node: Node) -> Node:
+    return make("unsqueeze", (node,), axis=node.tensor.rank)
 
 
 def _transposed(node: Node) -> Node:

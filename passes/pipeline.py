@@ -23,6 +23,7 @@ from tpc.passes.fold import fold
 from tpc.passes.hoist import hoist
 from tpc.passes.inline import inline
 from tpc.passes.memory.schedule import schedule
+from tpc.passes.one_sided import one_sided
 from tpc.passes.prune import prune
 from tpc.passes.recurrences.stepwise import stepwise
 from tpc.passes.respell import respell, respell_plan
@@ -235,6 +236,11 @@ PIPELINE: tuple[Pass, ...] = (
         "vectorise_plan",
         "Loops whose bodies have been taken apart may now be products of all passes at once.",
         _vectorised,
+    ),
+    Pass(
+        "one_sided",
+        "What is read of a factorization is known once equal forms are found and nothing is left to be hoisted.",
+        lambda program, options: one_sided(program, {**options.at, **options.sizes}) if optimises(options) else program,
     ),
     Pass(
         "respell_plan",

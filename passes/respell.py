@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 
 from tpc.ir.build import cast, literal_value, make, static_dim
-from tpc.ir.dims import is_nonnegative, product
+from tpc.ir.dims import DimLike, is_nonnegative, product
 from tpc.ir.node import Node, Program
 from tpc.ir.op import Misfit
 from tpc.ir.ops.indexing import checked_axes
-from tpc.ir.ops.structure import SIZE
+from tpc.ir.ops.structure import SIZE, SUBSCRIPT, At, Range
 from tpc.ir.rewrite import everywhere
 from tpc.passes.count import is_gram
 
 _PRODUCTS = ("matmul", "matvec", "vecmat", "outer")
+_RESHAPES = ("reshape", "squeeze", "unsqueeze", "vec", "unvec")
 _COMMUTE = ("add", "mul", "eq", "ne", "logical_and", "logical_or")
 
 
@@ -28,8 +30,13 @@ def respell(program: Program) -> Program:
     - a value that is repeated to the shape of what it meets as the value, one in the shape it has as the value
     - the diagonal of an identity, or of a multiple of it, as that of ones
     - a cast to a wider format of a cast to it as one cast, and a cast to the format a value has as the value
+    - a cast of a value that is repeated as the cast value, repeated
+    - what is done to entries in another shape and back as done in theirs, and a part of one row as the row
     """
-    return everywhere(program, _respell)
+    program = everywhere(program, _respell)
+    while (better := _in_their_shapes(program)) is not program:  # what is reshaped has other operands now
+        program = better
+    return program
 
 
 def _respell(node: Node) -> Node:
@@ -40,7 +47,7 @@ def _respell(node: Node) -> Node:
 def _uncast(node: Node) -> Node:
     """A number without the cast to a format that it takes on by itself where it meets one."""
     bare = node.op.name == "cast" and node.args[0].tensor.dtype.is_weak and not node.tensor.rank
-    return node.args[0] if bare and node.tensor.dtype.is_float else node
+    return node.args[0] if bare and node.tensor.dtype.kind in "fc" else node
 
 
 def _unrepeated(node: Node) -> Node | None:
@@ -69,6 +76,58 @@ def _diagonal(matrix: Node) -> Node | None:
     return None
 
 
+def _in_shape(node: Node, dims: tuple[DimLike, ...], uses: Counter[Node]) -> Node | None:
+    """A value reshaped to these dims, if its operands have them but for being reshaped; None if not."""
+    if node.op.name in _RESHAPES:
+        return node.args[0] if node.args[0].tensor.dims == dims else None
+    if node.op.group != "elementwise" or uses[node] != 1:  # what else needs it would compute it again
+        return None
+    args: list[Node] = []
+    for operand in node.args:
+        is_whole = operand.tensor.dims == node.tensor.dims
+        bare = operand if not operand.tensor.rank else _in_shape(operand, dims, uses) if is_whole else None
+        if bare is None:
+            return None
+        args.append(bare)
+    return make(node.op, args, **dict(node.attributes))
+
+
+def _in_their_shapes(program: Program) -> Program:
+    """What is done to entries in another shape and back, done in theirs."""
+    if not any(node.op.name in _RESHAPES for node in program.walk()):
+        return program
+    uses = _uses(program)
+
+    def spelled(node: Node) -> Node:
+        bare = _in_shape(node.args[0], node.tensor.dims, uses) if node.op.name in _RESHAPES else None
+        return bare if bare is not None and bare.type is node.type else node
+
+    return everywhere(program, spelled)
+
+
+def _uses(program: Program) -> Counter[Node]:
+    """How often each value is read, or given, in a program and those inside of it."""
+    uses = Counter(operand for node in program.walk() for operand in node.args)
+    inner = (value for node in program.walk() for value in node.programs)
+    uses.update(output for part in (program, *inner) for output in part.outputs)
+    return uses
+
+
+def _row(node: Node, dims: tuple[DimLike, ...]) -> Node | None:
+    """`x[:, 0]` for `x[:, 0:1]` without the axis of size 1."""
+    if node.op is not SUBSCRIPT:
+        return None
+    parts = [At(i.start) if isinstance(i, Range) and i.count == 1 and not whole else i for i, whole in _parts(node)]
+    found = make(SUBSCRIPT, node.args, items=tuple(parts))
+    return found if found.tensor.dims == dims else None
+
+
+def _parts(node: Node) -> Iterator[tuple[At | Range, bool]]:
+    """The parts of the axes that are read, and whether each is all of its axis."""
+    for item, dim in zip(node["items"], node.args[0].tensor.dims, strict=True):
+        yield item, item == Range(0, dim, 1)
+
+
 def _simpler(node: Node) -> Node | None:
     name, args = node.op.name, node.args
     if name in ("transpose", "logical_not", "neg") and args[0].op is node.op:
@@ -76,9 +135,16 @@ def _simpler(node: Node) -> Node | None:
     if name == "transpose" and args[0].op.name == "outer":
         return make("outer", args[0].args[::-1])
     if name == "cast":
+        if args[0].op.name == "broadcast_to":
+            return make("broadcast_to", (cast(args[0].args[0], node.tensor.dtype),), dims=node.tensor.dims)
         return args[0] if args[0].type is node.type else cast(args[0], node.tensor.dtype)
     if name in ("reshape", "broadcast_to") and args[0].type is node.type:
         return args[0]
+    if name in _RESHAPES:
+        if args[0].op.name in _RESHAPES:
+            bare = make("reshape", args[0].args, dims=node.tensor.dims)
+            return _simpler(bare) or bare
+        return _row(args[0], node.tensor.dims)
     if name == "diag" and args[0].tensor.rank == 2 and args[0].tensor.dims[0] == args[0].tensor.dims[1]:
         return _diagonal(args[0])
     if node.op.group == "elementwise" and (met := _unrepeated(node)) is not None:
@@ -117,9 +183,7 @@ def respell_plan(program: Program) -> Program:
 
 
 def _with_means(program: Program) -> Program:
-    uses = Counter(operand for node in program.walk() for operand in node.args)
-    inner = (value for node in program.walk() for value in node.programs)
-    uses.update(output for part in (program, *inner) for output in part.outputs)
+    uses = _uses(program)
 
     def spelled(node: Node) -> Node:
         return _as_mean(_scaled_early(_as_quotient(_as_one_number(node, uses)), uses), uses)

@@ -11,13 +11,15 @@ its values one by one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from dataclasses import replace as altered
+from functools import partial
 from math import log
 
-from tpc.ir.build import cast, input_node, items, make
-from tpc.ir.dims import DimLike, evaluate, names_of, product
+from tpc.ir.build import cast, input_node, items, make, size
+from tpc.ir.dims import DimLike, evaluate, maximum, names_of, product
 from tpc.ir.node import Node, Program, topological
 from tpc.ir.notes import follow
 from tpc.ir.op import Misfit
@@ -29,7 +31,7 @@ from tpc.passes.choose.prices import Prices, Sizes
 from tpc.passes.choose.samples import draw, open_sizes
 from tpc.passes.hoist import MAY_FAIL, USUAL, runs
 from tpc.passes.kernels import node_seconds
-from tpc.passes.lift import lift
+from tpc.passes.lift import is_factorization, lift
 from tpc.passes.recurrences.attention import attention
 from tpc.passes.recurrences.convolution import asked, convolved, recurrences, without_states
 from tpc.passes.recurrences.entrywise import spelled
@@ -43,6 +45,7 @@ LEAST = 1e-9
 CACHE = 1 << 17  # entries: 1 MB of f64
 # What only shows the entries of another value in another order is not stored.
 _SHAPES = frozenset(["transpose", "permute", "reshape", "unsqueeze", "squeeze"])
+_Seconds = Callable[[Mapping[str, int]], float]
 _VIEWS = _SHAPES | frozenset(["subscript", "arange", "item"])
 
 
@@ -68,9 +71,10 @@ def vectorise(
 
 
 def _vectorised(program: Program, at: Mapping[str, int], compare: _Comparison | None) -> Program:
+    inside = compare and altered(compare, is_inside=True)
     made = expanded(
         program,
-        lambda node: map_blocks(node, lambda inner: _vectorised(inner, at, compare)),
+        lambda node: map_blocks(node, lambda inner: _vectorised(inner, at, inside)),
         lambda node: _Loop(node, at, compare).best() if node.op is SCAN else None,
     )
     return made if compare is None else convolved(made, compare.recurrences, compare.is_cheaper)
@@ -83,6 +87,7 @@ class _Comparison:
     prices: Prices
     points: Sequence[Mapping[str, int]]
     is_native: bool = False
+    is_inside: bool = False  # of a loop or branch
 
     def recurrences(self, outputs: Sequence[Node]) -> list[Node]:
         """Those that are not native loops."""
@@ -92,11 +97,15 @@ class _Comparison:
         """Whether the new form loses less where it loses most than the old one; what is given costs neither."""
         ahead = set(topological(given))
         forms = [[node for node in topological(form) if node not in ahead] for form in (new, old)]
-        ratios = [log(self._seconds(forms[0], at) / self._seconds(forms[1], at)) for at in self.points]
+        return self.loses_less(*(partial(self.seconds, form) for form in forms))
+
+    def loses_less(self, new: _Seconds, old: _Seconds) -> bool:
+        """Whether the first loses less where it loses most than the second."""
+        ratios = [log(max(new(at), LEAST) / max(old(at), LEAST)) for at in self.points]
         return max(ratios) <= -min(ratios)
 
-    def _seconds(self, nodes: Sequence[Node], at: Mapping[str, int]) -> float:
-        total, size = LEAST, Sizes(at)
+    def seconds(self, nodes: Iterable[Node], at: Mapping[str, int]) -> float:
+        total, size = 0.0, Sizes(at)
         for node in nodes:
             total += node_seconds(node, self.prices, at)
             if node.op is SCAN:
@@ -116,9 +125,12 @@ class _Loop:
         compare: _Comparison | None = None,
         linear: bool = True,
         wide: bool = False,
+        factorizations: bool = False,
     ) -> None:
         self.compare = compare
+        self.factorizations = factorizations  # whether those of all passes are made at once
         self.wide = wide  # whether values may take any memory
+        self.largest: DimLike = 0  # entries of the largest one, where they may
         self.refused = False  # whether one took too much
         self.linear = linear  # whether states are made that follow from each other by a linear recurrence
         self.loop, self.state = loop, loop["state"]
@@ -135,10 +147,42 @@ class _Loop:
         self.lifted: dict[Node, Node] = {self.counter: make("arange", n=self.extent)}
 
     def best(self) -> list[Node] | None:
-        """What the results of the loop become, or None where nothing changes; the cheaper of two, if prices are known.
+        """What the results of the loop become, or None where nothing changes; the cheapest, if prices are known.
 
-        A recurrence over a wide state is as fast one step after the other, and then holds less.
+        Factorizations of many small matrices are quicker in one call of a library, but not in a native loop, and not
+        in each pass of another loop, before which they may go.
         """
+        from tpc.passes.branch import branch
+
+        made, compare = self._best(), self.compare
+        if compare is None or compare.is_native or compare.is_inside:
+            return made
+        if not any(n.op.group == "linalg" for n in self.body.nodes):
+            return made
+        batch = _Loop(self.loop, self.at, linear=False, wide=True, factorizations=True)
+        found = batch.results()
+        if found is None or not any(is_factorization(n, batch.steady) for n in batch.lifted):
+            return made
+        limit = batch._limit()
+        points = [at for at in compare.points if _at(batch.largest, at) <= _at(limit, at)]
+        if not batch.gains(altered(compare, points=points)):
+            return made
+        if names_of(batch.largest) <= set(self.at):
+            return found
+        return branch(make("le", (size(batch.largest), size(limit))), found, made or items(self.loop))
+
+    def gains(self, compare: _Comparison) -> bool:
+        """Whether the factorizations of all passes take less time at once; all else is the same work."""
+        apart = [n for n in self.lifted if is_factorization(n, self.steady)]
+        given = [topological([self.steady.get(a) or self.lifted[a] for a in n.args]) for n in apart]
+        whole = [set(topological([self.lifted[n]])) - set(ahead) for n, ahead in zip(apart, given, strict=True)]
+        return bool(compare.points) and compare.loses_less(
+            lambda at: sum(compare.seconds(nodes, at) for nodes in whole),
+            lambda at: _at(self.extent, at) * (compare.seconds(apart, at) + READ * len(apart)),
+        )
+
+    def _best(self) -> list[Node] | None:
+        """The cheaper of two: a recurrence over a wide state is as fast one step after the other, and holds less."""
         plain = _Loop(self.loop, self.at, linear=False)
         found = self.results() if self.linear else None
         if found is None and self.refused and (made := self.without_states()) is not None:
@@ -205,14 +249,17 @@ class _Loop:
                     self.steady[node] = rebuilt(node.op, args, node.attributes, node.type)
             elif all(a in self.steady or a in self.lifted for a in node.args):
                 with suppress(Misfit):
-                    found = lift(node, self.counter, self.extent, self.steady, self.lifted)
-                    if found is not None and (self._is_unit(node) or self._fits(found)):
+                    found = lift(node, self.counter, self.extent, self.steady, self.lifted, self.factorizations)
+                    if found is None:
+                        continue
+                    stored = [found, *(self.lifted[a] for a in node.args[:1] if is_factorization(node, self.steady))]
+                    if self._is_unit(node) or all(map(self._fits, stored)):
                         self.lifted[node] = found
 
     def _is_unit(self, node: Node) -> bool:
-        """Whether a value is a multiple of a unit array that is another one in each pass.
+        """Whether a value is a product with a diagonal matrix, or a multiple of a unit array, another one in each pass.
 
-        That of all passes is a product with an identity matrix, which contractions are made without.
+        Those of all passes are products with an identity matrix, which contractions are made without.
         """
         if node in self.units:
             return True
@@ -220,7 +267,9 @@ class _Loop:
             case "subscript":
                 bare = node.args[0].args[0] if node.args[0].op.name == "cast" else node.args[0]
                 is_unit = len(node.args) == 2 and node.args[1] is self.counter and self.steady.get(bare, bare).op is EYE
-            case "mul" | "outer":
+            case "diag":
+                is_unit = node.args[0].tensor.rank == 1
+            case "mul" | "outer" | "matmul":
                 is_unit = any(a in self.units for a in node.args)
             case "neg" | "cast" | "div":
                 is_unit = node.args[0] in self.units
@@ -329,9 +378,10 @@ class _Loop:
         return list(found)
 
     def _joins(self, node: Node) -> bool:
-        """Whether a value is computed by products of one matrix with another vector in each pass."""
+        """Whether a value is made by factorizations, or by products of one matrix with another vector in each pass."""
         return any(
-            n.op.name in ("matvec", "vecmat") and len({a in self.steady for a in n.args}) == 2
+            is_factorization(n, self.steady)
+            or (n.op.name in ("matvec", "vecmat") and len({a in self.steady for a in n.args}) == 2)
             for n in topological([node])
         )
 
@@ -359,20 +409,29 @@ class _Loop:
 
     # ---- memory
 
-    def _entries(self, dims: Iterable[DimLike]) -> int:
-        size = product(dims)
-        found = evaluate(size, {name: self.at.get(name, USUAL) for name in names_of(size)})
-        return int(found)
+    def _limit(self) -> DimLike:
+        """How many entries a lifted value may have."""
+        types = self.loop.type if isinstance(self.loop.type, tuple) else (self.loop.type,)
+        once = [n.tensor for n in self.steady if isinstance(n.type, TensorType) and n.op.name not in _VIEWS]
+        stored: DimLike = 0
+        for type in (*types, *once):
+            stored = stored + product(type.dims)
+        return maximum(2 * stored, CACHE)
 
     def _fits(self, node: Node) -> bool:
         """Whether a lifted value is no larger than what is stored anyway; of a lifted loop, each in it."""
         if node.op.name == "permute" and node.args[0].op is SCAN:
             return all(self._fits(n) for n in node.args[0]["body"].nodes if isinstance(n.type, TensorType))
-        if self.wide or node.op.name in _VIEWS:
+        if node.op.name in _VIEWS:
             return True
-        types = self.loop.type if isinstance(self.loop.type, tuple) else (self.loop.type,)
-        once = [n.tensor for n in self.steady if isinstance(n.type, TensorType) and n.op.name not in _VIEWS]
-        stored = sum(self._entries(t.dims) for t in (*types, *once))
-        fits = self._entries(node.tensor.dims) <= max(2 * stored, CACHE)
+        entries = product(node.tensor.dims)
+        if self.wide:
+            self.largest = maximum(self.largest, entries)
+            return True
+        fits = _at(entries, self.at) <= _at(self._limit(), self.at)
         self.refused |= not fits
         return fits
+
+
+def _at(entries: DimLike, at: Mapping[str, int]) -> int:
+    return evaluate(entries, {name: at.get(name, USUAL) for name in names_of(entries)})

@@ -15,11 +15,12 @@ from tpc.backends.contract import Backend, Emitted, Region
 from tpc.backends.llvm import sizes
 from tpc.backends.llvm.lower import refusal
 from tpc.backends.llvm.memory import outliner as outliner_of
-from tpc.backends.llvm.regions import Outliner, sizes_of
+from tpc.backends.llvm.regions import Outliner
 from tpc.backends.numpy import BACKEND as NUMPY
 from tpc.backends.numpy import DIALECT, read
 from tpc.ir.node import Node, Program
 from tpc.ir.ops.structure import CALL, INPUT, ITEM
+from tpc.ir.sizes import sizes_of
 
 if TYPE_CHECKING:
     from tpc.backends.llvm.stages import Staged
@@ -61,7 +62,7 @@ def _with_natives(emitted: Emitted, module: emit.Module, outliner: Outliner) -> 
     for body in outliner.bodies:
         function = module.functions[body]
         told = {*sizes.told(dim for node in body.inputs for dim in node.tensor.dims), *function.keyword_sizes}
-        if told.issuperset(sizes_of(body)):  # where all that there is is m*n, m is not known
+        if told.issuperset(sizes_of([*body.inputs, *body.nodes])):  # where all that there is is m*n, m is not known
             natives[function.name] = Region(body, tuple(function.parameters), dict(function.keyword_sizes))
     return replace(emitted, natives=natives)
 

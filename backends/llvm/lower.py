@@ -12,9 +12,10 @@ from tpc.backends.llvm.respelled import respelled
 from tpc.backends.llvm.rooms import room
 from tpc.backends.llvm.signature import Array, Native, Signature
 from tpc.dsl.diagnostics import InternalError
-from tpc.ir.dims import Dim, DimLike, evaluate, maximum, names_of
+from tpc.ir.dims import DimLike, evaluate, maximum
 from tpc.ir.node import Node, Program
 from tpc.ir.ops.structure import IF, INPUT, ITEM, REPEAT, SCAN
+from tpc.ir.sizes import sizes_of
 from tpc.ir.types import BF16, BOOL, F16, F32, F64, I8, I32, I64, STRONG, DType, TensorType
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def lower(program: Program, name: str | None = None, *, fast: bool = False, line
 
     name = name or program.name
     sequence, whole = _sequence(program, fast)
-    sizes = tuple(sorted({s for node in (*program.inputs, *program.walk()) for d in _dims(node) for s in names_of(d)}))
+    sizes = tuple(sorted(sizes_of([*program.inputs, *program.nodes])))
     operands = [Array(str(n["name"]), _held(n.tensor), n.tensor.dims) for n in program.inputs]
     offsets, workspace = _workspace(whole, sequence.same)
     outputs = [
@@ -169,19 +170,6 @@ def _has_code(function: str, dtypes: list[DType]) -> bool:
 
 def _held(type: TensorType) -> DType:
     return STRONG.get(type.dtype, type.dtype)
-
-
-def _dims(node: Node) -> tuple[DimLike, ...]:
-    types = node.type if isinstance(node.type, tuple) else (node.type,)
-    found = [d for t in types for d in t.dims]
-    formula = node.get("formula")
-    if formula is not None:
-        found += [d for _, d in formula.extents]
-    for name in ("dim", "count", "extent"):
-        dim = node.get(name)
-        if isinstance(dim, int | Dim):
-            found.append(dim)
-    return tuple(found)
 
 
 def _results(program: Program, written: Collection[Node]) -> tuple[list[Any], list[Statement]]:

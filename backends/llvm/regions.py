@@ -17,12 +17,13 @@ from itertools import count
 
 from tpc.backends.llvm.routines import FACTORS
 from tpc.ir.build import input_node, items
-from tpc.ir.dims import DimLike, named, names_of
+from tpc.ir.dims import DimLike, named
 from tpc.ir.facts import analyse
 from tpc.ir.node import Fact, Node, Program, topological
 from tpc.ir.ops.shapes import AFTER
 from tpc.ir.ops.structure import CALL, INPUT, ITEM, LITERAL, SIZE
 from tpc.ir.rewrite import map_programs, rebuilt, replace
+from tpc.ir.sizes import sizes_of
 from tpc.ir.types import TensorType
 
 VIEWS = frozenset(["transpose", "permute", "reshape", "vec", "unvec", "squeeze", "unsqueeze", "item"])
@@ -261,12 +262,7 @@ def _is_small(product: Node) -> bool:
 
 def _own_sizes(body: Program) -> tuple[tuple[str, DimLike], ...]:
     """The sizes of a function, which are those of where it is called."""
-    return tuple((name, named(name)) for name in sorted(sizes_of(body)))
-
-
-def sizes_of(body: Program) -> set[str]:
-    """The names of sizes in a function."""
-    return {s for n in [*body.inputs, *body.walk()] for d in _dims(n) for s in names_of(d)}
+    return tuple((name, named(name)) for name in sorted(sizes_of([*body.inputs, *body.nodes])))
 
 
 def _dims(node: Node) -> list[DimLike]:

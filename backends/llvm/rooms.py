@@ -79,7 +79,7 @@ def _band(rows: DimLike, columns: DimLike, node: Node) -> Counts:
 
 LAPACK: dict[str, Callable[[DimLike, DimLike, Node], Counts]] = {
     **dict.fromkeys(["lu_factor", "det", "logdet", "slogdet", "solve", "inv"], _factors),
-    "qr": _qr,
+    **dict.fromkeys(["qr", "qr_triangle"], _qr),
     "eigh": _eigenvectors,
     "eigvalsh": _eigenvalues,
     **dict.fromkeys(["svd", "pinv"], _singular_vectors),

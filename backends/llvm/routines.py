@@ -30,6 +30,7 @@ FACTORS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "solve": ((2, RIGHT), (RIGHT,)),
     "inv": ((2,), (2,)),
     "qr": ((2,), (2, 2)),
+    "qr_triangle": ((2,), (2,)),
     "eigh": ((2,), (1, 2)),
     "eigvalsh": ((2,), (1,)),
     "svd": ((2,), (2, 1, 2)),

@@ -23,9 +23,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """Measure, print, and return what was measured."""
     from threadpoolctl import threadpool_limits
 
-    from benchmarks.structure import approximation, exact, iterations, operators, quantized, solvers, tensors
+    from benchmarks.structure import approximation, exact, iterations, operators, quantized, solvers, systems, tensors
 
-    groups = (exact, solvers, operators, iterations, tensors, quantized, approximation)
+    groups = (exact, solvers, operators, iterations, systems, tensors, quantized, approximation)
     every = [row for group in groups for row in group.ROWS]
     chosen = [row for row in every if not options.only or any(text in row.name for text in options.only)]
     if not chosen:

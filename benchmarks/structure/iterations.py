@@ -56,7 +56,7 @@ def _sum_scipy(T: Any, d: Any, b: Any) -> Call:
     return lambda: cg(LinearOperator((len(b), len(b)), product, dtype=b.dtype), b, rtol=NEAR)[0]
 
 
-def _poisson(p: int, columns: int = 0) -> Callable[[Generator], tuple[Any, ...]]:
+def poisson(p: int, columns: int = 0) -> Callable[[Generator], tuple[Any, ...]]:
     def make(rng: Generator) -> tuple[Any, ...]:
         T = sparse.diags_array([-np.ones(p - 1), 2.01 * np.ones(p), -np.ones(p - 1)], offsets=[-1, 0, 1])
         one = sparse.eye_array(p)
@@ -169,7 +169,7 @@ ROWS = (
     row(
         "peers: sparse, product",
         "def f(A: f64[n, n], X: f64[n, k]) = A @ X\n",
-        _poisson(150, 16),
+        poisson(150, 16),
         cola=_sparse_product_cola,
         torch=_sparseproduct_in_torch,
         scipy=lambda A, X: lambda: A @ X,
@@ -177,7 +177,7 @@ ROWS = (
     row(
         "peers: sparse, product with a vector",
         "def f(A: f64[n, n], x: f64[n]) = A @ x\n",
-        _poisson(150),
+        poisson(150),
         cola=_sparse_product_cola,
         torch=_sparseproduct_in_torch,
         scipy=lambda A, x: lambda: A @ x,
@@ -185,7 +185,7 @@ ROWS = (
     row(
         "peers: sparse, cg",
         "def f(A: f64[n, n] is spd, b: f64[n]) -> f64[n] = solve(A, b, method=cg, tol=1e-8)\n",
-        _poisson(150),
+        poisson(150),
         cola=_sparse_cg_cola,
         scipy=lambda A, b: lambda: cg(A, b, rtol=NEAR)[0],
     ),

@@ -14,7 +14,7 @@ from tpc.ir.elaborate.parts import parts_of, spread
 from tpc.ir.elaborate.scope import Frame, FunctionValue, Value, placeholder, suggestion
 from tpc.ir.node import Node, Program, topological
 from tpc.ir.ops.structure import CALL, REPEAT
-from tpc.ir.types import TensorType
+from tpc.ir.types import TensorType, promote
 
 KINDS = (
     "grad",
@@ -151,6 +151,8 @@ def apply_operands(
     types = typing.results(steps, operands)
     if types is None or typing.program is None:
         return None
+    if (settled := _settled(steps[0], typing.program, operands)) != operands:
+        return apply_operands(frame, expression, steps, settled)
     if steps[0].kind not in ("vmap", "fixed_point", systems.KIND):
         function = steps[0].definition.name
         defined = Label(function.span, "defined here")
@@ -162,6 +164,20 @@ def apply_operands(
     written = tuple((s.kind, s.parameters, s.options) for s in steps)
     results = items(make("derivative", given, steps=written, body=typing.program, types=tuple(types)))
     return results[0] if len(results) == 1 else list(results)
+
+
+def _settled(step: FunctionValue, program: Program, operands: list[Operand]) -> list[Operand]:
+    """Operands of which those that a function gives anew, and that had no format yet (`zeros(n)`), have that of it."""
+    if step.kind not in ("fixed_point", systems.KIND):
+        return operands
+    names = [i["name"] for i in program.inputs]
+    found = list(operands)
+    for name, result in zip(step.parameters, program.result_types, strict=False):
+        (node, part), taken = operands[names.index(name)], program.inputs[names.index(name)].tensor.dtype
+        common = promote(taken, result.dtype)
+        if taken.is_weak and common is not taken:
+            found[names.index(name)] = cast(node, common), part
+    return found
 
 
 def warn_of_zeros(
@@ -412,7 +428,8 @@ class _Typing:
             )
         for (node, part), type in zip(directions, wanted, strict=True):
             if node.tensor.dims != type.dims or not (node.tensor.dtype.is_weak or node.tensor.dtype is type.dtype):
-                raise fail("E0203", f"the direction of `{kind}` is {node.tensor}, but must be {type}", part.span)
+                what = "right side" if kind == systems.KIND else "direction"
+                raise fail("E0203", f"the {what} of `{kind}` is {node.tensor}, but must be {type}", part.span)
 
 
 def check_kind(

@@ -14,10 +14,10 @@ from tpc.dsl import syntax
 from tpc.dsl.diagnostics import Diagnostics, fail
 from tpc.dsl.parser import parse
 from tpc.dsl.source import Source
-from tpc.ir.build import make
+from tpc.ir.build import cast, make
 from tpc.ir.elaborate.scope import Frame, FunctionValue, Value, suggestion
 from tpc.ir.node import Node
-from tpc.ir.types import INT, TensorType, as_float, real_part
+from tpc.ir.types import INT, TensorType, as_float, promote_all, real_part
 
 KIND = "solve"
 METHODS = ("cg", "minres", "gmres", "bicgstab", "lsqr")
@@ -160,6 +160,9 @@ def _applied(frame: Frame, expression: syntax.Call, options: tuple[tuple[str, An
     start = evaluate_node(frame, given["start"]) if "start" in given else _nothing(operands, b, "A" in names)
     if start is None:
         return None
+    # what meets is brought into one format, as by `A \ b`
+    common = as_float(promote_all(n.tensor.dtype for n in (b, start, *(node for node, _ in operands))))
+    b, start = cast(b, common), cast(start, common)
     definition = _definition(f"def system({', '.join(names)}) = {', '.join(products)}\n")
     function = FunctionValue(definition)
     step = FunctionValue(definition, KIND, ("v",), function, options)
@@ -173,8 +176,7 @@ def _nothing(operands: list[tuple[Node, syntax.Expr]], b: Node, has_matrix: bool
     if has_matrix and operands[0][0].tensor.rank >= 2:
         columns = operands[0][0].tensor.dims[-1]
         dims = (columns,) if b.tensor.rank == 1 else (*dims[:-2], columns, dims[-1])
-    dtype = None if b.tensor.dtype.is_weak else b.tensor.dtype
-    return make("zeros", (), dims=dims, dtype=dtype)
+    return make("zeros", (), dims=dims)
 
 
 @cache

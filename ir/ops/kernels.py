@@ -19,7 +19,7 @@ from typing import Any
 from tpc.ir.op import Attributes, Misfit, Op
 from tpc.ir.ops.indexing import LineBy, each_matrix
 from tpc.ir.ops.linalg import by_right_side
-from tpc.ir.ops.matrices import linalg_op, over_field
+from tpc.ir.ops.matrices import linalg_op, numpy_linalg, over_field
 from tpc.ir.types import TensorType
 
 _RIGHT_SIDE = """
@@ -292,6 +292,19 @@ KERNELS: list[Op] = [
         flops="div(2 * i^3, 3) + 1",
         facts="|- spd(this)\n |- nonsingular(this)\n diagonal(L) |- diagonal(this)",
         **_meaning(_cho_inv, 2),
+    ),
+    linalg_op(
+        "qr_triangle",
+        "qr_triangle(A[..., i, j])[..., min(i, j), j]",
+        "R of a QR factorization alone, A' @ A = R' @ R: the rest of it is half of the work",
+        reference=numpy_linalg("qr", mode="r"),
+        gauge="signs of the rows",
+        flops="2 * max(i, j) * min(i, j)^2",
+        facts="""
+            |- upper(this)
+            nonsingular(A) |- nonsingular(this)
+            full_rank(A)   |- full_rank(this)
+        """,
     ),
     linalg_op(
         "lu_factor",

@@ -91,7 +91,7 @@ def _circulant_logdet(np: Any, operands: list[Any], attributes: Attributes) -> A
     return np.where(sign < 0, np.nan, value) if np.isrealobj(operands[0]) else value
 
 
-def _diagonals_solve(linalg: Any, D: Any, B: Any, below: int) -> Any:
+def _diagonals_solve(linalg: Any, D: Any, B: Any, below: int, definite: bool) -> Any:
     import numpy
 
     n = D.shape[1]
@@ -158,9 +158,11 @@ STRUCTURED_KERNELS: list[Op] = [
     linalg_op(
         "diagonals_solve",
         _DIAGONALS_SOLVE,
-        "X with from_diagonals(D, below, n) @ X = B, which is square; B may be a vector",
+        "X with from_diagonals(D, below, n) @ X = B, which is square and, with definite=true, symmetric positive "
+        "definite; B may be a vector",
         line_by=by_right_side(_DIAGONALS_SOLVE),
         kinds="fc",
+        options={"definite": False},
         flops="2 * (below + 1) * o * i + 4 * o * entries_B",
         **_meaning(_diagonals_solve),
     ),

@@ -14,7 +14,7 @@ Which of this pays is a matter of price: the matrix itself may be the cheaper wa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tpc.ir.build import items, literal, make, size
@@ -47,6 +47,8 @@ class Operator:
         None where there is no quicker way than by the matrix.
     logdet
         Likewise.
+    is_own_transpose
+        Whether it is symmetric and real: then it is never applied as a transpose, which may have other parts.
     """
 
     needs: tuple[Value, ...]
@@ -54,13 +56,15 @@ class Operator:
     product: Act | None = None
     solve: Act | None = None
     logdet: Callable[[Parts], Node] | None = None
+    is_own_transpose: bool = False
 
     def applied(self, menu: Menu, act: Act, application: Application, right: Value) -> Way:
         """The step that applies it to a part of a contraction."""
 
         def build(built: Sequence[Built]) -> Built:
             parts = self.parts(built[:-1])
-            inner = application.build(lambda stored, columns: act(parts, columns, application.turned))
+            turned = application.turned and not self.is_own_transpose
+            inner = application.build(lambda stored, columns: act(parts, columns, turned))
             return inner((built[-1], built[-1]))
 
         return menu.way((*self.needs, right), build)
@@ -83,7 +87,8 @@ def operators(menu: Menu, number: int) -> Iterator[Operator]:
         match term:
             case Applied(op=op) if op.name in _WRITTEN:
                 written = True
-                yield _WRITTEN[op.name](menu, term)
+                is_own = graph.knows(number, "symmetric") and type.dtype.kind == "f"
+                yield replace(_WRITTEN[op.name](menu, term, number), is_own_transpose=is_own)
             case Applied(op=op) if op.name == "cast":  # of places to numbers
                 for inner in graph[term.children[0]].terms if graph.knows(number, "permutation") else ():
                     if isinstance(inner, Applied) and inner.op.name == "one_hot":
@@ -108,7 +113,7 @@ def _nodes(built: Sequence[Built]) -> Parts:
     return [b.node for b in built]
 
 
-def _circulant(menu: Menu, term: Applied) -> Operator:
+def _circulant(menu: Menu, term: Applied, number: int) -> Operator:
     (need,) = _children(menu, term)
     return _circulant_of(need, lambda node: node)
 
@@ -133,7 +138,7 @@ def _hankel(parts: Parts, right: Node, turned: bool) -> Node:
     return make("toeplitz_matmul", (*parts, make("flip", (right,), axis=0)))
 
 
-def _xor(menu: Menu, term: Applied) -> Operator:
+def _xor(menu: Menu, term: Applied, number: int) -> Operator:
     n = menu.graph.tensor(term.children[0]).dims[0]
 
     def image(x: Node) -> Node:
@@ -169,7 +174,7 @@ def _of_eigenvalues(values: Node) -> Node:
     return make("select", (negative, literal(float("nan")), total))
 
 
-def _diagonals(menu: Menu, term: Applied) -> Operator:
+def _diagonals(menu: Menu, term: Applied, number: int) -> Operator:
     below: int = term["below"]
     rows, columns = menu.graph.tensor(term.children[0]).dims[1], term["n"]
 
@@ -193,8 +198,10 @@ def _diagonals(menu: Menu, term: Applied) -> Operator:
     def solve(parts: Parts, right: Node, turned: bool) -> Node:
         if turned:
             count = parts[0].tensor.dims[0]
-            return make("diagonals_solve", (turned_round(parts[0]), right), below=count - 1 - below)
-        return make("diagonals_solve", (*parts, right), below=below)
+            parts, first = [turned_round(parts[0])], count - 1 - below
+        else:
+            first = below
+        return make("diagonals_solve", (*parts, right), below=first, definite=menu.graph.knows(number, "spd"))
 
     return Operator(_children(menu, term), _nodes, product, solve if rows == columns else None)
 
@@ -223,13 +230,13 @@ def _permutation(menu: Menu, term: Applied) -> Operator:
     return Operator(_children(menu, term), _nodes, product)
 
 
-_WRITTEN: dict[str, Callable[[Menu, Applied], Operator]] = {
+_WRITTEN: dict[str, Callable[[Menu, Applied, int], Operator]] = {
     "circulant": _circulant,
-    "toeplitz": lambda menu, term: Operator(_children(menu, term), _nodes, _toeplitz),
-    "hankel": lambda menu, term: Operator(_children(menu, term), _nodes, _hankel),
+    "toeplitz": lambda menu, term, _: Operator(_children(menu, term), _nodes, _toeplitz),
+    "hankel": lambda menu, term, _: Operator(_children(menu, term), _nodes, _hankel),
     "xor_circulant": _xor,
     "from_diagonals": _diagonals,
-    "semiseparable": lambda menu, term: Operator(_children(menu, term), _nodes, _semiseparable),
+    "semiseparable": lambda menu, term, _: Operator(_children(menu, term), _nodes, _semiseparable),
 }
 
 

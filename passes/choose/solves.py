@@ -6,7 +6,7 @@
     symmetric           ldl              sytrs
     symmetric           tried            getrs, of a matrix that is likely to be definite
     nonsingular         lu               getrs
-    nonsingular         none             gesv
+    nonsingular         none             gesv, of a batch of matrices too
 
 An inverse next to a product is a solve with factors that all uses share, or, where there is but one use, a single
 call that factors and solves; one that is asked for entry by entry is computed from factors.
@@ -25,7 +25,7 @@ from tpc.ir.build import cast, items, literal, make, operation
 from tpc.ir.dims import DimLike
 from tpc.ir.node import Node
 from tpc.passes.choose import operators
-from tpc.passes.choose.applied import Application, Apply, applications
+from tpc.passes.choose.applied import Application, Apply, applications, batches
 from tpc.passes.choose.value import Build, Built, Factors, Part, Value, Way, Whole
 from tpc.passes.egraph.terms import Applied, Contract, Sum
 
@@ -87,12 +87,12 @@ def triangle(menu: Menu, number: int) -> str | None:
     return None
 
 
-def inverted(menu: Menu, number: int) -> list[int]:
-    """The matrices whose inverse a class is."""
+def inverted(menu: Menu, number: int, axes: int = 2) -> list[int]:
+    """The matrices whose inverse a class is, or the batches of matrices, of so many axes."""
     graph = menu.graph
     terms = [t for t in graph[number].terms if isinstance(t, Applied) and t.op.name == "inv"]
     found = [graph.find(t.children[0]) for t in terms]
-    return [n for n in found if len(graph.tensor(n).dims) == 2]
+    return [n for n in found if len(graph.tensor(n).dims) == axes]
 
 
 def is_inverse(menu: Menu, number: int, seen: frozenset[int] = frozenset()) -> bool:
@@ -120,6 +120,9 @@ def solve_ways(menu: Menu, value: Part, inverse: Sequence[int], other: tuple[Val
     for application in applications(value, inverse, letters):
         for number in inverted(menu, value.children[inverse[0]]):
             yield from _solves(menu, number, application, side)
+    for batch in batches(value, inverse, letters):
+        for number in inverted(menu, value.children[inverse[0]], len(value.form.inputs[inverse[0]])):
+            yield menu.way((Whole(number), side), batch.build(_at_once(batch.turned)))
 
 
 def _solves(menu: Menu, number: int, application: Application, right: Value) -> Iterator[Way]:

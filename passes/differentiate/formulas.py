@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 from tpc.dsl.diagnostics import TpcError, fail
 from tpc.ir.affine import Affine, affine
-from tpc.ir.build import index
-from tpc.ir.dims import DimLike, product
+from tpc.ir.build import index, make, operation
+from tpc.ir.dims import DimLike, is_nonnegative, product
 from tpc.ir.formula import (
     Access,
     Apply,
@@ -32,7 +32,8 @@ from tpc.ir.formula import (
     size_scalar,
 )
 from tpc.ir.node import Node
-from tpc.ir.types import TensorType
+from tpc.ir.ops.structure import SUBSCRIPT, At
+from tpc.ir.types import INT, TensorType
 from tpc.passes.differentiate.positions import (
     ZERO,
     arithmetic,
@@ -44,7 +45,7 @@ from tpc.passes.differentiate.positions import (
     unused,
     with_letter,
 )
-from tpc.passes.differentiate.scalars import NOT_HOLOMORPHIC, derivatives, is_one, is_zero, put
+from tpc.passes.differentiate.scalars import NOT_HOLOMORPHIC, derivatives, is_zero, put
 
 ONE = Literal("1.0")
 
@@ -86,16 +87,44 @@ def adjoint(formula: Formula, operands: Sequence[Node], number: int, value: Node
 
 def _index(formula: Formula, given: Sequence[Node]) -> Node:
     """An index statement over those operands that it reads, in the order in which it does."""
-    read = list(dict.fromkeys(a.operand for a in accesses(formula.body)))
+    values = list(given)
 
     def change(scalar: Scalar) -> Scalar:
-        if not isinstance(scalar, Access):
+        if isinstance(scalar, Access) and scalar.pad is not None and _is_inside(scalar, values, formula):
+            scalar = replace(scalar, pad=None)
+        beside = _without_letters(scalar, values)
+        if beside is None:
             return scalar
-        axes = zip(scalar.indices, given[scalar.operand].tensor.dims, strict=True)
-        is_inside = all(isinstance(n, LetterValue) and formula.extent[n.name] == dim for n, dim in axes)
-        return replace(scalar, operand=read.index(scalar.operand), pad=None if is_inside else scalar.pad)
+        values.append(beside)
+        return Access(len(values) - 1, ())
 
-    return index(replace(formula, body=mapped(formula.body, change)), [given[n] for n in read])
+    body = mapped(formula.body, change)
+    read = list(dict.fromkeys(a.operand for a in accesses(body)))
+    body = mapped(body, lambda s: replace(s, operand=read.index(s.operand)) if isinstance(s, Access) else s)
+    return index(replace(formula, body=body), [values[n] for n in read])
+
+
+def _is_inside(access: Access, values: Sequence[Node], formula: Formula) -> bool:
+    """Whether an access never leaves its operand, by letters that run over its axes and numbers within them."""
+
+    def fits(place: Scalar | Composed, dim: DimLike) -> bool:
+        if isinstance(place, LetterValue):
+            return formula.extent[place.name] == dim
+        return isinstance(place, Literal) and place.dtype is INT and is_nonnegative(dim - 1 - int(place.spelling))
+
+    return all(map(fits, access.indices, values[access.operand].tensor.dims))
+
+
+def _without_letters(scalar: Scalar, values: Sequence[Node]) -> Node | None:
+    """What a call or an entry of an index statement is in which no letter stands: a value beside it."""
+    match scalar:
+        case Access(operand=operand, indices=(_, *_) as places, pad=None):
+            at = tuple(At(int(p.spelling)) for p in places if isinstance(p, Literal))
+            return make(SUBSCRIPT, (values[operand],), items=at) if len(at) == len(places) else None
+        case Apply(function=function, arguments=arguments) if operation(function).operator is None:
+            parts = [values[a.operand] for a in arguments if isinstance(a, Access) and not a.indices]
+            return make(function, parts) if len(parts) == len(arguments) else None
+    return None
 
 
 def _entry(formula: Formula, number: int) -> Access:
@@ -107,13 +136,31 @@ def _entry(formula: Formula, number: int) -> Access:
 
 
 def _times(first: Scalar, second: Scalar) -> Scalar:
-    if is_one(first):
-        return second
-    if isinstance(first, Literal) and isinstance(second, Literal):
-        return Literal.of(first.value * second.value)
-    if isinstance(first, Literal) and first.value == -1:
-        return Apply("neg", (second,))
-    return first if is_one(second) else Apply("mul", (first, second))
+    """A product, with its numbers as one in front."""
+    (one, x), (other, y) = _multiple(first), _multiple(second)
+    rest = x if y is None else y if x is None else Apply("mul", (x, y))
+    number = one * other
+    if rest is None:
+        return Literal.of(number)
+    if number == -1:
+        return Apply("neg", (rest,))
+    return rest if number == 1 else Apply("mul", (Literal.of(number), rest))
+
+
+def _multiple(scalar: Scalar) -> tuple[int | float | complex, Scalar | None]:
+    """A scalar as a number times another one, or as a number alone."""
+    match scalar:
+        case Literal():
+            return scalar.value, None
+        case Apply(function="neg", arguments=(argument,)):
+            number, rest = _multiple(argument)
+            return -number, rest
+        case Apply(function="mul", arguments=(Literal() as first, argument)):
+            number, rest = _multiple(argument)
+            return first.value * number, rest
+        case Apply(function="div", arguments=(Literal(value=top), Literal(value=int() as bottom))) if bottom:
+            return top / bottom, None
+    return 1, scalar
 
 
 def _is_multiple(scalar: Scalar) -> bool:

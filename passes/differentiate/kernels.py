@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tpc.ir.build import make
+from tpc.ir.build import items, make
 from tpc.ir.dims import DimLike
 from tpc.ir.node import Node
 from tpc.ir.ops.structure import ITEM
@@ -125,6 +125,7 @@ _MEANINGS: dict[str, Callable[[Node], Node | None]] = {
     "tri_inv": _tri_inv,
     "cho_solve": _cho_solve,
     "cho_inv": _cho_inv,
+    "qr_triangle": lambda node: items(make("qr", node.args))[1],
     "lu_solve": _factored_solution,
     "lu_det": _determinant("det"),
     "lu_logdet": _determinant("logdet"),

@@ -10,7 +10,7 @@ from tpc.ir.dims import is_nonnegative
 from tpc.ir.node import Node
 from tpc.ir.ops.structure import ITEM, SUBSCRIPT, Range
 from tpc.ir.types import C128, F64, TensorType
-from tpc.passes.differentiate.arrays import part
+from tpc.passes.differentiate.arrays import conjugated, part, transposed
 from tpc.passes.differentiate.formulas import no_derivative
 from tpc.passes.library import Library
 
@@ -18,7 +18,9 @@ _ADJOINTS = Library(Path(__file__).with_name("linalg.tp"))
 _OF_COMPLEX = Library(Path(__file__).with_name("complex.tp"))  # those that differ by more than conjugates of operands
 _MATRIX_FUNCTIONS = ("expm", "logm", "sqrtm")
 _TRIANGULAR = ("solve_lower", "solve_lower_vector", "solve_upper", "solve_upper_vector")
-_SAME_FOR_COMPLEX = ("inv", "solve", "solve_vector", "sylvester", *_TRIANGULAR, "det", "logdet")
+_SAME_FOR_COMPLEX = frozenset(
+    ["inv", "solve", "solve_vector", "sylvester", *_TRIANGULAR, "lu", "lu_oblong", "det", "logdet", "matpow_power"]
+)
 
 
 def adjoint(
@@ -40,46 +42,41 @@ def adjoint(
         return [of_trace, *(None for _ in args[1:])]
     if name.removesuffix("_symmetric") == "matpow":
         base = applied(name, [*args, node, whole[0]])[0] if name != "matpow" else _corner(node, whole[0])
-        power = applied("matpow_power", [args[0], node, whole[0]])[0] if args[1] in active else None
+        power = _called("matpow_power", [args[0], node], whole)[0] if args[1] in active else None
         return [base, power]
     if name in _MATRIX_FUNCTIONS:
         return [_corner(node, whole[0])]
-    if name == "lu" and args[0].tensor.dims[-2] != args[0].tensor.dims[-1]:
-        raise no_derivative("lu of a matrix that is not square", "only that of square ones is there yet")
-    if name == "eig":
-        return [_of_eigenvalues(node, bars)]
-    if name == "qr" and not is_nonnegative(args[0].tensor.dims[-2] - args[0].tensor.dims[-1]):
-        raise no_derivative("qr of a wide matrix", "its columns are not independent")
+    if name == "eig" and bars[1] is None:
+        return [_of_eigenvalues(node, bars[0])]
     if not _has(name):
         raise no_derivative(node.op.name, "it has none in the language yet")
     values = [*args, *items(node)]
-    adjoints = _ADJOINTS
-    if any(v.tensor.dtype.kind == "c" for v in values):
-        if f"{name}_adjoint" in _OF_COMPLEX:
-            adjoints = _OF_COMPLEX
-        elif name.removesuffix("_batch") in _SAME_FOR_COMPLEX:
-            values = [make("conj", (v,)) for v in values]
-        else:
-            raise no_derivative(f"{name} of complex matrices", "only that of real ones is there yet")
-    if node.op.name not in ("eigh", "svd"):
-        return applied(name, [*values, *whole], adjoints)
+    if node.op.name not in ("eigh", "eig", "svd"):
+        return _called(name, values, whole)
     unit = literal(_nearly_equal(args[0].tensor))
     if name != "svd":
-        return applied(name, [*values, *whole, unit], adjoints)
-    (turned,) = applied(_of_shape("svd_vectors", args[0].tensor), [*values, *whole, unit], adjoints)
-    return applied("svd", [*values[1:], whole[1], turned, unit], adjoints)
+        return _called(name, values, [*whole, unit])
+    (turned,) = _called(_of_singular_vectors(args[0].tensor), values, [*whole, unit])
+    return _called("svd", values[1:], [whole[1], turned, unit])
 
 
-def _of_eigenvalues(node: Node, bars: Sequence[Node | None]) -> Node | None:
-    """The adjoint by the eigenvalues of any matrix: those of its vectors depend on how long and turned they are."""
-    values, vectors = bars
-    if vectors is not None:
-        raise no_derivative("eig", "its vectors are known but for a factor each; its values alone have one")
-    if values is None:
+def _called(name: str, values: Sequence[Node], others: Sequence[Node]) -> list[Node]:
+    """The results of the adjoint of an op for its operands and values, and for adjoints."""
+    if all(v.tensor.dtype.kind != "c" for v in values):
+        return applied(name, [*values, *others])
+    if f"{name}_adjoint" in _OF_COMPLEX:
+        return applied(name, [*values, *others], _OF_COMPLEX)
+    if name.removesuffix("_batch") in _SAME_FOR_COMPLEX:
+        return applied(name, [*map(conjugated, values), *others])
+    raise no_derivative(f"{name} of complex matrices", "only that of real ones is there yet")
+
+
+def _of_eigenvalues(node: Node, bar: Node | None) -> Node | None:
+    """The adjoint by the eigenvalues of any matrix alone, whose vectors may be of any length."""
+    if bar is None:
         return None
     back = make("adjoint", (items(node)[1],))
-    scaled = make("mul", (make("unsqueeze", (values,), axis=-1), back))
-    return make("solve", (back, scaled))
+    return make("solve", (back, make("mul", (make("unsqueeze", (bar,), axis=-1), back))))
 
 
 def vectors_apart(vectors: Node, users: Sequence[Node]) -> Node | None:
@@ -122,7 +119,7 @@ def applied(name: str, arguments: Sequence[Node], adjoints: Library = _ADJOINTS)
 
 
 def _has(name: str) -> bool:
-    return f"{name}_adjoint" in _ADJOINTS
+    return f"{name}_adjoint" in _ADJOINTS or f"{name}_adjoint" in _OF_COMPLEX
 
 
 def _form(node: Node, bars: Sequence[Node | None], symmetric: Collection[Node]) -> str:
@@ -137,21 +134,25 @@ def _form(node: Node, bars: Sequence[Node | None], symmetric: Collection[Node]) 
         if all(b is None for b in vectors):
             return f"{name}_values"
         if values[0] is None:
-            return f"{name}_vectors" if name == "eigh" else _of_shape("svd_vectors", args[0].tensor)
+            return f"{name}_vectors" if name == "eigh" else _of_singular_vectors(args[0].tensor)
+    if name == "lu" and args[0].tensor.dims[-2] != args[0].tensor.dims[-1]:
+        name = "lu_oblong"
+    if name == "qr" and not is_nonnegative(args[0].tensor.dims[-2] - args[0].tensor.dims[-1]):
+        name = "qr_wide"
     if len(args) == 2 and args[1].tensor.rank == 1:
         name += "_vector"
     if args[0].tensor.rank > 2 and _has(f"{name}_batch"):
         name += "_batch"
-    if args[0] in symmetric and _has(f"{name}_symmetric"):
+    if args[0] in symmetric and args[0].tensor.dtype.kind != "c" and _has(f"{name}_symmetric"):
         name += "_symmetric"
     return name
 
 
-def _of_shape(name: str, type: TensorType) -> str:
+def _of_singular_vectors(type: TensorType) -> str:
     """The name of an adjoint with what the shape of a matrix says about it."""
+    over, name = type.dims[-2] - type.dims[-1], "svd_vectors"
     if type.dtype.kind == "c":
         return name
-    over = type.dims[-2] - type.dims[-1]
     return f"{name}_tall" if is_nonnegative(over) else f"{name}_wide" if is_nonnegative(-over) else name
 
 
@@ -177,14 +178,14 @@ def _of_trace(node: Node, bar: Node) -> Node | None:
             by, slope = make("mul", (power, by)), make("matpow", (a, make("sub", (power, literal(1.0)))))
         case _:
             return None
-    return make("mul", (by, make("transpose", (slope,))))
+    return make("mul", (by, transposed(conjugated(slope))))
 
 
 def _corner(node: Node, bar: Node) -> Node:
     """The adjoint of a matrix function: f([A, E; 0, A]) has its derivative along E in the corner (Mathias 1996)."""
     a = node.args[0]
     n = a.tensor.dims[-1]
-    turned = make("transpose", (a,))
+    turned = transposed(conjugated(a))
     upper = make("concat", (turned, bar), axis=-1)
     lower = make("concat", (zeros(a.tensor), turned), axis=-1)
     whole = make(node.op, (make("concat", (upper, lower), axis=-2), *node.args[1:]), **dict(node.attributes))

@@ -9,7 +9,7 @@ from math import isfinite
 
 from tpc.ir.build import cast, literal_value, make, operation
 from tpc.ir.dims import DimLike
-from tpc.ir.facts import nonnegative_sizes
+from tpc.ir.facts import analyse, nonnegative_sizes
 from tpc.ir.node import Fact, Node, Program
 from tpc.ir.ops.structure import INDEX, LITERAL
 from tpc.ir.types import DType, TensorType, real_part
@@ -47,6 +47,11 @@ class _Loader:
         self.facts: dict[Node, tuple[Fact, ...]] = {n: tuple(f) for n, f in given.items() if f}
         for node, facts in program.facts:
             self.facts[node] = (*self.facts.get(node, ()), *facts)
+        # the classes of a graph prove facts of matrices; those of batches of matrices are proven here
+        known = analyse(program, given)
+        self.of_batches = {
+            n: known[n] for n in program.nodes if isinstance(n.type, TensorType) and n.tensor.rank > 2 and known.get(n)
+        }
         self.users: dict[Node, list[Node]] = {}
 
     def run(self) -> None:
@@ -100,6 +105,10 @@ class _Loader:
             self.classes[node] = found
             made = self.graph[found]
             made.node = made.node or node
+            if (batch := self.of_batches.get(node)) is not None:
+                self.graph.learn(found, batch)
+                self.graph.rebuild()
+                found = self.classes[node] = self.graph.find(found)
             if node in self.facts:
                 self.graph.learn(found, self.facts[node])
                 self.graph.rebuild()

@@ -28,13 +28,13 @@ NUMPY: Mapping[str, Multiples] = {
     **{"pinv": (3, 0), "svd": (0.125, 0), "svdvals": (0.125, 0), "matrix_rank": (0.125, 0), "cond": (0.125, 0)},
     **{"eigvals": (0.125, 0), "eigvalsh": (0.125, 0), "eigh": (0.125, 0), "lstsq": (0.125, 0), "eig": (2, 0)},
     **{"qr": (1.1, 0), "expm": (7, 0), "logm": (2, 0), "sqrtm": (2, 0), "matpow": (1, 0), "ldl_factor": (0.16, 0)},
-    **{"cho_inv": (0.36, 0), "tri_inv": (0.126, 0), "cho_solve": (0, 1), "solve": (1, 0)},
+    **{"qr_triangle": (1.1, 0), "cho_inv": (0.36, 0), "tri_inv": (0.126, 0), "cho_solve": (0, 1), "solve": (1, 0)},
 }
 UNSEEN: Mapping[str, Multiples] = {
     **{"inv": (2, 0), "det": (1, 0), "slogdet": (1, 0), "logdet": (1, 0), "pinv": (3, 0)},
     **{"svd": (4.4, 0.25), "svdvals": (1.1, 0), "matrix_rank": (1.1, 0), "cond": (1.1, 0), "qr": (1, 0)},
     **{"eigh": (3, 0), "eigvalsh": (1, 0), "eig": (2.3, 0), "eigvals": (1, 0), "logm": (1, 0), "sqrtm": (1, 0)},
-    **{"lstsq": (1.2, 2)},
+    **{"lstsq": (1.2, 2), "qr_triangle": (1, 0)},
 }
 TORCH: Mapping[str, Multiples] = {
     **{"logical_and": (0, 2), "logical_or": (0, 2), "logical_not": (0, 1), "sign": (0, 1.125), "cbrt": (0, 2)},
@@ -47,7 +47,7 @@ TORCH: Mapping[str, Multiples] = {
     **{"eig": (3, 0), "eigvals": (1.37, 0), "eigh": (2, 0), "eigvalsh": (1.07, 0), "ldl_factor": (1, 0)},
     **{"sqrtm": (2, 0), "logm": (2, 0), "tri_inv": (1, 0), "cho_solve": (1, 0), "trmm": (1, 0), "solve": (1, 0)},
     **{"lstsq": (2.5, 0), "lu_solve": (1, 0), "matpow": (1, 0), "band_matmul": (1, 0), "band_solve": (2, 0)},
-    **{"spd_band_solve": (3, 0)},
+    **{"spd_band_solve": (3, 0), "qr_triangle": (1.1, 0)},
 }
 BY_FORMULA = frozenset(
     ["khatri_rao", "conv", "correlate", "conv2d", "linspace", "take_along", "harmless", "layernorm", "rmsnorm"]

@@ -11,6 +11,7 @@ A matrix must be known to be symmetric, and must not be needed for anything but 
 of its eigenvalues are computed: these prove that it is nonsingular, and say how many steps are enough. If so many
 cost less than a factorization is predicted to cost, they are made, until the residual is of the size of rounding.
 Otherwise, and if it does not become so small, the factorization is made, which stands beside it in a branch.
+A Toeplitz matrix that is known to be definite needs no proof: a part of what a factorization costs is spent on steps.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from tpc.ir.facts import analyse
 from tpc.ir.node import Fact, Node, Program, topological
 from tpc.ir.notes import follow
 from tpc.ir.ops.structure import IF, INPUT, REPEAT, SCAN
-from tpc.ir.rewrite import map_blocks, ordered_facts, rewrite
+from tpc.ir.rewrite import map_blocks, ordered_facts, rewrite, values, with_values
 from tpc.ir.rewrite import replace as replaced
 from tpc.ir.types import F32, F64, TensorType
 from tpc.passes.branch import branch
@@ -49,6 +50,8 @@ FEWEST = 4  # steps
 LARGE, FEW_COLUMNS = 2000, 8  # sizes that prices are compared at where they are open
 CLEARLY = 1.5  # how many times faster the steps must be
 LARGEST = 2**31  # bytes of a matrix that is made if there is no other way
+UNPROVED = 4  # times less is spent on steps that may not be enough
+MANY = 20  # steps, which are enough where few are expected
 VECTORS = {"cg": (8, 3), "minres": (16, 2)}  # passes over vectors beside the products, and inner products
 METHODS = {"cg": "conjugate gradients", "minres": "MINRES"}
 
@@ -114,6 +117,8 @@ def iterated(
     for matrix, solutions in _groups(program):
         found = way(matrix, Spectrum(known, stored))
         if found is None or (steady and _inputs(matrix) <= set(steady)):
+            continue
+        if matrix in _stated(program) and not found.is_likely:
             continue
         solved = _Systems(matrix, solutions, found, known, stored).solved(options, prices)
         if solved is None:
@@ -199,7 +204,12 @@ def _respelled(program: Program, known: Facts) -> Program:
             return make("outer", (left.args[0], make("vecmat", (left.args[1], right))))
         return node
 
-    return _with_results(program, rewrite(program.outputs, change))
+    return with_values(program, rewrite(values(program), change))
+
+
+def _stated(program: Program) -> set[Node]:
+    """The values, other than inputs, that the program says something of, which is lost where they move."""
+    return {node for node, _ in program.facts if node not in program.inputs}
 
 
 def _groups(program: Program) -> Iterator[tuple[Node, list[Node]]]:
@@ -208,9 +218,9 @@ def _groups(program: Program) -> Iterator[tuple[Node, list[Node]]]:
     for node in program.nodes:
         for operand in dict.fromkeys(node.args):
             users.setdefault(operand, []).append(node)
-    needed = {*program.outputs, *(n for n, _ in program.facts if n not in program.inputs)}
+    needed = {*program.outputs, *_stated(program)}
     for matrix, own in users.items():
-        if matrix in needed or not _may_be(matrix):
+        if matrix in program.outputs or not _may_be(matrix):
             continue
         solutions: list[Node] = []
         for user in own:
@@ -269,6 +279,8 @@ class _Systems:
         if steps is None:
             return None
         tries = make("le", (self.way.steps, size(steps)))
+        if self.way.is_likely and (not isinstance(steps, int) or steps >= UNPROVED * MANY):
+            tries, steps = literal(True), divide(steps, UNPROVED)
         right = [_right_side(s) for s in self.solutions]
         found = {b: self._attempt(b, steps, tries) for b in dict.fromkeys(right)}
         worst: Node | None = None
@@ -280,7 +292,11 @@ class _Systems:
         if isinstance(n, int) and n * n * self.matrix.tensor.dtype.size > LARGEST:
             checked = {b: make("require", (x, holds), because="solved") for b, (x, _) in found.items()}
             return [checked[b] for b in right], steps, False
-        direct = {b: make("solve", (self.matrix, b)) for b in found}
+        if self.way.is_likely:  # whatever is said of it elsewhere, it is definite
+            factor = make("cholesky", (self.matrix,))
+            direct = {b: make("cho_solve", (factor, b)) for b in found}
+        else:
+            direct = {b: make("solve", (self.matrix, b)) for b in found}
         settled = branch(holds, [x for x, _ in found.values()], list(direct.values()))
         results = dict(zip(found, settled, strict=True))
         return [results[b] for b in right], steps, True

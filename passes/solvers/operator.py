@@ -19,9 +19,9 @@ from tpc.ir.dims import DimLike, is_nonnegative
 from tpc.ir.formula import Access, Apply, Composed, Formula, LetterValue, Reduction, Scalar, walk
 from tpc.ir.node import Node, Program
 from tpc.ir.rewrite import everywhere
+from tpc.passes.count import FILLED
 
 SUMS = ("add", "sub")
-FILLED = ("circulant", "toeplitz", "hankel")  # by a vector, and applied by Fourier transforms
 OPEN = (*SUMS, *FILLED, "index", "neg", "mul", "div", "matmul", "transpose", "kron", "diag", "eye", "inv")
 
 

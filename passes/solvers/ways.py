@@ -35,6 +35,8 @@ class Way:
         What the preconditioner is made of, and its product with a vector, given these; without it there is none.
     method
         `cg` or `minres`.
+    is_likely
+        Whether few steps are to be expected where bounds do not prove it.
     """
 
     steps: Node
@@ -42,6 +44,7 @@ class Way:
     operands: tuple[Node, ...] = ()
     precondition: Applied | None = None
     method: str = "cg"
+    is_likely: bool = False
 
 
 def way(matrix: Node, spectrum: Spectrum) -> Way | None:
@@ -89,13 +92,15 @@ def _within(operands: Sequence[Node], v: Node) -> Node:
 
 
 def _by_circulant(matrix: Node, spectrum: Spectrum) -> Way | None:
+    """All but some of the eigenvalues come to lie near 1 (R. Chan, G. Strang 1989), which bounds do not see."""
     column = spectrum.column(matrix)
     ends = spectrum.bounds(matrix) if column is not None else None
     if column is None or ends is None:
         return None
     closest = called("closest_circulant", column)[0]
     words, solved = "the closest circulant matrix", lambda c, v: make("circulant_solve", (*c, v))
-    return Way(_steps(matrix, ends), words, (closest,), solved)
+    is_definite = spectrum.knows(matrix, "spd")
+    return Way(_steps(matrix, ends), words, (closest,), solved, is_likely=is_definite)
 
 
 def _by_diagonal(terms: Sequence[Node], spectrum: Spectrum) -> Way | None:

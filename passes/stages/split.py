@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tpc.ir.build import input_node, make
-from tpc.ir.dims import Dim, DimLike, is_nonnegative, names_of
-from tpc.ir.formula import SizeValue, walk
+from tpc.ir.dims import DimLike, is_nonnegative
 from tpc.ir.node import Fact, Node, Program
 from tpc.ir.notes import follow
 from tpc.ir.ops.sparse import RESULTS, sparse_inputs
 from tpc.ir.ops.structure import INPUT
 from tpc.ir.rewrite import ordered_facts, replace
+from tpc.ir.sizes import sizes_of
 from tpc.ir.types import TensorType
 from tpc.ir.verify import verify
 from tpc.passes.count import held, is_view
@@ -100,29 +100,12 @@ def _of_values(program: Program, inputs: Sequence[Node]) -> Iterator[tuple[Node,
 
 def _early(program: Program, given: Sequence[Node]) -> set[Node]:
     """The values that depend on no other input, and on no size that only another input tells."""
-    sizes = {name for node in given for dim in node.tensor.dims for name in names_of(dim)}
+    sizes = sizes_of(given)
     early = set(given)
     for node in program.nodes:
-        if node.op is not INPUT and all(a in early for a in node.args) and set(_sizes(node)) <= sizes:
+        if node.op is not INPUT and all(a in early for a in node.args) and sizes_of([node]) <= sizes:
             early.add(node)
     return early
-
-
-def _sizes(node: Node) -> Iterator[str]:
-    """The names of the sizes that a node needs: of its results, and in what it says."""
-    types = node.type if isinstance(node.type, tuple) else (node.type,)
-    dims: list[object] = [dim for type in types for dim in type.dims]
-    dims += [value for _, value in node.attributes]
-    formula = node.get("formula")
-    if formula is not None:
-        dims += [dim for _, dim in formula.extents]
-        dims += [part.dim for part in walk(formula.body) if isinstance(part, SizeValue)]
-    for dim in dims:
-        if isinstance(dim, Dim):
-            yield from names_of(dim)
-    for block in node.programs:
-        for inner in block.nodes:
-            yield from _sizes(inner)
 
 
 def _kept(program: Program, early: set[Node], is_called: bool) -> Iterator[Node]:

@@ -116,10 +116,10 @@ def test_a_scan() -> None:
 
 
 def test_what_tpc_cannot_differentiate_torch_does() -> None:
-    text = "def lengths(A: f64[n, n]) -> f64:\n    w, V = eig(A)\n    return sum(abs(V)^4)\n"
-    assert torch.autograd.gradcheck(tpc.compile(text, backend="torch"), tensor(3, 3))
+    text = "def spread(x: f64[n]) -> f64 = sum(trigamma(2 + x^2))\n"
+    assert torch.autograd.gradcheck(tpc.compile(text, backend="torch"), tensor(3))
     with pytest.raises(TpcError):
-        tpc.compile(text, backend="numpy")(tensor(3, 3)).backward()
+        tpc.compile(text, backend="numpy")(tensor(3)).backward()
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

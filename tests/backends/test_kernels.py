@@ -325,6 +325,7 @@ n, m, w = named("n"), named("m"), named("w")
         ("lu_factor", [(30, 30)], {}, 18001),
         ("ldl_factor", [(30, 30)], {}, 9001),
         ("cho_inv", [(30, 30)], {}, 18001),
+        ("qr_triangle", [(n + 3, 3)], {}, 18 * n + 54),
         ("tri_inv", [(30, 30)], {}, 9001),
         ("band_matmul", [(90, 90), (90, m)], {"below": 1, "above": 2}, 720 * m),
         ("band_matmul", [(3, 90), (90, m)], {"below": 7, "above": 7}, 540 * m),

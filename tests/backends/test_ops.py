@@ -52,6 +52,8 @@ def gauge_check(name: str) -> Any:
                     np.broadcast_to(np.eye(exact[0].shape[-1]), (t(exact[0]) @ exact[0]).shape),
                     tolerance,
                 )
+        elif name == "qr_triangle":
+            assert_close(t(exact[0]) @ exact[0], t(A) @ A, tolerance)
         elif name == "ldl_factor":
             packed, order = exact[0], results[1]
             L = np.tril(packed, -1) + np.eye(packed.shape[-1])
@@ -71,7 +73,8 @@ def gauge_check(name: str) -> Any:
             ):
                 assert np.abs(value[:, None] - wanted).min(1).max() <= tolerance * np.abs(wanted).max()
 
-    return product if name in ("lu", "qr", "svd", "ldl", "ldl_factor", "eigh", "eig", "eigvals") else None
+    held = ("lu", "qr", "qr_triangle", "svd", "ldl", "ldl_factor", "eigh", "eig", "eigvals")
+    return product if name in held else None
 
 
 FACTOR = {"logm": 4000, "sqrtm": 4000, "matpow": 4000, "inv": 4000, "solve": 4000, "pinv": 4000, "lstsq": 4000,

@@ -60,6 +60,7 @@ KERNEL_CASES: list[tuple[Any, ...]] = [
     ("cho_solve", (np.linalg.cholesky(spd), S), {}, np.linalg.solve(spd, S)),
     *[("cho_inv", (m,), {}, None) for m in (M, stack, stack[:0], M + 1j * np.tril(S, -1), nothing)],
     ("cho_inv", (np.linalg.cholesky(spd),), {}, np.linalg.inv(spd)),
+    *[("qr_triangle", (m,), {}, None) for m in (A, A.T, S, S * (1 + 2j), bs, bs[:0], nothing, A[:, :0], A[:1])],
     *[("lu_factor", (m,), {}, None) for m in (S, S * (1 + 2j), bs, bs[:0], nothing, S[:1, :1], np.ones((2, 2)))],
     *[
         ("lu_solve", (m, exchanged, right), {"transposed": t}, None)

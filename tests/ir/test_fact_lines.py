@@ -104,6 +104,7 @@ MATRIX_OPS = [
     "pinv",
     "lu",
     "qr",
+    "qr_triangle",
     "svd",
     "svdvals",
     "matrix_rank",

@@ -143,3 +143,28 @@ def test_a_pass_that_breaks_a_program_is_named(monkeypatch: pytest.MonkeyPatch) 
 def test_an_unknown_pass_is_an_error() -> None:
     with pytest.raises(TpcError, match="is not a pass"):
         run(program("def f(x: f64) = x"), stop_after="nonsense")
+
+
+@pytest.mark.parametrize(
+    ("text", "spelled"),
+    [
+        ("f(x: f64[n]) = reshape(exp(reshape(x, 1, n)), n)", "exp(x)"),
+        ("f(x: f64[n], y: f64[n]) = squeeze(2 * unsqueeze(x, axis=1) - unsqueeze(y, axis=1), axis=1)", "v1 - y"),
+        ("f(X: f64[n, m]) = reshape(vec(reshape(X, m, n)), n, m)", "X"),
+        ("f(X: f64[n, 3]) = reshape(X[:, 1:2], n)", "X[:, 1]"),
+        ("f(X: f64[n, 3]) = reshape(X[:, 0:2], 2 * n)", "reshape(v1, 2*n)"),
+        ("f(x: f64[n]) = reshape(unsqueeze(x, axis=1) + unsqueeze(x, axis=0), n^2)", "reshape(v3, n^2)"),
+        ("f(x: f32[n]) = f32(f64(1.0)) * x", "x"),
+        ("f(z: c128[n]) = c128(broadcast_to(f64(1.0), n)) * z", "z"),
+        ("f(X: f64[n, m]) = X[:, :] + 1", "1 + X"),
+    ],
+)
+def test_respell_leaves_out_shapes_that_change_nothing(text: str, spelled: str) -> None:
+    done = run(program(f"def {text}"), stop_after="respell").program
+    last = str(done).splitlines()[-2].partition(" = ")[2]
+    assert last == spelled
+
+
+def test_respell_computes_nothing_again_for_its_shape() -> None:
+    text = "def f(x: f64[n]):\n    e = exp(unsqueeze(x, axis=1))\n    return squeeze(e, axis=1), e"
+    assert ops(run(program(text), stop_after="respell").program).count("exp") == 1

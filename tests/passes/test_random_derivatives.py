@@ -171,6 +171,22 @@ FOUND = {
         "def main(x: f64[n]):\n    y, k = x, 0\n    repeat 3:\n        until k >= 2\n        k = k + 1\n"
         "        y = tanh(y) * k\n    return y\n"
     ),
+    "an entry of an axis of size 1": (
+        "def main(x: f64[n], y: f64[1]):\n    z[i in n] = x[i] * y[0]\n    return z + max(x) if n > 0 else z\n"
+    ),
+    "bounds by a guard alone": (
+        "def main(a: f64[3], w: f64[n, n]):\n    y[j, i] = w[i, j] - sum[r](a[r] * a[j - 1, pad=0])\n    return y\n"
+    ),
+    "entries that are turned": "def main(x: f64[n], A: f64[n, 3]):\n    return roll(x, shift=2) * x, roll(A, axis=1)\n",
+    "entries that are padded": (
+        "def main(x: f64[n]):\n    return sin(pad(x, before=1, after=2)), pad(outer(x, x), after=1)\n"
+    ),
+    "an order of frequencies": (
+        "def main(x: f64[n], A: f64[3, n]):\n    return sin(fftshift(x)), ifftshift(A, axis=1)^2\n"
+    ),
+    "a multiple in a sum": (
+        "def main(x: f64[n], s: f64):\n    y[i] = logsumexp[k](-((x[i] - 2 * x[k]) / (1 + s^2))^2 / 2)\n    return y\n"
+    ),
     "a branch in a loop": (
         "def main(x: f64[n], c: bool):\n    y = x\n    scan t in 3:\n        if c:\n            y = sin(y)\n"
         "        else:\n            y = y * x\n        z[t] = y\n    return z\n"

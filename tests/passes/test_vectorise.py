@@ -151,6 +151,70 @@ def test_bitwise_leaves_the_order_of_sums() -> None:
     assert "scan" in ops(run(program(text), Options(mode="bitwise")).program)
 
 
+# ---- factorizations
+
+FACTORIZED = {
+    "solve": "y[i] = (X' @ diag(W[i]) @ X) \\ (X' @ W[i])",
+    "right sides": "y[i] = (X' @ diag(W[i]) @ X) \\ X'",
+    "one right side": "y[i] = (X' @ diag(W[i]) @ X) \\ v",
+    "inverse": "y[i] = inv(X' @ diag(W[i]) @ X)",
+    "transposed": "y[i] = v @ inv(X' @ diag(W[i]) @ X + eye(p))",
+    "logdet": "y[i] = logdet(X' @ diag(W[i]) @ X)",
+    "determinant": "y[i] = det(X' @ diag(W[i]) @ X)",
+    "cholesky": "y[i] = cholesky(X' @ diag(W[i]) @ X)",
+}
+
+
+def weighted(body: str) -> str:
+    return (
+        "def f(W: f64[k, n] is positive, X: f64[n, p] is full_rank, v: f64[p]) where n >= p:\n"
+        f"    scan i in k:\n        {body}\n    return y\n"
+    )
+
+
+@pytest.mark.parametrize("name", FACTORIZED)
+def test_small_matrices_are_factorized_at_once(name: str) -> None:
+    before, sizes = program(weighted(FACTORIZED[name])), {"k": 200, "n": 30, "p": 4}
+    assert "scan" not in ops(run(before, Options(sizes=sizes)).program)
+    native = run(before, Options(sizes=sizes, backend="llvm")).program  # which has no cost of a step
+    assert "scan" in ops(native)
+    for k, n, p in [(3, 4, 2), (1, 1, 1), (0, 3, 2), (2, 3, 3)]:
+        rng = np.random.default_rng(n)
+        operands = [rng.random((k, n)) + 0.5, rng.standard_normal((n, p)), rng.standard_normal(p)]
+        given = {"k": k, "n": n, "p": p}
+        (expected,) = evaluate(before, operands, given)
+        (found,) = evaluate(run(before, Options(at=sizes)).program, operands, given)
+        np.testing.assert_allclose(found, expected, rtol=1e-8)
+        for options in (Options(sizes=given), Options()):
+            numpy = backend("numpy")
+            np.testing.assert_allclose(numpy.load(numpy.emit(run(before, options).program))(*operands), expected, 1e-8)
+
+
+def test_of_open_sizes_the_memory_that_is_taken_decides_at_a_call() -> None:
+    plan = run(program(weighted(FACTORIZED["solve"]))).program
+    assert {"if", "scan"} <= set(ops(plan)), plan
+
+
+def test_large_matrices_are_factorized_one_after_the_other() -> None:
+    plan = run(program(weighted(FACTORIZED["solve"])), Options(sizes={"k": 100, "n": 600, "p": 500})).program
+    assert "scan" in ops(plan)
+
+
+def test_a_batch_of_systems_is_solved_without_inverses() -> None:
+    text = "def f(A: f64[k, n, n], b: f64[k, n, 1], X: f64[n, n], c: f64[n, 2]):\n    return (X @ A) \\ b, A \\ c\n"
+    for sizes in ({}, {"k": 50, "n": 6}):
+        plan = run(program(text), Options(sizes=sizes)).program
+        assert "inv" not in ops(plan) and ops(plan).count("solve") >= 2, plan
+        rng = np.random.default_rng(0)
+        operands = [rng.standard_normal(s) for s in [(50, 6, 6), (50, 6, 1), (6, 6), (6, 2)]]
+        for found, expected in zip(
+            evaluate(plan, operands, {"k": 50, "n": 6}),
+            evaluate(program(text), operands, {"k": 50, "n": 6}),
+            strict=True,
+        ):
+            np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 # ---- loops with state
 
 

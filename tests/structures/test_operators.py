@@ -145,6 +145,21 @@ def test_the_arrow_by_its_schur_complement() -> None:
         np.testing.assert_allclose(answer(program, *arguments), expected, rtol=1e-9, atol=1e-9)
 
 
+def test_blocks_of_an_arrow_that_are_computed_are_known_to_be_definite() -> None:
+    g, r, k, m = 32, 12, 4, 3
+    Z, X = rng.standard_normal((g, r, k)), rng.standard_normal((g, r, m))
+    A, B, G = Z.transpose(0, 2, 1) @ Z + np.eye(k), Z.transpose(0, 2, 1) @ X, 1000 * np.eye(m)
+    W = np.block([[scipy.linalg.block_diag(*A), B.reshape(g * k, m)], [np.hstack(list(B.transpose(0, 2, 1))), G]])
+    y = rng.standard_normal(g * k + m)
+    program = planned(
+        f"def f(Z: f64[{g}, {r}, {k}], X: f64[{g}, {r}, {m}], G: f64[{m}, {m}], y: f64[{g * k + m}]):\n"
+        "    B = Z' @ X\n"
+        f"    return block_arrow(Z' @ Z + eye({k}), B, B', G) \\ y"
+    )
+    assert sum(int(node_flops(node)) for node in program.nodes) < 100_000
+    np.testing.assert_allclose(answer(program, Z, X, G, y), np.linalg.solve(W, y), rtol=1e-9, atol=1e-9)
+
+
 def test_low_rank_plus_diagonal_by_woodbury() -> None:
     size, r = 10**6, 20
     program = planned(

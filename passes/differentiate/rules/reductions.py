@@ -9,7 +9,6 @@ from tpc.ir.dims import divide, product
 from tpc.ir.node import Node
 from tpc.ir.ops.structure import LITERAL
 from tpc.passes.differentiate.arrays import part
-from tpc.passes.differentiate.formulas import no_derivative
 from tpc.passes.differentiate.rules.rule import Rule, by_formula
 
 
@@ -71,13 +70,19 @@ def _norm(node: Node, bars: Sequence[Node]) -> list[Node | None]:
         safe = make("select", (make("eq", (value, literal(0))), literal(1.0), value))
         return [make("mul", (make("div", (bar, safe)), x))]
     if node["ord"] not in ("nuc", "spectral"):  # sums and maxima of absolute values
-        return by_formula(node, bars)
-    if x.tensor.dtype.kind == "c":
-        raise no_derivative(f"norm(..., ord={node['ord']}) of complex matrices", "only that of real ones is there yet")
+        return by_formula(node, bars) if x.tensor.dtype.kind != "c" else _of_absolute_values(node, bars)
     U, _, W = items(make("svd", (x,)))
     if node["ord"] == "spectral":
         U, W = part(U, -1, 0, 1), part(W, -2, 0, 1)
     return [make("mul", (bar, make("matmul", (U, W))))]
+
+
+def _of_absolute_values(node: Node, bars: Sequence[Node]) -> list[Node | None]:
+    """Of a norm of complex numbers that takes their absolute values alone."""
+    from tpc.passes.differentiate.reverse import adjoints  # of which this is a part
+
+    (x,) = node.args
+    return adjoints([make("norm", (make("abs", (x,)),), **dict(node.attributes))], bars, [x])
 
 
 def _median(node: Node, bars: Sequence[Node]) -> list[Node | None]:

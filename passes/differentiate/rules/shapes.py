@@ -62,6 +62,15 @@ def _flip(node: Node, bars: Sequence[Node]) -> list[Node | None]:
     return [make("flip", (bars[0],), axis=node["axis"])]
 
 
+def _roll(node: Node, bars: Sequence[Node]) -> list[Node | None]:
+    return [make("roll", (bars[0],), shift=-node["shift"], axis=node["axis"])]
+
+
+def _pad(node: Node, bars: Sequence[Node]) -> list[Node | None]:
+    axis = axis_of(node)
+    return [part(bars[0], axis, node["before"], node.args[0].tensor.dims[axis])]
+
+
 def _concat(node: Node, bars: Sequence[Node]) -> list[Node | None]:
     axis, found = axis_of(node), []
     start: DimLike = 0
@@ -102,6 +111,8 @@ RULES: dict[str, Rule] = {
     "tril": _triangle,
     "triu": _triangle,
     "flip": _flip,
+    "roll": _roll,
+    "pad": _pad,
     "concat": _concat,
     "stack": _stack,
     "split": _split,

@@ -60,6 +60,12 @@ def _cosine(node: Node, bars: Sequence[Node]) -> list[Node | None]:
     return [make(other, (bars[0],), **dict(node.attributes))]
 
 
+def _shifted(node: Node, bars: Sequence[Node]) -> list[Node | None]:
+    """Of a change of order: the one that undoes it."""
+    other = "ifftshift" if node.op.name == "fftshift" else "fftshift"
+    return [make(other, (bars[0],), **dict(node.attributes))]
+
+
 def _angle(node: Node, bars: Sequence[Node]) -> list[Node | None]:
     (z,) = node.args
     if z.tensor.dtype.kind != "c":
@@ -95,6 +101,8 @@ RULES: dict[str, Rule] = {
     "ifft2": _fft,
     "rfft": _rfft,
     "irfft": _irfft,
+    "fftshift": _shifted,
+    "ifftshift": _shifted,
     "dct": _cosine,
     "idct": _cosine,
     "re": _re,

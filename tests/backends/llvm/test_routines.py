@@ -91,7 +91,7 @@ ANY = """
 def f(A: T[n, m], B: T[n, k], b: T[n]):
     Q, R = qr(A)
     U, s, V = svd(A)
-    return Q, R, U, s, V, svdvals(A), matrix_rank(A), lstsq(A, B), lstsq(A, b)
+    return Q, R, qr_triangle(A), U, s, V, svdvals(A), matrix_rank(A), lstsq(A, B), lstsq(A, b)
 """
 SQUARE = """
 def f(A: T[n, n]):

@@ -33,6 +33,7 @@ WRITERS: dict[str, Callable[[Site], None]] = {
     "solve": inverses.solve,
     "inv": inverses.inv,
     "qr": orthogonal.qr,
+    "qr_triangle": orthogonal.qr_triangle,
     "eigh": orthogonal.eigh,
     "eigvalsh": orthogonal.eigvalsh,
     "svd": orthogonal.svd,

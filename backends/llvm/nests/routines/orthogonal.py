@@ -19,22 +19,35 @@ NEGLIGIBLE = 1e-15  # what a pseudo-inverse takes for zero, of the largest singu
 
 def qr(site: Site) -> None:
     Q, R = site.results
+    rows, columns = site.shape
+    rank = site.writer.lesser(rows, columns)
+    with site.writer.when(_is_some(site), "some"):
+        A = _reduced(site, R)
+        (_, (scales, _), (work, room)), _ = site.arrays()
+        site.call("orgqr", rows, rank, rank, A, rows, scales, work, room, site.info())
+        site.transpose(Q, A, (rank, rows))
+
+
+def qr_triangle(site: Site) -> None:
+    with site.writer.when(_is_some(site), "some"):
+        _reduced(site, site.results[0])
+
+
+def _reduced(site: Site, R: ir.Value) -> ir.Value:
+    """Reduce a matrix to its triangle R; the reflections that do so, by columns."""
     b, writer = site.b, site.writer
     rows, columns = site.shape
     rank = writer.lesser(rows, columns)
     ((A, _), (scales, _), (work, room)), _ = site.arrays()
-    with site.writer.when(_is_some(site), "some"):
-        site.transpose(A, site.operands[0])
-        info = site.info()
-        site.call("geqrf", rows, columns, A, rows, scales, work, room, info)
-        site.clear(R, b.mul(b.mul(rank, columns), writer.integer(site.dtype.size)))
-        with writer.loop("column", writer.integer(0), columns) as column:
-            below = writer.lesser(b.add(column, writer.integer(1)), rank)
-            with writer.loop("row", writer.integer(0), below) as row:
-                value = site.load(A, b.add(b.mul(column, rows), row))
-                site.store(value, R, b.add(b.mul(row, columns), column))
-        site.call("orgqr", rows, rank, rank, A, rows, scales, work, room, info)
-        site.transpose(Q, A, (rank, rows))
+    site.transpose(A, site.operands[0])
+    site.call("geqrf", rows, columns, A, rows, scales, work, room, site.info())
+    site.clear(R, b.mul(b.mul(rank, columns), writer.integer(site.dtype.size)))
+    with writer.loop("column", writer.integer(0), columns) as column:
+        below = writer.lesser(b.add(column, writer.integer(1)), rank)
+        with writer.loop("row", writer.integer(0), below) as row:
+            value = site.load(A, b.add(b.mul(column, rows), row))
+            site.store(value, R, b.add(b.mul(row, columns), column))
+    return A
 
 
 # ---- eigenvalues
@@ -70,7 +83,15 @@ def svd(site: Site) -> None:
     U, values, V = site.results
     rows, columns = site.shape
     rank = site.writer.lesser(rows, columns)
-    with site.writer.when(_is_some(site), "some"):
+    is_wide = _is_wide(site)
+    with site.writer.when(site.b.and_(_is_some(site), is_wide), "wide"):
+        ((A, entries), (work, room), *_), integers = site.arrays()
+        site.copy(A, site.operands[0], entries)
+        with site.writer.when(_checked(site, A, entries), "finite"):
+            info, places = site.info(), (V, columns, U, rank)  # by columns, the transpose of the result
+            site.call("gesdd", "S", columns, rows, A, columns, values, *places, work, room, integers, info)
+            site.fail(site.has_failed(info), NO_END)
+    with site.writer.when(site.b.and_(_is_some(site), site.b.not_(is_wide)), "tall"):
         left, right = _singular(site, values)
         site.transpose(U, left, (rank, rows))
         site.transpose(V, right, (columns, rank))
@@ -146,11 +167,17 @@ def _singular_values(site: Site, values: ir.Value) -> ir.Value:
     rows, columns = site.shape
     rank, info, one = site.writer.lesser(rows, columns), site.info(), site.writer.integer(1)
     ((A, entries), (work, room), _), integers = site.arrays()
-    site.transpose(A, site.operands[0])
+    is_wide = _is_wide(site)
+    with site.writer.when(is_wide, "wide"):
+        site.copy(A, site.operands[0], entries)
+    with site.writer.when(site.b.not_(is_wide), "tall"):
+        site.transpose(A, site.operands[0])
     with site.writer.when(_checked(site, A, entries), "finite"):
         nothing = site.errors.nothing
         places = nothing, one, nothing, one
-        site.call("gesdd", "N", rows, columns, A, rows, values, *places, work, room, integers, info)
+        most = site.b.select(is_wide, columns, rows)
+        least = site.b.select(is_wide, rows, columns)
+        site.call("gesdd", "N", most, least, A, most, values, *places, work, room, integers, info)
         site.fail(site.has_failed(info), NO_END)
     return rank
 
@@ -182,6 +209,12 @@ def _is_some(site: Site) -> ir.Value:
     """Whether a matrix has entries."""
     rows, columns = site.shape
     return site.b.icmp_signed(">", site.b.mul(rows, columns), site.writer.integer(0))
+
+
+def _is_wide(site: Site) -> ir.Value:
+    """Whether rows are twice as long as columns: LAPACK is slow with these, and takes the transpose as it is."""
+    rows, columns = site.shape
+    return site.b.icmp_signed(">=", columns, site.b.add(rows, rows))
 
 
 def _unit(site: Site) -> ir.Value:
