@@ -9,7 +9,7 @@ from llvmlite import ir
 from tpc.backends.llvm.fusion import places
 from tpc.backends.llvm.fusion.terms import Term, has_fold
 from tpc.backends.llvm.nests.values import Ahead, Values
-from tpc.ir.dims import DimLike
+from tpc.ir.dims import DimLike, multiply
 from tpc.ir.types import DType
 
 LONG = 16384  # entries of a fold that are no more in the nearest cache
@@ -37,3 +37,14 @@ def ahead(values: Values, body: Term, own: Collection[str], extent: DimLike) -> 
         return b.select(b.icmp_unsigned("<=", bytes_, writer.integer(ROW)), bytes_, writer.integer(0))
 
     return next_row
+
+
+def lines(values: Values, letter: str, count: int) -> Ahead:
+    """That of loads which step from line to line with a letter: so many lines."""
+    writer = values.writer
+
+    def beyond(index: Term, dtype: DType) -> ir.Value | None:
+        step = places.slope(index, letter)
+        return None if step in (None, 0, 1) else writer.dim(multiply(step, count * dtype.size))
+
+    return beyond

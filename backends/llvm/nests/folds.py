@@ -25,6 +25,7 @@ from tpc.backends.llvm.nests.vectors import for_lanes
 from tpc.ir.dims import DimLike
 
 PANEL = 1024  # entries of a line that are reduced side by side
+TILE = 128  # lines, and entries of a line, that stay in the second cache
 JAM = 8  # lines that are taken into a panel at once: so many streams of memory, and states are loaded once for all
 ENTRY = 8  # a state is no better aligned than one entry
 State = tuple[ir.Value, ...]
@@ -95,6 +96,55 @@ class Fold:
         Gives what reads the value at the lanes that are open; `ready` has that of folds inside of this one.
         """
         values, writer = self.values, self.writer
+        places = self._states(name, begin, end, count)
+        inside = [t for t in parts(self.body, *self.guards) if t in ready]
+
+        def line(guards: list[Term]) -> None:
+            writer.known[-1].update((t, ready[t]()) for t in inside)
+            self._lines(guards, places())
+
+        def lines(guards: list[Term], low: ir.Value = begin, high: ir.Value = end) -> None:
+            for_lanes(values, name, low, high, None, count, lambda: line(guards))
+
+        self.outer = frozenset([name])
+        ranges = self._line_ranges(name, begin, end)
+        if ranges is None:
+            self._loops(list(self.letters), self.guards, None, lines)
+        else:
+            self._by_ranges(name, begin, end, ranges, lines)
+        return lambda: self._result(self._state(places()))
+
+    def tiles(self, name: str, begin: ir.Value, end: ir.Value, count: int) -> Callable[[], ir.Value]:
+        """Run the fold for a panel of the lanes' letter, tile by tile of lines; gives what reads the value.
+
+        What steps through memory from lane to lane and what steps from line to line are both read along lines of the
+        cache this way, and the lines of the next tile are asked for ahead.
+        """
+        values, writer, b = self.values, self.writer, self.writer.builder
+        places = self._states(name, begin, end, count)
+        ((line, extent),) = self.letters
+        values.prepare([self.body], frozenset([name, line]))
+        with writer.loop(f"{line}.block", writer.integer(0), writer.dim(extent), TILE) as low:
+            high = writer.lesser(b.add(low, writer.integer(TILE)), writer.dim(extent))
+
+            def tile() -> None:
+                there = places()
+                states = [writer.variable(v.type, f"{self.operator}.{line}") for v in self._start(count)]
+                for state, value in zip(states, self._state(there), strict=True):
+                    b.store(value, state, align=ENTRY)
+                values.prepare([self.body], frozenset([line]))
+                packing.loop(values, line, low, high, [self.body], lambda: self._step([], states))
+                for place, value in zip(there, self._state(states), strict=True):
+                    b.store(value, place, align=ENTRY)
+
+            values.ahead = fetching.lines(values, line, TILE)
+            for_lanes(values, name, begin, end, None, count, tile)
+            values.ahead = None
+        return lambda: self._result(self._state(places()))
+
+    def _states(self, name: str, begin: ir.Value, end: ir.Value, count: int) -> Callable[[], list[ir.Value]]:
+        """Give each entry of a panel a state to begin with; gives what says where those of the open lanes are."""
+        values, writer = self.values, self.writer
         self.width = count
         first = self._start(count)
         # a line that ends inside of the panel may have lanes beyond it
@@ -110,23 +160,8 @@ class Fold:
             for place, value in zip(places(), first, strict=True):
                 writer.builder.store(value, place, align=ENTRY)
 
-        inside = [t for t in parts(self.body, *self.guards) if t in ready]
-
-        def line(guards: list[Term]) -> None:
-            writer.known[-1].update((t, ready[t]()) for t in inside)
-            self._lines(guards, places())
-
-        def lines(guards: list[Term], low: ir.Value = begin, high: ir.Value = end) -> None:
-            for_lanes(values, name, low, high, None, count, lambda: line(guards))
-
         for_lanes(values, name, begin, end, None, count, start)
-        self.outer = frozenset([name])
-        ranges = self._line_ranges(name, begin, end)
-        if ranges is None:
-            self._loops(list(self.letters), self.guards, None, lines)
-        else:
-            self._by_ranges(name, begin, end, ranges, lines)
-        return lambda: self._result(self._state(places()))
+        return places
 
     def side_by_side(
         self, name: str, rows: list[ir.Value], across: tuple[Fold, Callable[[], ir.Value]] | None = None

@@ -16,7 +16,7 @@ from tpc.backends.llvm.host import host
 from tpc.backends.llvm.nests import crossing, packing, running
 from tpc.backends.llvm.nests.errors import Errors
 from tpc.backends.llvm.nests.fetching import ROW
-from tpc.backends.llvm.nests.folds import PANEL, Fold
+from tpc.backends.llvm.nests.folds import PANEL, TILE, Fold
 from tpc.backends.llvm.nests.function import Kernel, buffers_of, opened
 from tpc.backends.llvm.nests.lanes import MANY, VECTORS, fold_lane, statement_lane
 from tpc.backends.llvm.nests.types import BYTE, INTEGER, memory
@@ -72,10 +72,13 @@ class _Nest:
         self.running = None if is_shared or statement.beside else running.running_letter(statement)
         if self.running is None:
             self.lane = None if is_small else statement_lane(statement, 1 if self.is_brief else VECTORS)
+            self.crosswise = _crosswise(statement, self.lane)
+            self.lane = statement_lane(statement, 1) if self.crosswise else self.lane
             values.vectors = 1 if is_small else values.vectors  # which is less to compile
             statement = statement if is_shared else _ordered(statement, self.lane)
         else:
             statement, self.lane = running.ordered(statement, self.running)
+            self.crosswise = None
         values.kept = {term: (buffer, place) for term, buffer, place in statement.kept}
         self.row: Temporary | None = None
         is_row = self.lane is not None and statement.letters[-1][0] == self.lane[0] and not statement.beside
@@ -238,6 +241,8 @@ class _Nest:
         if self.lane is None:
             return []
         lane = self.lane[0]
+        if self.crosswise is not None:
+            return [self.crosswise]
         folds = _outermost_folds(self.statement.bodies, lane)
         if any(packing.is_strided(t, lane, n) for f in folds for n, _ in f.data[1] for t in parts(f)):
             return []  # what lies across the lanes is transposed for a few lanes at a time
@@ -245,14 +250,15 @@ class _Nest:
 
     def _panels(self, name: str, begin: ir.Value, end: ir.Value, count: int, folds: list[Term]) -> None:
         values, writer = self.values, self.values.writer
-        width = PANEL if all(len(t.arguments) == 1 for t in folds) else NARROW
+        width = TILE if self.crosswise else PANEL if all(len(t.arguments) == 1 for t in folds) else NARROW
         with writer.loop(f"{name}.panel", begin, end, width) as first:
             last = writer.lesser(writer.builder.add(first, writer.integer(width)), end)
             ready: dict[Term, Callable[[], ir.Value]] = {}
             is_open = values.letters.keys() | {name}
             for term in parts(*folds):  # those inside of others first
                 if term.kind == "fold" and name in term.free <= is_open:
-                    ready[term] = Fold(values, term).panel(name, first, last, count, dict(ready))
+                    fold, panel = Fold(values, term), (name, first, last, count)
+                    ready[term] = fold.tiles(*panel) if self.crosswise else fold.panel(*panel, dict(ready))
 
             def store() -> None:
                 for term, value in ready.items():
@@ -324,6 +330,21 @@ def _outermost_folds(bodies: Sequence[Term], lane: str) -> list[Term]:
         elif lane in term.free:
             stack.extend(term.arguments)
     return found
+
+
+def _crosswise(statement: Statement, lane: tuple[str, int] | None) -> Term | None:
+    """The fold of a statement that reads an array along its lanes and another across them, both too often to be near:
+    the diagonal of a product."""
+    folds = _outermost_folds(statement.bodies, lane[0]) if lane is not None else []
+    if lane is None or len(folds) != 1 or statement.beside or statement.kept:
+        return None
+    (fold,) = folds
+    if len(fold.data[1]) != 1 or len(fold.arguments) > 1 or fold.height > 1 or fold.data[0] not in COMBINE:
+        return None
+    ((line, extent),) = fold.data[1]
+    is_short = isinstance(extent, int) and extent <= 4 * TILE
+    is_across = any(packing.is_strided(t, lane[0], line) for t in parts(fold))
+    return fold if is_across and not is_short and flops(fold) <= LITTLE and _reads_lines(fold, lane[0]) else None
 
 
 def _rows(statement: Statement) -> list[Term]:

@@ -1,8 +1,8 @@
 """Loads that step through lines of memory from lane to lane, turned into loads along vectors.
 
 Where a letter inside of the lanes runs along those lines, some of its values are loaded at once for every lane and
-transposed in registers into a small buffer, from which the loop reads vectors. No column of a row-major array is ever
-walked.
+transposed in registers into a small buffer, from which the loop reads vectors; a square as wide as the lanes stays in
+registers. No column of a row-major array is ever walked.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ def loop(
         return
     # a line of the cache at a time, where it has not more entries than there are lanes
     side = min(LINE // max(t.dtype.size for t in strided), lanes.count, MOST)
+    if side == lanes.count:
+        begin = _squares(values, name, begin, end, strided, side, body)
     tiles = {t: writer.variable(vector(memory(t.dtype), side * lanes.count), "tile") for t in strided}
     with writer.loop(f"{name}.tile", begin, end, side) as first:
         values.letters[name] = first
@@ -63,34 +65,66 @@ def loop(
     del values.letters[name]
 
 
+def _squares(
+    values: Values,
+    name: str,
+    begin: ir.Value,
+    end: ir.Value,
+    strided: Iterable[Term],
+    side: int,
+    body: Callable[[], None],
+) -> ir.Value:
+    """The whole squares of a loop, which stay in registers; gives where they end."""
+    writer, b = values.writer, values.writer.builder
+    whole = b.add(begin, b.and_(b.sub(end, begin), writer.integer(-side)))
+    with writer.loop(f"{name}.square", begin, whole, side) as first:
+        values.letters[name] = first
+        columns = {t: transposed(b, _rows(values, t, range(side))) for t in strided}
+        for offset in range(side):
+            with writer.scope():
+                writer.known[-1].update((t, values.opened(found[offset], t.dtype)) for t, found in columns.items())
+                values.letters[name] = b.add(first, writer.integer(offset), flags=("nsw",))
+                body()
+    return writer.greater(whole, begin)
+
+
 def _pack(values: Values, term: Term, tile: ir.Value, side: int, count: ir.Value) -> None:
     """Load `count` entries of every lane and store them so that those of all lanes lie side by side."""
+    writer, lanes = values.writer, values.lanes
+    assert lanes is not None
+    b = writer.builder
+    there = b.icmp_unsigned("<", writer.count_up(side), writer.spread(count, side))
+    for group in range(0, lanes.count, side):
+        rows = _rows(values, term, range(group, group + side), there)
+        for position, piece in enumerate(transposed(b, rows)):
+            place = writer.integer(position * lanes.count + group)
+            b.store(piece, writer.address(tile, memory(term.dtype), place))
+
+
+def _rows(values: Values, term: Term, group: range, there: ir.Value | None = None) -> list[ir.Value]:
+    """As many entries of each of some lanes, from the open letter on; those alone that are `there`."""
     writer, lanes = values.writer, values.lanes
     assert lanes is not None
     b, type_ = writer.builder, memory(term.dtype)
     (index,) = term.arguments
     step = places.slope(index, lanes.name)
     assert step is not None
-    distance = writer.dim(step)
-    first = values.first_place(index)
-    row = vector(type_, side)
-    there = b.icmp_unsigned("<", writer.count_up(side), writer.spread(count, side))
-    align = ir.Constant(ir.IntType(32), term.dtype.size)
-    for group in range(0, lanes.count, side):
-        rows = []
-        for lane in range(group, group + side):
-            mask = there
-            if lanes.mask is not None:
-                own = b.extract_element(lanes.mask, ir.Constant(ir.IntType(32), lane))
-                mask = b.and_(there, writer.spread(own, side))
-            place = b.add(first, b.mul(distance, writer.integer(lane))) if lane else first
-            address = writer.address(values.pointers[term.data[0]], type_, place)
-            writer.fetch(b.gep(address, [writer.integer(AHEAD * LINE // term.dtype.size)], source_etype=type_))
-            arguments = [address, align, mask, constant(row, 0)]
+    distance, first = writer.dim(step), values.first_place(index)
+    row, align = vector(type_, len(group)), ir.Constant(ir.IntType(32), term.dtype.size)
+    rows = []
+    for lane in group:
+        place = b.add(first, b.mul(distance, writer.integer(lane))) if lane else first
+        if lane and lanes.mask is not None:  # a lane that is not there reads what the first one does
+            own = b.extract_element(lanes.mask, ir.Constant(ir.IntType(32), lane))
+            place = b.select(own, place, first)
+        address = writer.address(values.pointers[term.data[0]], type_, place)
+        writer.fetch(b.gep(address, [writer.integer(AHEAD * LINE // term.dtype.size)], source_etype=type_))
+        if there is None:
+            rows.append(b.load(address, typ=row, align=term.dtype.size))
+        else:
+            arguments = [address, align, there, constant(row, 0)]
             rows.append(writer.intrinsic("llvm.masked.load", [row, POINTER], row, arguments))
-        for position, piece in enumerate(transposed(b, rows)):
-            place = writer.integer(position * lanes.count + group)
-            b.store(piece, writer.address(tile, type_, place))
+    return rows
 
 
 def transposed(b: ir.IRBuilder, rows: list[ir.Value]) -> list[ir.Value]:

@@ -154,6 +154,23 @@ def test_programs(name: str, dtype: str) -> None:
                 np.testing.assert_allclose(value, right, rtol=room, atol=room)
 
 
+@pytest.mark.parametrize("dtype", ["f64", "f32"])
+@pytest.mark.parametrize(
+    "body", ["sum[k](A[i, k] * B[k, i])", "max[k](A[i, k] - B[k, i])", "min[k](A[i, k] + B[k, i])"]
+)
+def test_folds_across_lines_go_tile_by_tile(body: str, dtype: str) -> None:
+    text = f"def f(A: {dtype}[n, m], B: {dtype}[m, n]):\n    y[i] = {body}\n    return y"
+    open_sizes = Function(program(text))
+    for n, m in ((1, 600), (130, 257), (257, 130), (300, 1), (128, 128), (9, 515)):
+        sizes = {"n": n, "m": m}
+        arrays = arguments(program(text), sizes)
+        (wanted,) = evaluate(program(text), arrays, sizes)
+        known = Function(program(text.replace("n,", f"{n},").replace("n]", f"{n}]").replace("m", str(m), 2)))
+        for function, given in ((open_sizes, sizes), (known, {})):
+            (found,) = function(arrays, given)
+            np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12 if dtype == "f64" else 1e-3)
+
+
 IN_HALVES = ("chain", "softmax", "norms", "totals", "largest", "transposed", "wide kernel sum", "joined", "triangle")
 
 
