@@ -9,6 +9,10 @@ itself, from a ratio of 11 to 6 on, and then makes Q and multiplies it, which is
 
 Vectors of the long side that are only read times their values are products with A: U @ diag(s) is A @ V', diag(s) @ V
 is U' @ A. Either way errors are of the size of those of the largest value.
+
+Signs of vectors stay those of the whole factorization, which may be made elsewhere: in another branch, in the loop of a
+derivative that goes backwards, in a function of its own. So matrices are reduced only where all of their sizes are as
+long as those that LAPACK takes this way, and wide ones as the backends take them, by their transposes.
 """
 
 from __future__ import annotations
@@ -16,29 +20,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tpc.ir.build import items, make
+from tpc.ir.dims import is_nonnegative
 from tpc.ir.node import Node, Program
 from tpc.ir.notes import follow
 from tpc.ir.ops.structure import ITEM, SUBSCRIPT, Range
 from tpc.ir.rewrite import map_blocks, replace, rewrite, values, with_values
 from tpc.ir.types import BF16, F16
-from tpc.passes.choose.prices import Sizes
 
 LONG = 2  # times the short side of a matrix, from which on LAPACK reduces it to a triangle first
 
 Users = Mapping[Node, Sequence[Node]]
 
 
-def one_sided(program: Program, at: Mapping[str, int]) -> Program:
+def one_sided(program: Program, is_lapack: bool = True) -> Program:
     """The program, those of its loops and branches included, with no side of a factorization that nothing reads.
 
     Parameters
     ----------
-    at
-        Sizes to choose for, where they are open; results hold for all.
+    is_lapack
+        Whether singular vectors are always made by LAPACK; a library for other devices may give them other signs.
     """
-    roots = rewrite(values(program), lambda node: map_blocks(node, lambda inner: one_sided(inner, at)))
-    for change in (_products, _halves):
-        roots = replace(roots, change(*_read(roots), Sizes(at)))
+    roots = rewrite(values(program), lambda node: map_blocks(node, lambda inner: one_sided(inner, is_lapack)))
+    for change in (_products, _halves) if is_lapack else (_triangles,):
+        roots = replace(roots, change(*_read(roots)))
     return with_values(program, roots)
 
 
@@ -52,13 +56,14 @@ def _read(roots: Sequence[Node]) -> tuple[Sequence[Node], Users]:
     return nodes, users
 
 
-def _long_side(node: Node, size: Sizes) -> int | None:
-    """The position of the singular vectors of the long side; None if there is none, or steps would round in between."""
-    matrix = node.args[0].tensor
-    rows, columns = map(size, matrix.dims[-2:])
-    if max(rows, columns) < LONG * min(rows, columns) or matrix.dtype in (F16, BF16):
+def _long_side(node: Node) -> int | None:
+    """The position of the singular vectors of the long side; None if it may be short, or steps would round between."""
+    *_, rows, columns = node.args[0].tensor.dims
+    if node.args[0].tensor.dtype in (F16, BF16) or rows == columns:
         return None
-    return 0 if rows > columns else 2
+    if is_nonnegative(rows - LONG * columns):
+        return 0
+    return 2 if is_nonnegative(columns - LONG * rows) else None
 
 
 def _take(found: dict[Node, Node], more: Mapping[Node, Node]) -> None:
@@ -75,13 +80,13 @@ def _turned(matrix: Node) -> Node:
 # ---- multiples of vectors
 
 
-def _products(nodes: Sequence[Node], users: Users, size: Sizes) -> dict[Node, Node]:
+def _products(nodes: Sequence[Node], users: Users) -> dict[Node, Node]:
     """Vectors of the long side times their values as products with the matrix, where they are read in no other way."""
     found: dict[Node, Node] = {}
     for vectors in nodes:
         if vectors.op is not ITEM or vectors.args[0].op.name != "svd" or vectors.tensor.rank != 2:
             continue
-        if vectors["position"] == _long_side(vectors.args[0], size):
+        if vectors["position"] == _long_side(vectors.args[0]):
             _take(found, _of_vectors(vectors, users))
     return found
 
@@ -127,24 +132,38 @@ def _scaled(vectors: Node, scale: Node) -> list[Node]:
 # ---- what is left of a factorization
 
 
-def _halves(nodes: Sequence[Node], users: Users, size: Sizes) -> dict[Node, Node]:
+def _halves(nodes: Sequence[Node], users: Users) -> dict[Node, Node]:
     """The sides that are read of factorizations that are not read whole, as what they are by themselves."""
+    found = _triangles(nodes, users)
+    for node in nodes:
+        read = _read_of(node, users)
+        if node.op.name == "svd" and read.keys() & {0, 2}:
+            long = _long_side(node)
+            half = _of_triangle(node.args[0], long) if long is not None and long not in read else []
+            if half and all(half[position].type is item.type for position, item in read.items()):
+                _take(found, {item: half[position] for position, item in read.items()})
+    return found
+
+
+def _triangles(nodes: Sequence[Node], users: Users) -> dict[Node, Node]:
+    """Triangles that are read without the other factor."""
     found: dict[Node, Node] = {}
     for node in nodes:
-        read = {user["position"]: user for user in users.get(node, ()) if user.op is ITEM}
-        half: Sequence[Node] = ()
-        if node.op.name == "qr" and 0 not in read:
-            half = [node, make("qr_triangle", node.args)]
-        elif node.op.name == "svd" and read.keys() & {0, 2}:
-            long = _long_side(node, size)
-            half = _of_triangle(node.args[0], long) if long is not None and long not in read else ()
-        if half and all(half[position].type is item.type for position, item in read.items()):
-            _take(found, {item: half[position] for position, item in read.items()})
+        read = _read_of(node, users)
+        triangle = make("qr_triangle", node.args) if node.op.name == "qr" and list(read) == [1] else None
+        if triangle is not None and triangle.type is read[1].type:
+            _take(found, {read[1]: triangle})
     return found
+
+
+def _read_of(node: Node, users: Users) -> dict[int, Node]:
+    """The results of a factorization that are read, by position."""
+    return {user["position"]: user for user in users.get(node, ()) if user.op is ITEM}
 
 
 def _of_triangle(A: Node, long: int) -> list[Node]:
     """The singular values and vectors of a matrix, but for the vectors of the long side, which are others."""
     if long == 0:
         return items(make("svd", (make("qr_triangle", (A,)),)))
-    return items(make("svd", (_turned(make("qr_triangle", (_turned(A),))),)))
+    U, s, V = items(make("svd", (make("qr_triangle", (_turned(A),)),)))
+    return [_turned(V), s, _turned(U)]

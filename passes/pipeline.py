@@ -240,7 +240,7 @@ PIPELINE: tuple[Pass, ...] = (
     Pass(
         "one_sided",
         "What is read of a factorization is known once equal forms are found and nothing is left to be hoisted.",
-        lambda program, options: one_sided(program, {**options.at, **options.sizes}) if optimises(options) else program,
+        lambda program, options: one_sided(program, options.backend != "torch") if optimises(options) else program,
     ),
     Pass(
         "respell_plan",

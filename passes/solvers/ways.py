@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from tpc.ir.build import literal, make
 from tpc.ir.node import Node
+from tpc.ir.notes import follow
 from tpc.ir.types import F64
 from tpc.passes.solvers.bounds import Bounds, Spectrum, added, called
 from tpc.passes.solvers.operator import product, scaled
@@ -98,6 +99,7 @@ def _by_circulant(matrix: Node, spectrum: Spectrum) -> Way | None:
     if column is None or ends is None:
         return None
     closest = called("closest_circulant", column)[0]
+    follow(matrix, closest)  # which is singular only where the matrix is not definite
     words, solved = "the closest circulant matrix", lambda c, v: make("circulant_solve", (*c, v))
     is_definite = spectrum.knows(matrix, "spd")
     return Way(_steps(matrix, ends), words, (closest,), solved, is_likely=is_definite)

@@ -27,6 +27,7 @@ PROGRAMS: dict[str, tuple[str, list[tuple[int, int]]]] = {
     "slogdet": ("sign, value = slogdet(A)\n    return sign * value, value * sign^2", SQUARE),
     "eigenvalues": ("w, V = eig(A)\n    return w", SQUARE),
     "eigenvalues and vectors": ("w, V = eig(A)\n    return w * sum(abs(V)^3, axis=0), abs(inv(V) @ b)", SQUARE[:2]),
+    "a function of a matrix by its eigenvectors": ("w, V = eig(A)\n    return V @ diag(exp(w)) @ inv(V)", SQUARE[:2]),
     "expm": ("return expm(A) @ b", SQUARE),
     "expm of a symmetric matrix": ("return expm(A + A') @ b", SQUARE),
     "logm": (DEFINITE + "return logm(S + 0.1 * A)", SQUARE),
