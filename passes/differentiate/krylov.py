@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tpc.ir.build import input_node, items, literal, make, zeros
+from tpc.ir.build import cast, input_node, items, literal, make, zeros
 from tpc.ir.dims import DimLike
 from tpc.ir.node import Node, Program, topological
 from tpc.ir.ops.structure import REPEAT, SCAN, SUBSCRIPT, At, Range
@@ -73,7 +73,7 @@ class System:
         x, r = (fresh(name, begin.tensor) for name in ("x", "r"))
         small = make("mul", (literal(tolerance), norm([self.right])))
         allowed = fresh("allowed", small.tensor)
-        better = self._better(x, r, fresh)
+        better = self._better(x, r, allowed, fresh)
         inputs = (x, r, *self.program.inputs, allowed)
         left = make("sub", (self.right, self.times(better)))
         body = declared(Program("linear", inputs, [better, left], facts=self.program.facts))
@@ -83,21 +83,22 @@ class System:
         reached = make("le", (norm([rest]), small))
         return [make("require", (x, reached), because="converged") for x in unpacked(found, self.at)]
 
-    def _better(self, x: Node, r: Node, fresh: Fresh) -> Node:
+    def _better(self, x: Node, r: Node, allowed: Node, fresh: Fresh) -> Node:
         """x after a round, which finds the best change among those that powers of the matrix make of the residual r."""
         dtype, n = r.tensor.dtype, r.tensor.dims[0]
-        counter = fresh("column", TensorType(INT))
-        basis = fresh("V", TensorType(dtype, (BASIS + 1, n)))
-        said = fresh("H", TensorType(dtype, (BASIS + 1, BASIS)))
+        empty = zeros(TensorType(dtype, (BASIS + 1, BASIS)))
+        first, balanced = KRYLOV.called("gmres_start", [r, empty])
+        begin = (first, empty, cast(balanced, dtype), norm([r]), literal(0))
+        state = [fresh(name, b.tensor) for name, b in zip(("V", "H", "m", "left", "j"), begin, strict=True)]
+        basis, said, balanced, left, counter = state
         row = make(SUBSCRIPT, (basis, counter), items=(At(None), Range(0, n, 1)))
-        step = KRYLOV.called("gmres_step", [basis, said, self.times(row), counter])
-        inputs = (counter, basis, said, *self.program.inputs)
-        body = declared(Program("arnoldi", inputs, step, facts=self.program.facts))
-        empty = zeros(said.tensor)
-        (first,) = KRYLOV.called("gmres_start", [r, empty])
-        whole = items(make(SCAN, (first, empty, *self.program.inputs), body=body, state=2, extent=BASIS))
-        (better,) = KRYLOV.called("gmres_end", [x, *whole, r])
-        return better
+        step = KRYLOV.called("gmres_step", [basis, said, balanced, self.times(row), counter])
+        inputs, outside = (*state, *self.program.inputs, allowed), (*self.program.inputs, allowed)
+        outputs = [*step, make("add", (counter, literal(1)))]
+        body = declared(Program("arnoldi", inputs, outputs, facts=self.program.facts))
+        until = Program("until", inputs, [make("le", (left, make("mul", (literal(0.9), allowed))))])
+        whole = items(make(REPEAT, (*begin, *outside), body=body, until=until, state=len(state), count=BASIS))
+        return KRYLOV.called("gmres_end", [x, *whole[:2], r])[0]
 
 
 def norm(nodes: Sequence[Node]) -> Node:

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from math import inf
 from pathlib import Path
 
-from tpc.ir.build import items, literal, make, size, zeros
+from tpc.ir.build import cast, items, literal, make, size, zeros
 from tpc.ir.dims import DimLike, divide
 from tpc.ir.node import Node, Program
-from tpc.ir.ops.structure import REPEAT, SCAN, SUBSCRIPT, At, Range
+from tpc.ir.ops.structure import REPEAT, SUBSCRIPT, At, Range
 from tpc.ir.rewrite import replace
-from tpc.ir.types import F64, INT, TensorType, real_part
+from tpc.ir.types import F64, TensorType, real_part
 from tpc.passes.differentiate.arrays import fitted
 from tpc.passes.differentiate.krylov import KRYLOV
 from tpc.passes.differentiate.loops import Fresh, declared
@@ -130,7 +130,7 @@ class Rounds:
         first = self.preconditioned if self.method in DEFINITE else lambda r: r
         r = self.right if self.is_zero else self._left(self.x)
         begin = (self.x, r, first(r), literal(0), self.tries or literal(True))
-        rounds = divide(self.steps + self.basis - 1, self.basis) if self.method == "gmres" else ROUNDS
+        rounds = divide(self.steps, self.basis) + ROUNDS if self.method == "gmres" else ROUNDS
         rounds = rounds if self.tries is None else FEW
         x, r, _, k, fine = self._loop(begin, round_, until, rounds, is_inner=False)
         reasons = [("definite", fine)] if self.method in DEFINITE else []
@@ -273,21 +273,24 @@ class Rounds:
     def _gmres(self, x: Node, r: Node, z: Node, k: Node, fine: Node, allowed: Node) -> tuple[Node, Node, Node]:
         flat = make("reshape", (r,), dims=(r.tensor.size,))
         dtype, (n,) = flat.tensor.dtype, flat.tensor.dims
-        counter = self.fresh("column", TensorType(INT))
-        basis = self.fresh("V", TensorType(dtype, (self.basis + 1, n)))
-        said_of = self.fresh("H", TensorType(dtype, (self.basis + 1, self.basis)))
-        row = make(SUBSCRIPT, (basis, counter), items=(At(None), Range(0, n, 1)))
-        q = self.times(self.preconditioned(make("reshape", (row,), dims=self.x.tensor.dims)))
-        captured = list(self.outside)
-        step = KRYLOV.called("gmres_step", [basis, said_of, make("reshape", (q,), dims=(n,)), counter])
-        inputs = (counter, basis, said_of, *captured)
-        body = declared(Program("arnoldi", inputs, step, facts=self.program.facts))
-        empty = zeros(said_of.tensor)
-        (first,) = KRYLOV.called("gmres_start", [flat, empty])
-        whole = items(make(SCAN, (first, empty, *captured), body=body, state=2, extent=self.basis))
-        (change,) = KRYLOV.called("gmres_end", [zeros(flat.tensor), *whole, flat])
+        empty = zeros(TensorType(dtype, (self.basis + 1, self.basis)))
+
+        def step(state: State) -> State:
+            V, H, m, _, j, k, goal = state
+            row = make(SUBSCRIPT, (V, j), items=(At(None), Range(0, n, 1)))
+            q = self.times(self.preconditioned(make("reshape", (row,), dims=self.x.tensor.dims)))
+            made = KRYLOV.called("gmres_step", [V, H, m, make("reshape", (q,), dims=(n,)), j])
+            return *made, *(make("add", (count, literal(1))) for count in (j, k)), goal
+
+        def until(state: State) -> Node:
+            return self._ended(state[3], state[6], state[5], literal(True))
+
+        first, m = KRYLOV.called("gmres_start", [flat, empty])
+        begin = (first, empty, cast(m, dtype), self._size(r), literal(0), k, self._half(allowed))
+        V, H, _, _, _, k, _ = self._loop(begin, step, until, self.basis)
+        (change,) = KRYLOV.called("gmres_end", [zeros(flat.tensor), V, H, flat])
         change = self.preconditioned(make("reshape", (change,), dims=self.x.tensor.dims))
-        return make("add", (x, change)), make("add", (k, literal(self.basis))), fine
+        return make("add", (x, change)), k, fine
 
     def _bicgstab(self, x: Node, r: Node, z: Node, k: Node, fine: Node, allowed: Node) -> tuple[Node, Node, Node]:
         shadow = r

@@ -286,3 +286,18 @@ def test_the_text_form_is_read_back_as_the_same_program() -> None:
     assert check(Source(str(program))).programs["main"] is program
     loss = check(Source(DERIVATIVES.format("cg"))).programs["loss"]
     assert check(Source(str(loss))).programs["loss"] is loss
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch", "llvm"])
+def test_gmres_stops_within_a_round(backend: Any) -> None:
+    """The length of the residual is known at every step, and is the true one."""
+    text = "def f(A: f64[n, n], b: f64[n]) = solve(A, b, method=gmres, tol=1e-10, report=true)\n"
+    f, rng = tpc.compile(text, backend=backend), np.random.default_rng(0)
+    two = np.diag(np.r_[np.ones(20), 3 * np.ones(20)])
+    near = np.eye(80) + 0.01 * rng.standard_normal((80, 80))
+    for A, most in ((np.eye(5), 1), (two, 2), (near, 14), (np.eye(7)[::-1].copy(), 2), (np.array([[2.0]]), 1)):
+        b = rng.standard_normal(len(A))
+        x, left, steps = f(A, b)
+        assert int(steps) <= most
+        np.testing.assert_allclose(np.linalg.norm(A @ np.asarray(x) - b), float(left), atol=1e-13)
+        assert float(left) <= 1e-10 * np.linalg.norm(b)
