@@ -149,6 +149,11 @@ def _weights(structure: str) -> Array:
             W = noise * (np.random.default_rng(1).random((SIZE, SIZE)) < 0.02)
         case "flat butterfly":
             W = noise * butterfly(q).repeat(q, 0).repeat(q, 1)
+        case "boxes":  # of a tenth of the rows and columns
+            size, corners = SIZE // 10, np.random.default_rng(1).integers(0, SIZE - SIZE // 10, (20, 2))
+            W = np.zeros((SIZE, SIZE))
+            for top, left in corners:
+                W[top : top + size, left : left + size] += np.outer(normal(size), normal(size))
         case "banded":
             W = np.tril(np.triu(noise, -3), 2)
         case _:
@@ -223,7 +228,7 @@ def _cross() -> float:
     return float(np.linalg.norm(A - found.dense(), 2) > bound)
 
 
-SPARSE = ("sparse", "flat butterfly")  # for which there is native code
+SPARSE = ("sparse", "flat butterfly", "boxes")  # for which there is native code
 STRUCTURES = ("low rank", "kronecker", "monarch", "circulant", "banded", "block low rank")
 TRAIN = "tensor_train4(A: f64[8, 8, 16], B: f64[16, 8, 8, 16], C: f64[16, 8, 8, 16], D: f64[16, 8, 8])"
 SIGNS = (

@@ -238,6 +238,19 @@ def _crossed_nodes(*parts: Any) -> list[Node]:
     return [left, right, inner, make("matmul", (inner, right))]
 
 
+def _sparse_product(*parts: Any) -> Array:
+    """L @ R of sparse matrices; last come the columns of both."""
+    l1, l2, l3, r1, r2, r3, rank, n = parts
+    found: Array = _scattered(l1, l2, l3, rank) @ _scattered(r1, r2, r3, n)
+    return found
+
+
+def _sparse_product_nodes(*parts: Any) -> list[Node]:
+    l1, l2, l3, r1, r2, r3, rank, n = parts
+    (left,), (right,) = _sparse_nodes(l1, l2, l3, rank), _sparse_nodes(r1, r2, r3, n)
+    return [left, right, make("matmul", (left, right))]
+
+
 def decaying(a: Array, B: Array, C: Array) -> Array:
     """The lower triangle with C[i] * a[i] * .. * a[j + 1] * B[j], summed over states."""
     whole, states = np.zeros((len(a), len(a)), a.dtype), np.zeros_like(B)
@@ -270,5 +283,6 @@ SPREAD: dict[str, tuple[Callable[..., Array], Callable[..., list[Node]]]] = {
     "semiseparable turned": (lambda *parts: decaying(*parts).T, _turned_decay),
     **CODED,
     "sparse": (_scattered, _sparse_nodes),
+    "sparse product": (_sparse_product, _sparse_product_nodes),
     "cross": (_crossed, _crossed_nodes),
 }

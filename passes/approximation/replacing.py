@@ -198,13 +198,14 @@ class _Search:
 
             yield from quantized(target)
         if self.lower is not None and 1 / LARGEST < target.norm < LARGEST:
+            from tpc.passes.approximation.projections.boxes import boxes
             from tpc.passes.approximation.projections.butterflies import by_rows
             from tpc.passes.approximation.projections.sparse import crossed, sparsified
 
             for near, _ in found:
                 if near.name == "flat butterfly" and "U" in near.parts:  # others are among those with few blocks
                     yield by_rows(near).rounded(target.dtype)
-            for family in (sparsified, crossed):
+            for family in (sparsified, crossed, boxes):
                 for projected in family(target):
                     rounded = projected.rounded(target.dtype)
                     if target.error(rounded.dense()) <= target.within:

@@ -123,19 +123,20 @@ class Rounds:
             return x, r, first(r), k, fine
 
         def until(state: State) -> Node:
-            x, r, _, k, fine = state
-            return self._ended(self._far(r), self._allowed(x, r), k, fine)
+            x, r, z, k, fine = state
+            return self._ended(self._far(r, z), self._allowed(x, r), k, fine)
 
         # a preconditioner that is made by a factorization is used before the loops, so that it is made there
-        first = self.preconditioned if self.method in DEFINITE else lambda r: r
+        first = self.times_back if self.method == "lsqr" else lambda r: r
+        first = self.preconditioned if self.method in DEFINITE else first
         r = self.right if self.is_zero else self._left(self.x)
         begin = (self.x, r, first(r), literal(0), self.tries or literal(True))
         rounds = divide(self.steps, self.basis) + ROUNDS if self.method == "gmres" else ROUNDS
         rounds = rounds if self.tries is None else FEW
-        x, r, _, k, fine = self._loop(begin, round_, until, rounds, is_inner=False)
+        x, r, z, k, fine = self._loop(begin, round_, until, rounds, is_inner=False)
         reasons = [("definite", fine)] if self.method in DEFINITE else []
         allowed = replace([self._allowed(x, r)], self.outside)[0]
-        far = replace([self._far(r)], self.outside)[0]
+        far = replace([self._far(r, z)], self.outside)[0]
         least = (1e-150 if self.unit < 1e-10 else 1e-18) / (self.tolerance or self.unit)
         for b in [self.right] if self.method != "lsqr" else [self.right, self.times_back(self.right)]:
             reasons += [("measured", said("is_measured", b, self._size(b), literal(least))[0])]
@@ -195,20 +196,23 @@ class Rounds:
             found.append(inside)
         return found
 
-    def _far(self, r: Node) -> Node:
+    def _far(self, r: Node, z: Node) -> Node:
         """What has to become small: the residual or, of least squares, the gradient."""
-        return self._size(self.times_back(r) if self.method == "lsqr" else r)
+        return self._size(z if self.method == "lsqr" else r)
 
     def _allowed(self, x: Node, r: Node) -> Node:
         part = self.tolerance or CLOSE * self.unit
         if self.method == "lsqr":
-            part = max(part, 8 * CLOSE * self.unit)
-            return said("lsqr_allowed", literal(part), self.stretch, self._size(r), self.length)[0]
+            return self._least_squares(max(part, 8 * CLOSE * self.unit), self._size(r), self.stretch)
         if self.tolerance is None:  # a backward error
             size = make("add", (self.length, make("mul", (self.stretch, self._size(x)))))
         else:
             size = self.length
         return make("mul", (literal(part), size))
+
+    def _least_squares(self, part: float, left: Node, stretch: Node) -> Node:
+        """How long the gradient may be, where the residual is that long."""
+        return said("lsqr_allowed", literal(part), stretch, left, self.length)[0]
 
     def _ended(self, length: Node, allowed: Node, k: Node, fine: Node) -> Node:
         return said("ended", length, allowed, k, size(self.steps), fine)[0]
@@ -217,7 +221,7 @@ class Rounds:
         """What the updated residual must fall below, so that the true one is likely to be small, too."""
         return make("mul", (literal(0.9), allowed))
 
-    # ---- methods: x, steps, whether the matrix is as it must be; from x, its residual r, z = P @ r ...
+    # ---- methods: x, steps, whether the matrix is as it must be; from x, its residual r, z = P @ r or A' @ r ...
 
     def _cg(self, x: Node, r: Node, z: Node, k: Node, fine: Node, allowed: Node) -> tuple[Node, Node, Node]:
         rho, length = self._dotted(r, z), self._size(r)
@@ -318,27 +322,26 @@ class Rounds:
         nothing = zeros(x.tensor)
         beta = self._size(r)
         (u,) = said("minres_vector", r, beta)
-        back = self.preconditioned_back(self.times_back(u))
+        (back,) = said("minres_vector", self.preconditioned_back(z), beta)
         v, alpha = said("lsqr_right", back, nothing, _one(beta))
         normal = make("mul", (alpha, beta))
+        stretch = make("mul", (self.stretch, make("div", (normal, self._size(z)))))  # in lengths of P' @ A' @ r
 
         def step(state: State) -> State:
-            d, u, v, w, alpha, rhobar, phibar, _, frobenius, k = state
+            d, u, v, w, alpha, rhobar, phibar, _, k, stretch = state
             u, beta = said("lsqr_left", self.times(self.preconditioned(v)), u, alpha)
             back = self.preconditioned_back(self.times_back(u))
             v, alpha = said("lsqr_right", back, v, beta)
             d, w, rhobar, phibar, normal = said("lsqr_move", d, w, v, alpha, beta, rhobar, phibar)
-            frobenius = make("add", (frobenius, make("add", (_square(alpha), _square(beta)))))
-            return d, u, v, w, alpha, rhobar, phibar, normal, frobenius, make("add", (k, literal(1)))
+            return d, u, v, w, alpha, rhobar, phibar, normal, make("add", (k, literal(1))), stretch
 
         def until(state: State) -> Node:
-            part = (self.tolerance or CLOSE * self.unit) / 10
-            goal = said("lsqr_allowed", literal(part), _root(state[8]), state[6], self.length)[0]
-            return self._ended(state[7], goal, state[9], literal(True))
+            goal = self._least_squares(self.tolerance or CLOSE * self.unit, state[6], state[9])
+            return self._ended(state[7], self._half(goal), state[8], literal(True))
 
-        begin = (nothing, u, v, v, alpha, alpha, beta, normal, _square(alpha), k)
+        begin = (nothing, u, v, v, alpha, alpha, beta, normal, k, stretch)
         found = self._loop(begin, step, until, self.steps)
-        return make("add", (x, self.preconditioned(found[0]))), found[9], fine
+        return make("add", (x, self.preconditioned(found[0]))), found[8], fine
 
 
 def said(name: str, *operands: Node) -> list[Node]:
@@ -348,10 +351,6 @@ def said(name: str, *operands: Node) -> list[Node]:
 
 def _root(square: Node) -> Node:
     return make("sqrt", (make("maximum", (square, literal(0.0))),))
-
-
-def _square(x: Node) -> Node:
-    return make("square", (x,))
 
 
 def _one(like: Node) -> Node:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 LOOK = 0.05  # seconds of calls after which it is looked at whether native code would pay
 START, EACH = 0.2, 0.1  # seconds that native code takes to make: of the import, and of each function
-TURNS, FEW = 20, 6  # calls in turn before one is chosen, and where native code is clearly slower
+TURNS, FEW = 20, 6  # calls in turn before one is chosen, and where native code is clearly slower, or calls are long
+ENOUGH = 0.2  # seconds of calls in turn after which a few will do
 CLEARLY = 2.0  # times the seconds in NumPy
 LONG = 1.0  # seconds of a call in NumPy before which native code is made, if that pays at this very call
 LEAST = 0.95  # of the seconds in NumPy: what native code may take to be chosen
@@ -193,19 +194,20 @@ class Upgrade:
 
         What NumPy is expected to be long at is begun with native code; if that is clearly faster, NumPy has no turn.
         """
-        functions, best, turns = (plain, native), [inf, inf], 0
+        functions, best, turns, spent = (plain, native), [inf, inf], 0, 0.0
         is_long = expected >= LONG
 
         def timed(*arguments: Any) -> Any:
-            nonlocal turns
+            nonlocal turns, spent
             turn = (turns + is_long) % 2
             turns += 1
             began = perf_counter()
             result = functions[turn](*arguments)
-            best[turn] = min(best[turn], perf_counter() - began)
+            seconds = perf_counter() - began
+            best[turn], spent = min(best[turn], seconds), spent + seconds
             if is_long and turns == 1 and CLEARLY * best[1] < expected:
                 self._settle(key, functions, (expected, best[1]))
-            elif turns >= TURNS or turns >= FEW and best[1] > CLEARLY * best[0]:
+            elif turns >= TURNS or turns >= FEW and (spent > ENOUGH or best[1] > CLEARLY * best[0]):
                 self._settle(key, functions, (best[0], best[1]))
             return result
 

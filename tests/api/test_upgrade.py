@@ -105,6 +105,12 @@ def test_what_is_clearly_slower_is_given_up_soon(monkeypatch: pytest.MonkeyPatch
     assert calls(found, 100).count("native") == upgrade.FEW // 2
 
 
+def test_of_long_calls_a_few_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = made(Clock(monkeypatch), plain=0.05, native=0.04, gain=0.01)
+    found.finish({"n": 3})
+    assert calls(found, 20) == ["numpy", "native"] * (upgrade.FEW // 2) + ["native"] * (20 - upgrade.FEW)
+
+
 def test_what_fails_each_time_is_given_up_and_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     found = made(Clock(monkeypatch), plain=1e-3, native=1e-4, gain=5e-4)
     kept: list[Any] = []

@@ -13,6 +13,7 @@
     trains.py       tensor trains of matrices and arrays, by sequential svds
     butterflies.py  flat butterflies, beside a low rank
     sparse.py       the largest entries or blocks, or columns and rows; where there are kernels for sparse constants
+    boxes.py        rank one in ranges of rows and columns, which may overlap; where there are such kernels
     quantized.py    codes of few bits, and tables; where code is generated
     codebooks.py    the tables
     tucker.py       Tucker forms, by svds of unfoldings
