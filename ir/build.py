@@ -20,7 +20,7 @@ from tpc.ir.formula import (
     mapped,
     size_scalar,
 )
-from tpc.ir.node import Node
+from tpc.ir.node import Node, Program
 from tpc.ir.op import Misfit, Op
 from tpc.ir.ops.structure import INDEX, INPUT, ITEM, LITERAL, SIZE, SIZE_TYPE, SUBSCRIPT, Range
 from tpc.ir.types import F64, I64, INT, REAL, DType, TensorType, promote_all
@@ -149,6 +149,19 @@ def size(dim: DimLike) -> Node:
 
 def input_node(name: str, type: TensorType) -> Node:
     return Node(INPUT, (), (("name", name),), type)
+
+
+class Fresh:
+    """Inputs with names that a program does not have: equal inputs would be one."""
+
+    def __init__(self, *programs: Program) -> None:
+        self.taken = {i["name"] for program in programs for i in program.inputs}
+
+    def __call__(self, name: str, type: TensorType) -> Node:
+        while name in self.taken:
+            name += "_"
+        self.taken.add(name)
+        return input_node(name, type)
 
 
 def items(node: Node) -> list[Node]:

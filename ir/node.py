@@ -128,6 +128,8 @@ class Program:
         key = (name, tuple(inputs), tuple(outputs), names, tuple(facts), tuple(where), tuple(defaults))
         found = _programs.get(key)
         if found is None:
+            if len(set(key[1])) < len(key[1]):
+                raise ValueError(f"two inputs of `{name}` are one: {', '.join(str(i['name']) for i in key[1])}")
             found = super().__new__(cls)
             (
                 found.name,

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from functools import reduce
 
-from tpc.ir.build import cast, input_node, literal, make, size, zeros
+from tpc.ir.build import Fresh, cast, literal, make, size, zeros
 from tpc.ir.dims import DimLike, evaluate, is_nonnegative, names_of
 from tpc.ir.node import Node, Program, topological
 from tpc.ir.notes import follow
@@ -66,7 +66,8 @@ def _hoisted(loop: Node, there: Collection[Node], settled: bool) -> Node:
     if begins is not None and not runs(loop):
         none = [zeros(node.tensor) if root in same.fails else node for root, node in zip(roots, moved)]
         moved = branch(begins, moved, none, [*there, *loop.args])
-    taken = {root: input_node(f"c{k}", root.tensor) for k, root in enumerate(roots, len(outside))}
+    fresh = Fresh(*loop.programs)
+    taken = {root: fresh(f"c{k}", root.tensor) for k, root in enumerate(roots, len(outside))}
     for root, node in zip(roots, moved):
         follow(root, node)
     attributes = []

@@ -99,7 +99,9 @@ def _of_vectors(vectors: Node, users: Users) -> dict[Node, Node]:
         part, kept, readers = vectors, Range(0, vectors.tensor.dims[axis], 1), [user]
         if user.op is SUBSCRIPT and user.args == (vectors,):
             part, kept, readers = user, user["items"][axis], [*users[user]]
-        multiples = _multiples(part, vectors.args[0], kept, axis) if isinstance(kept, Range) else {}
+        multiples = (
+            _multiples(part, vectors.args[0], kept, axis) if isinstance(kept, Range) and part.tensor.rank == 2 else {}
+        )
         if any(reader not in multiples for reader in readers):
             return {}
         found |= {reader: multiples[reader] for reader in readers}

@@ -18,7 +18,7 @@ from dataclasses import replace as altered
 from functools import partial
 from math import log
 
-from tpc.ir.build import cast, input_node, items, make, size
+from tpc.ir.build import Fresh, cast, items, make, size
 from tpc.ir.dims import DimLike, evaluate, maximum, names_of, product
 from tpc.ir.node import Node, Program, topological
 from tpc.ir.notes import follow
@@ -387,8 +387,8 @@ class _Loop:
 
     def _rest(self, outputs: Sequence[Node], ahead: Sequence[Node]) -> Node:
         """The loop with the results that are left, which reads the values that were computed ahead of it."""
-        body, first = self.body, len(self.body.inputs)
-        taken = [input_node(f"c{first + k}", self.lifted[node].tensor) for k, node in enumerate(ahead)]
+        body, fresh = self.body, Fresh(self.body)
+        taken = [fresh(f"c{k}", self.lifted[node].tensor) for k, node in enumerate(ahead, len(body.inputs))]
         reads = {node: self._pass(whole) for node, whole in zip(ahead, taken, strict=True)}
         for node in ahead:
             follow(node, self.lifted[node])

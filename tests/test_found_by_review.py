@@ -10,6 +10,7 @@ import pytest
 import tpc
 from tpc.dsl.source import Source
 from tpc.ir.elaborate.module import check
+from tpc.ir.reference import evaluate
 from tpc.ir.text import program_text
 
 
@@ -132,3 +133,50 @@ def test_many_steps_of_conjugate_gradients_written_out_have_plans_for_open_sizes
     b = np.arange(40.0)
     A = np.diag(1 + b) + 0.1
     np.testing.assert_allclose(A @ np.asarray(f(A, b)), b, rtol=1e-3, atol=1e-3)
+
+
+SQUARE = [
+    "svdvals(exp(X) + diag(W[i])) * (X @ W[i])",
+    "svdvals(X' + diag(W[i])) * (X @ W[i])",
+    "expm(X' @ diag(W[i]) @ X) @ (X' @ W[i])",
+    "(X' @ diag(W[i]) @ X) \\ (X' @ W[i])",
+]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch", "llvm"])
+@pytest.mark.parametrize("body", SQUARE)
+def test_what_is_moved_out_of_a_loop_is_not_what_another_pass_took_ahead(body: str, backend: str) -> None:
+    text = f"def f(W: f64[n, n], X: f64[n, n]):\n    scan i in n:\n        y[i] = {body}\n    return y\n"
+    program = check(Source(text, "program.tp")).programs["f"]
+    for n in (1, 3, 4):
+        W, X = np.random.default_rng(n).random((2, n, n)) + np.eye(n)
+        (expected,) = evaluate(program, [W, X])
+        np.testing.assert_allclose(tpc.compile(text, backend=backend)(W, X), expected, rtol=1e-9)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch", "llvm"])
+@pytest.mark.parametrize("format", ["f32", "f64", "f16", "bf16"])
+def test_the_rank_of_a_matrix_is_not_that_of_its_whole_parts(format: str, backend: str) -> None:
+    for dims in ("n, n", "3, 3"):
+        for matrix in ("A", "A'", "2 * A"):
+            f = tpc.compile(f"def f(A: {format}[{dims}]) = matrix_rank({matrix})", backend=backend)  # type: ignore[arg-type]
+            assert f(0.25 * np.eye(3, dtype={"f64": "f8", "f16": "f2"}.get(format, "f4"))) == 3
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch", "llvm"])
+def test_real_numbers_that_tell_of_complex_matrices(backend: str) -> None:
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((3, 3)) + 1j * rng.standard_normal((3, 3))
+    f = tpc.compile("def f(A: c128[n, n]) = logdet(A), logdet(A'), norm(2j * A)", backend=backend)  # type: ignore[arg-type]
+    wanted = np.linalg.slogdet(A)[1]
+    np.testing.assert_allclose(f(A), [wanted, wanted, 2 * np.linalg.norm(A)], rtol=1e-12)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch", "llvm"])
+@pytest.mark.parametrize("read", ["U[0]", "abs(U[0] * s), V", "s[1] * U[:, 1]", "V' @ (s * U[0])"])
+def test_one_row_of_long_singular_vectors(read: str, backend: str) -> None:
+    text, A = f"def f(A: f64[n, m]):\n    U, s, V = svd(A)\n    return {read}\n", np.arange(12.0).reshape(6, 2) ** 2
+    found = tpc.compile(text, dims={"n": 6, "m": 2}, backend=backend)(A)  # type: ignore[arg-type]
+    expected = evaluate(check(Source(text, "program.tp")).programs["f"], [A])
+    for value, wanted in zip(found if isinstance(found, tuple) else [found], expected, strict=True):
+        np.testing.assert_allclose(np.abs(value), np.abs(wanted), atol=1e-9 * np.abs(A).max())

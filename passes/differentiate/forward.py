@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from tpc.dsl.diagnostics import TpcError
-from tpc.ir.build import input_node, items, make, zeros
+from tpc.ir.build import Fresh, input_node, items, make, zeros
 from tpc.ir.node import Node, Program, topological
 from tpc.ir.ops.structure import DERIVATIVE, IF, ITEM, LITERAL, REPEAT, SCAN, SIZE
 from tpc.ir.rewrite import rebuilt, replace
 from tpc.passes.differentiate.arrays import fitted
-from tpc.passes.differentiate.loops import Fresh, declared
+from tpc.passes.differentiate.loops import declared
 from tpc.passes.differentiate.reverse import adjoints, carries, is_differentiable, node_adjoints, placed
 from tpc.passes.differentiate.structure import symmetric_values
 

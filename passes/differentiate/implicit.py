@@ -13,14 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from tpc.ir.build import cast, items, literal, make, zeros
+from tpc.ir.build import Fresh, cast, items, literal, make, zeros
 from tpc.ir.node import Node, Program, topological
 from tpc.ir.ops.structure import DERIVATIVE, REPEAT
 from tpc.ir.rewrite import replace
 from tpc.ir.types import F64, TensorType
 from tpc.passes.differentiate import forward, krylov
 from tpc.passes.differentiate.arrays import fitted
-from tpc.passes.differentiate.loops import Fresh, declared
+from tpc.passes.differentiate.loops import declared
 from tpc.passes.differentiate.reverse import adjoints
 
 KIND = "fixed_point"

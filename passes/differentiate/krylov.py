@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tpc.ir.build import cast, input_node, items, literal, make, zeros
+from tpc.ir.build import Fresh, cast, input_node, items, literal, make, zeros
 from tpc.ir.dims import DimLike
 from tpc.ir.node import Node, Program, topological
 from tpc.ir.ops.structure import REPEAT, SCAN, SUBSCRIPT, At, Range
 from tpc.ir.rewrite import replace
 from tpc.ir.types import INT, TensorType
 from tpc.passes.differentiate.arrays import part
-from tpc.passes.differentiate.loops import Fresh, declared
+from tpc.passes.differentiate.loops import declared
 from tpc.passes.library import Library
 
 KRYLOV = Library(Path(__file__).with_name("krylov.tp"))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from tpc.dsl.diagnostics import fail
-from tpc.ir.build import input_node, items, literal, literal_value, make, size, zeros
+from tpc.ir.build import Fresh, items, literal, literal_value, make, size, zeros
 from tpc.ir.dims import DimLike
 from tpc.ir.node import Node, Program, topological
 from tpc.ir.ops.structure import IF, ITEM, REPEAT, SCAN, SUBSCRIPT, At, Range
@@ -142,19 +142,6 @@ def _turns(loop: Node) -> object:
     inputs = body.inputs[loop.op is SCAN :]
     extent = loop["extent"] if loop.op is SCAN else loop["count"]
     return loop.args, extent, inputs, body.outputs[:state]
-
-
-class Fresh:
-    """Inputs with names that a program does not have: equal inputs would be one."""
-
-    def __init__(self, *programs: Program) -> None:
-        self.taken = {i["name"] for program in programs for i in program.inputs}
-
-    def __call__(self, name: str, type: TensorType) -> Node:
-        while name in self.taken:
-            name += "_"
-        self.taken.add(name)
-        return input_node(name, type)
 
 
 class _Scan:

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tpc.ir.build import items, make, size
+from tpc.ir.build import Fresh, items, make, size
 from tpc.ir.dims import DimLike, divide
 from tpc.ir.node import Node, Program
 from tpc.ir.ops.structure import REPEAT, SCAN, SUBSCRIPT, At, Range
 from tpc.ir.rewrite import expanded, map_blocks, replace
 from tpc.ir.types import INT, TensorType
 from tpc.passes.differentiate.arrays import part
-from tpc.passes.differentiate.loops import Fresh, bounded, declared, row_read
+from tpc.passes.differentiate.loops import bounded, declared, row_read
 
 SHORTEST = 8  # passes of a loop that is cut
 Cut = tuple[DimLike, DimLike]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from tpc.ir.build import cast, input_node, items, literal, make, zeros
+from tpc.ir.build import Fresh, cast, input_node, items, literal, make, zeros
 from tpc.ir.dims import Dim, DimLike, assuming, divide, is_nonnegative, product, substitute
 from tpc.ir.facts import analyse
 from tpc.ir.facts.lines import nonnegative_sizes
@@ -21,7 +21,7 @@ from tpc.passes import solvers
 from tpc.passes.differentiate import forward, implicit, patterns, sparsity, taylor
 from tpc.passes.differentiate.arrays import fitted
 from tpc.passes.differentiate.directions import along_directions
-from tpc.passes.differentiate.loops import Fresh, declared, share_loops
+from tpc.passes.differentiate.loops import declared, share_loops
 from tpc.passes.differentiate.prepare import prepared
 from tpc.passes.differentiate.reverse import adjoints
 from tpc.passes.differentiate.segments import by_count, segmented

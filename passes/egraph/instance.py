@@ -21,6 +21,7 @@ from tpc.passes.egraph.terms import Contract, Number
 from tpc.passes.rules import Law, kind_of
 from tpc.passes.rules.shapes import infer
 
+_KINDS = "bifc"  # each holds those before it
 _PRODUCTS = {(2, 1): "matvec", (1, 2): "vecmat", (1, 1): "dot"}
 
 
@@ -157,12 +158,12 @@ class Instance:
             case Run(factors=(), scalars=(only,), coefficient=1):
                 return only
             case Run(factors=()):
-                parts = list(value.scalars)
+                parts, dtype = list(value.scalars), self._format(value)
                 dims = graph.tensor(parts[0]).dims if parts else ()
-                number = graph.multiply(parts, self.dtype, dims)
-                return graph.sum([(value.coefficient, number)], TensorType(self.dtype, dims))
+                number = graph.multiply(parts, dtype, dims)
+                return graph.sum([(value.coefficient, number)], TensorType(dtype, dims))
             case Run():
-                return run_class(graph, value, self.dtype)
+                return run_class(graph, value, self._format(value))
             case Summands(parts=parts, turned=turned):
                 number = graph.sum(parts, graph.tensor(parts[0][1]))
                 return self._by_op("transpose", [number], {}) if turned else number
@@ -172,6 +173,14 @@ class Instance:
                 raise Impossible(name)
             case dim:
                 return self._size(dim)
+
+    def _format(self, run: Run) -> DType:
+        """That of the result, unless the run is of a kind that holds more, as a matrix is of which a rank is told."""
+        children = [*(f.child for f in run.factors), *run.scalars]
+        if not children:
+            return self.dtype
+        own = promote_all(self.graph.tensor(c).dtype for c in children)
+        return own if _KINDS.index(own.kind) > _KINDS.index(self.dtype.kind) else self.dtype
 
     def _size(self, dim: DimLike) -> int:
         return self.graph.number(dim, self.dtype) if isinstance(dim, int) else self.graph.leaf(size(dim))

@@ -5,6 +5,7 @@
     (kron(A, B) + kron(C, D) + ...) \\ b   CG
     T \\ b for a Toeplitz matrix T         CG by Fourier transforms, preconditioned by a circulant matrix
     S \\ b for a sparse S                  CG, preconditioned by the diagonal
+    (L @ L' + U @ U') \\ b for a triangle L  refinement of what Woodbury's formula says
     lstsq(A, b) for a tall A              LSQR (see `tall`)
 
 A matrix must be known to be symmetric, and must not be needed for anything but solutions. When the program runs, bounds
@@ -52,8 +53,12 @@ CLEARLY = 1.5  # how many times faster the steps must be
 LARGEST = 2**31  # bytes of a matrix that is made if there is no other way
 UNPROVED = 4  # times less is spent on steps that may not be enough
 MANY = 20  # steps, which are enough where few are expected
-VECTORS = {"cg": (8, 3), "minres": (16, 2)}  # passes over vectors beside the products, and inner products
-METHODS = {"cg": "conjugate gradients", "minres": "MINRES"}
+VECTORS = {
+    "cg": (8, 3),
+    "minres": (16, 2),
+    "refinement": (2, 1),
+}  # passes over vectors beside the products, and inner products
+METHODS = {"cg": "conjugate gradients", "minres": "MINRES", "refinement": "refinement"}
 
 
 @dataclass(frozen=True)

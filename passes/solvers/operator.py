@@ -1,7 +1,7 @@
 """Products with a matrix that is written out of others, without making it.
 
     (A + B) @ v     A @ v + B @ v
-    (A @ B) @ v     A @ (B @ v)             where that reads fewer entries than the product of A and B has
+    (A @ B) @ v     A @ (B @ v)             of square matrices, and where that reads fewer entries than A @ B has
     kron(A, B) @ v  vec(A @ V @ B')         v = vec(V)
     diag(d) @ v     d * v
     inv(A) @ v      A \\ v
@@ -195,7 +195,10 @@ def _is_thin(v: Node) -> bool:
 
 
 def _pays(A: Node, B: Node) -> bool:
-    """Whether two products read no more than one with the matrix made has, or may do so."""
+    """Whether two products read no more than one with the matrix made has, or may do so.
+
+    To make it of square matrices takes as long as reading them in as many steps as they have rows.
+    """
     (n, k), (_, m) = A.tensor.dims, B.tensor.dims
     more: DimLike = k * (n + m) - n * m - 1
-    return not is_nonnegative(more)
+    return n == k == m or not is_nonnegative(more)

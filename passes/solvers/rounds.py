@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from math import inf
 from pathlib import Path
 
-from tpc.ir.build import cast, items, literal, make, size, zeros
+from tpc.ir.build import Fresh, cast, items, literal, make, size, zeros
 from tpc.ir.dims import DimLike, divide
 from tpc.ir.node import Node, Program
 from tpc.ir.ops.structure import REPEAT, SUBSCRIPT, At, Range
@@ -18,7 +18,7 @@ from tpc.ir.rewrite import replace
 from tpc.ir.types import F64, TensorType, real_part
 from tpc.passes.differentiate.arrays import fitted
 from tpc.passes.differentiate.krylov import KRYLOV
-from tpc.passes.differentiate.loops import Fresh, declared
+from tpc.passes.differentiate.loops import declared
 from tpc.passes.library import Library
 
 _METHODS = Library(Path(__file__).with_name("methods.tp"))
@@ -113,6 +113,7 @@ class Rounds:
             "gmres": self._gmres,
             "bicgstab": self._bicgstab,
             "lsqr": self._lsqr,
+            "refinement": self._refined,
         }
         method = inner[self.method]
 
@@ -222,6 +223,19 @@ class Rounds:
         return make("mul", (literal(0.9), allowed))
 
     # ---- methods: x, steps, whether the matrix is as it must be; from x, its residual r, z = P @ r or A' @ r ...
+
+    def _refined(self, x: Node, r: Node, z: Node, k: Node, fine: Node, allowed: Node) -> tuple[Node, Node, Node]:
+        """One step. It is a loop, so that algebra cannot cancel what rounding leaves between it and the residual."""
+
+        def step(state: State) -> State:
+            x, r, _, k = state
+            return make("add", (x, self.preconditioned(r))), r, zeros(state[2].tensor), make("add", (k, literal(1)))
+
+        def until(state: State) -> Node:
+            return make("le", (state[2], literal(0.0)))
+
+        x, _, _, k = self._loop((x, r, self._size(r), k), step, until, self.steps)
+        return x, k, fine
 
     def _cg(self, x: Node, r: Node, z: Node, k: Node, fine: Node, allowed: Node) -> tuple[Node, Node, Node]:
         rho, length = self._dotted(r, z), self._size(r)

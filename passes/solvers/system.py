@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from tpc.ir.build import items, make, zeros
+from tpc.ir.build import Fresh, items, make, zeros
 from tpc.ir.elaborate.systems import KIND, results
 from tpc.ir.node import Fact, Node, Program, topological
 from tpc.ir.ops.structure import DERIVATIVE, IF, INPUT, REPEAT, SCAN
@@ -20,7 +20,7 @@ from tpc.passes.approximation.replacing import sunk
 from tpc.passes.differentiate import forward
 from tpc.passes.differentiate.arrays import fitted
 from tpc.passes.differentiate.formulas import no_derivative
-from tpc.passes.differentiate.loops import Fresh, declared
+from tpc.passes.differentiate.loops import declared
 from tpc.passes.differentiate.reverse import adjoints
 from tpc.passes.solvers.operator import distributed, is_open, leaves
 from tpc.passes.solvers.rounds import Rounds

@@ -1,16 +1,19 @@
-"""Ways to solve systems with a symmetric matrix by conjugate gradients or MINRES, whose steps can be counted.
+"""Ways to solve systems with a symmetric matrix: by conjugate gradients or MINRES, whose steps can be counted, or by
+refinement of what a formula says.
 
 kron(A, I) + kron(I, B) + E, kron(A, B) + E    preconditioned by the eigenvectors of A and B; by MINRES where the matrix
                                                is not known to be definite
 sums of Kronecker products                     as they are
 Toeplitz matrices                              preconditioned by the closest circulant matrix
 sparse matrices                                preconditioned by the diagonal
+L @ L' + U @ U'                                by Woodbury's formula, whose residual is solved for again
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 from tpc.ir.build import literal, make
 from tpc.ir.node import Node
@@ -35,7 +38,7 @@ class Way:
     operands, precondition
         What the preconditioner is made of, and its product with a vector, given these; without it there is none.
     method
-        `cg` or `minres`.
+        `cg`, `minres` or `refinement`.
     is_likely
         Whether few steps are to be expected where bounds do not prove it.
     """
@@ -55,6 +58,7 @@ def way(matrix: Node, spectrum: Spectrum) -> Way | None:
     terms = list(_terms(matrix))
     return (
         next(_by_eigenvectors(matrix, terms, spectrum), None)
+        or next(_by_update(terms, spectrum), None)
         or _by_circulant(matrix, spectrum)
         or _by_diagonal(terms, spectrum)
         or _plain(matrix, terms, spectrum)
@@ -90,6 +94,33 @@ def _within(operands: Sequence[Node], v: Node) -> Node:
     if v.tensor.rank == 2:
         divisor = make("reshape", (divisor,), dims=(*divisor.tensor.dims, 1))
     return product(make("kron", (U, V)), make("div", (product(forth, v), divisor)))
+
+
+def _by_update(terms: Sequence[Node], spectrum: Spectrum) -> Iterator[Way]:
+    """The formula loses digits where L @ L' is badly conditioned, and the sum is not."""
+    squares = [_square(term) for term in terms]
+    for one, other in permutations(squares, 2) if len(squares) == 2 else ():
+        if one is None or other is None or not spectrum.knows(one[0], "nonsingular"):
+            continue
+        (L, a), (U, c) = one, other
+        if spectrum.knows(L, "lower") or spectrum.knows(L, "upper"):
+            operands = L, *called("halves", L, U, a, c), a
+            yield Way(literal(1.0), "what Woodbury's formula says", operands, _updated, "refinement")
+
+
+def _updated(operands: Sequence[Node], r: Node) -> Node:
+    return called("updated", *operands, r)[0]
+
+
+def _square(term: Node) -> tuple[Node, Node] | None:
+    """L and a of a * L @ L'."""
+    core, scale = _core(term), _scale(term)
+    if core.op.name != "matmul":
+        return None
+    (left, right), scales = map(_core, core.args), map(_scale, core.args)
+    for factor in scales:
+        scale = make("mul", (scale, factor))
+    return (left, scale) if right is make("transpose", (left,)) else None
 
 
 def _by_circulant(matrix: Node, spectrum: Spectrum) -> Way | None:

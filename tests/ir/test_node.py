@@ -112,3 +112,9 @@ def test_a_misfit_names_both_operands() -> None:
         make("matvec", (make("transpose", (X,)), Y))
     assert "to match" in caught.value.title
     assert [number for number, _ in caught.value.operands] == [0, 1]
+
+
+def test_inputs_of_a_program_are_told_apart() -> None:
+    x = input_node("x", TensorType(F64, ()))
+    with pytest.raises(ValueError, match="two inputs of `f` are one: x, x"):
+        Program("f", [x, x], [x])

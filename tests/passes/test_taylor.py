@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from tpc.dsl.source import Source
+from tpc.ir.build import Fresh
 from tpc.ir.elaborate.module import check
 from tpc.ir.node import Node, Program
 from tpc.ir.reference import evaluate
 from tpc.passes.differentiate import derivative, forward, taylor
-from tpc.passes.differentiate.loops import Fresh
 from tpc.passes.differentiate.structure import symmetric_values
 
 ORDER = 4

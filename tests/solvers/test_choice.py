@@ -52,6 +52,9 @@ def f(A: f64[n, n] is spd, B: f64[m, m] is spd, C: f64[n, n] is spd, D: f64[m, m
 TOEPLITZ = """
 def f(T: f64[n, n] is toeplitz and psd, b: f64[n]) -> f64[n] = (T + 0.5 * eye(n)) \\ b
 """
+UPDATED = """
+def f(L: f64[n, n] is lower and nonsingular, U: f64[n, k], b: f64[n]) -> f64[n] = (2 * L @ L' + 0.5 * U @ U') \\ b
+"""
 
 
 def grid(p: int) -> tuple[list[Any], Any]:
@@ -74,6 +77,12 @@ def toeplitz(n: int) -> tuple[list[Any], Any]:
     return [T], T + 0.5 * np.eye(n)
 
 
+def updated(n: int, condition: float = 1e3) -> tuple[list[Any], Any]:
+    Q, U = np.linalg.qr(RNG.standard_normal((n, n)))[0], RNG.standard_normal((n, 3))
+    L = np.linalg.cholesky(Q * np.geomspace(1, 1 / condition, n) @ Q.T)
+    return [L, U], 2 * L @ L.T + 0.5 * U @ U.T
+
+
 SYSTEMS: dict[str, tuple[str, Callable[[], tuple[list[Any], Any]], dict[str, int]]] = {
     "Kronecker sum with a diagonal": (GRID, lambda: grid(20), {"p": 20}),
     "Kronecker product with a diagonal": (NOISE, lambda: noise(21, 19), {"n": 21, "m": 19}),
@@ -93,6 +102,22 @@ def without_factors(program: Any) -> Callable[..., Any]:
 def loops(program: Any) -> int:
     """Loops within loops: rounds of steps."""
     return sum(n.op.name == "repeat" and any(m.op.name == "repeat" for m in n["body"].nodes) for n in program.walk())
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch", "llvm"])
+def test_an_update_is_as_exact_as_a_factorization_whatever_the_condition(backend: str) -> None:
+    for n, condition in ((1, 1.0), (6, 1e6), (300, 1e4), (300, 1e9), (400, 1e13)):
+        (L, U), A = updated(n, condition)
+        b = RNG.standard_normal(n)
+        program = tpc.compile(UPDATED, backend=backend)  # type: ignore[arg-type]
+        x = program(L, U, b)
+        left = np.linalg.norm(A @ x - b)
+        assert left <= 4e-14 * (np.linalg.norm(A, 2) * np.linalg.norm(x) + np.linalg.norm(b))
+    assert loops(program.plan.program) and "refinement of what Woodbury's formula says" in program.explain()
+    small = updated(40)
+    few = tpc.compile(UPDATED, dims={"n": 40, "k": 3}, backend=backend)  # type: ignore[arg-type]
+    few(*small[0], np.ones(40))
+    assert few.plan.iterated is None
 
 
 @pytest.mark.parametrize("name", SYSTEMS)

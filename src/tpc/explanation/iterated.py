@@ -19,6 +19,8 @@ def by_steps(plan: Plan, sizes: Mapping[str, int]) -> Iterator[str]:
         most = dim_text(substitute(taken.steps, sizes))
         other = "else, and if that is not reached, directly" if taken.direct else "else the program stops"
         proof = f"where bounds of the eigenvalues say that {most} steps are enough"
+        if taken.method == "refinement":
+            by, proof = f" of {taken.precond}", "where its condition allows it"
         if taken.method == "LSQR":
             proof = f"in {most} steps at most, where its condition is below a million"
         yield f"{name}: {taken.method}{by}, to a residual of the size of rounding, {proof}; {other}"
