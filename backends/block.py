@@ -266,8 +266,9 @@ class Block:
         name = self.function.module.user_names.get(node)
         if name:
             return name if name.isidentifier() and name.isascii() else spelled(name)
-        told = self.function.told.get(text, text)
-        text = told if len(told) <= 40 else text
+        told = self.function.told.get(text, "")
+        if 0 < len(told) <= 40:
+            return told
         return tidy(text) if len(text) <= 40 else f"the operand of this {node.op.name}"
 
     def several(self, node: Node) -> None:

@@ -180,3 +180,15 @@ def test_one_row_of_long_singular_vectors(read: str, backend: str) -> None:
     expected = evaluate(check(Source(text, "program.tp")).programs["f"], [A])
     for value, wanted in zip(found if isinstance(found, tuple) else [found], expected, strict=True):
         np.testing.assert_allclose(np.abs(value), np.abs(wanted), atol=1e-9 * np.abs(A).max())
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch", "llvm"])
+def test_programs_that_were_drawn_at_random(backend: str) -> None:
+    """A diagonal matrix that is a sum of others; a matrix without a name of its own in a message."""
+    f = tpc.compile("def f(v: f64[n]) = inv(tanh(diag(v)) + 9 * eye(n))", backend=backend)  # type: ignore[arg-type]
+    np.testing.assert_allclose(f(np.arange(3.0)), np.diag(1 / (np.tanh(np.arange(3.0)) + 9)), rtol=1e-14)
+    line = "y[i] = (diag(X') * (tanh(A) + 9 * eye(n)) \\ W[i])"
+    text = f"def f(A: f64[n, n], X: f64[n, n], W: f64[n, n]):\n    scan i in n:\n        {line}\n    return y\n"
+    A, X, W = operands = np.random.default_rng(0).standard_normal((3, 4, 4))
+    expected = np.linalg.solve(np.diag(X) * (np.tanh(A) + 9 * np.eye(4)), W.T).T
+    np.testing.assert_allclose(tpc.compile(text, backend=backend)(*operands), expected, rtol=1e-9)  # type: ignore[arg-type]
