@@ -135,7 +135,7 @@ class EGraph(Congruence):
         """The class of a sum of multiples, which may be sums themselves."""
         total: dict[int, Number] = {}
         stack = [(c, self.find(n)) for c, n in parts][::-1]
-        if [c for c, _ in stack] == [1]:  # a diagonal matrix may be the sum of others, each of which it is made of again
+        if [c for c, _ in stack] == [1]:  # taken apart, a diagonal matrix would be put together again from diagonals
             return stack[0][1]
         while stack:
             coefficient, number = stack.pop()
